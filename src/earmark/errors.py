@@ -1,0 +1,111 @@
+"""What can go wrong, as one small tree.
+
+EarmarkError
+├── BadValue            a setting or array that makes no sense (also a ValueError)
+├── MissingExtra        a library that an optional part needs is not installed (also an ImportError)
+├── UnreadableAudio     a file that holds no audio we can decode
+├── WorkerDied          a unit of work that killed the process it ran in
+├── DownloadFailed      a fetch over the network that did not bring what was asked for
+├── ModelError
+│   ├── ModelNotFound   no model of that name or at that path
+│   ├── BadModel        a file that is no model of ours, or is damaged, or of an unknown version
+│   └── FeatureMismatch spectrograms of other settings than the model was trained on
+└── DataError
+    ├── BadCatalog      a catalog that does not parse
+    ├── BadStore        shards that are damaged, incomplete or of an unknown version
+    ├── BadRecipe       a recipe with an unknown key or an impossible value
+    └── FolderInUse     another run works on the same folder
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+
+class EarmarkError(Exception):
+    """Base of every error that earmark raises on purpose."""
+
+    @property
+    def kind(self) -> str:
+        """The class name in snake_case, as it stands in JSON error lines."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+
+    def as_json(self) -> dict[str, str]:
+        """{"kind": ..., "message": ...}: the error object of a JSON line."""
+        return {"kind": self.kind, "message": str(self)}
+
+
+class BadValue(EarmarkError, ValueError):
+    """A setting or array that makes no sense."""
+
+
+class MissingExtra(EarmarkError, ImportError):
+    """A library that an optional part needs is not installed.
+
+    library : the distribution that could not be imported
+    extra : the extra of earmark that brings it
+    """
+
+    def __init__(self, library: str, extra: str) -> None:
+        super().__init__(f"{library} is not installed. Run: pip install 'earmark[{extra}]'")
+
+
+class UnreadableAudio(EarmarkError):
+    """A file that holds no audio we can decode.
+
+    path : the file as it was named by the caller
+    reason : why, in words
+    """
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        super().__init__(path, reason)  # both as args, so that the error survives pickling
+        self.path = Path(path)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"cannot read {self.path}: {self.reason}"
+
+
+class WorkerDied(EarmarkError):
+    """A unit of work that killed the process it ran in."""
+
+
+class DownloadFailed(EarmarkError):
+    """A fetch over the network that did not bring what was asked for."""
+
+
+class ModelError(EarmarkError):
+    """Anything about a model file."""
+
+
+class ModelNotFound(ModelError):
+    """No model of that name or at that path."""
+
+
+class BadModel(ModelError):
+    """A file that is no model of ours, or is damaged, or of an unknown version."""
+
+
+class FeatureMismatch(ModelError):
+    """Spectrograms of other settings than the model was trained on."""
+
+
+class DataError(EarmarkError):
+    """Anything about catalogs, previews and shards."""
+
+
+class BadCatalog(DataError):
+    """A catalog that does not parse."""
+
+
+class BadStore(DataError):
+    """Shards that are damaged, incomplete or of an unknown version."""
+
+
+class BadRecipe(DataError):
+    """A recipe with an unknown key or an impossible value."""
+
+
+class FolderInUse(DataError):
+    """Another run works on the same folder."""
