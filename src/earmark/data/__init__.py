@@ -1,0 +1,1 @@
+"""From song ids to shards: catalogs, sources, matching, downloads, the store."""
