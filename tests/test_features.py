@@ -1,0 +1,167 @@
+"""The front end against librosa 0.11, preset by preset, and at its edges."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from earmark.errors import BadValue, FeatureMismatch
+from earmark.features import PRESETS, LogMel, log_mel, mel_filters, preset
+
+librosa = pytest.importorskip("librosa")
+
+
+def music(rate: int, seconds: float = 5.0) -> np.ndarray:
+    """Chords with a beat and some noise, from loud to quiet."""
+    generator = np.random.default_rng(0)
+    time = np.arange(int(rate * seconds)) / rate
+    tones = sum(np.sin(2 * np.pi * f * time) for f in (110, 277.2, 440, 1318.5, 2093))
+    beat = np.exp(-8 * (time % 0.5))
+    noise = generator.normal(size=time.size)
+    return (np.exp(-time) * (0.1 * tones * beat + 0.05 * beat * noise)).astype(np.float32)
+
+
+def librosa_log_mel(samples: np.ndarray, settings: LogMel) -> np.ndarray:
+    mel = librosa.feature.melspectrogram(
+        y=samples,
+        sr=settings.rate,
+        n_fft=settings.n_fft,
+        hop_length=settings.hop,
+        n_mels=settings.n_mels,
+        fmin=settings.f_min,
+        fmax=settings.f_max,
+        htk=settings.mel_scale == "htk",
+        norm="slaney" if settings.mel_norm == "slaney" else None,
+        pad_mode=settings.padding,
+        power=2.0,
+    )
+    # 20 and 40 dB a decade are power_to_db of the squared and of the fourth power
+    exponent = settings.decibels / 10
+    return librosa.power_to_db(
+        mel.astype(np.float64) ** exponent, ref=1.0, amin=settings.amin**exponent, top_db=settings.top_db
+    )
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("padding", ["constant", "reflect"])
+@pytest.mark.parametrize("scale", ["slaney", "htk"])
+@pytest.mark.parametrize("norm", ["slaney", "none"])
+def test_every_preset_and_its_variants_equal_librosa(name, padding, scale, norm):
+    settings = dataclasses.replace(PRESETS[name], padding=padding, mel_scale=scale, mel_norm=norm)
+    samples = music(settings.rate)
+    ours, theirs = log_mel(samples, settings=settings), librosa_log_mel(samples, settings)
+    assert ours.dtype == np.float32
+    assert ours.shape == theirs.shape
+    # the last bits of a float32 FFT differ; 60 dB of mel power below the maximum they still agree
+    loud = theirs > theirs.max() - 6 * settings.decibels
+    assert loud.mean() > 0.3
+    assert np.abs(ours - theirs)[loud].max() < 1e-3
+    if settings.top_db is not None:
+        floor = theirs.max() - settings.top_db
+        assert np.abs(ours - theirs)[theirs > floor].max() < 1e-3
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_filter_bank_equals_librosas(name):
+    settings = PRESETS[name]
+    theirs = librosa.filters.mel(
+        sr=settings.rate, n_fft=settings.n_fft, n_mels=settings.n_mels, fmin=settings.f_min,
+        fmax=settings.f_max, htk=settings.mel_scale == "htk",
+        norm="slaney" if settings.mel_norm == "slaney" else None,
+    )  # fmt: skip
+    np.testing.assert_allclose(mel_filters(settings), theirs, rtol=2e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["choi2016", "cs2470", "earmark"])
+def test_one_window_is_1366_frames(name):
+    settings = PRESETS[name]
+    assert settings.n_frames == 1366
+    assert log_mel(np.ones(settings.window_samples), settings=settings).shape == (96, 1366)
+    assert settings.seconds == pytest.approx(29.1, abs=0.03)
+
+
+def test_the_published_arrays_come_out_of_the_published_clips(shared):
+    """mp3 decoders differ by the encoder's delay, so the arrays agree only on average."""
+    from earmark.audio import load_audio
+    from earmark.windows import centre_crop
+
+    settings = PRESETS["choi2016"]
+    for name in ("bensound-cute", "bensound-dubstep"):
+        theirs = np.load(shared / "published" / f"{name}.npy")[0, 0]
+        samples = load_audio(shared / "published" / f"{name}.mp3", rate=settings.rate).samples
+        ours = log_mel(centre_crop(samples, settings=settings), settings=settings)
+        assert ours.shape == theirs.shape
+        assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.98
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_silence_is_the_floor_everywhere(name):
+    settings = PRESETS[name]
+    result = log_mel(np.zeros(4000), settings=settings)
+    assert np.unique(result).size == 1
+    assert result[0, 0] == pytest.approx(settings.decibels * np.log10(settings.amin), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("n_samples", [1, 10, 257])
+def test_a_clip_of_a_few_samples_has_a_spectrogram(name, n_samples):
+    samples = np.linspace(-1, 1, n_samples)
+    result = log_mel(samples, settings=PRESETS[name])
+    assert result.shape == (96, 1 + n_samples // PRESETS[name].hop)
+    assert np.isfinite(result).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_not_finite_are_refused(bad):
+    samples = np.zeros(4000)
+    samples[17] = bad
+    with pytest.raises(BadValue, match="not finite"):
+        log_mel(samples, settings=PRESETS["choi2016"])
+
+
+@pytest.mark.parametrize("shape", [(0,), (2, 1000), ()])
+def test_other_shapes_are_refused(shape):
+    with pytest.raises(BadValue, match="mono"):
+        log_mel(np.zeros(shape), settings=PRESETS["choi2016"])
+
+
+@given(st.floats(0.01, 10))
+@hypothesis_settings(max_examples=20, deadline=None)
+def test_gain_moves_every_value_above_the_floor_by_the_same_decibels(gain):
+    settings = dataclasses.replace(PRESETS["earmark"], top_db=None)
+    samples = music(settings.rate, 1.0)
+    quiet, loud = (log_mel(g * samples, settings=settings) for g in (1.0, gain))
+    heard = quiet > quiet.max() - 40
+    assert (loud - quiet)[heard] == pytest.approx(20 * np.log10(gain), abs=2e-3)
+
+
+def test_settings_survive_json_and_refuse_what_they_do_not_know():
+    settings = PRESETS["won2020"]
+    assert LogMel.from_dict(settings.to_dict()) == settings
+    with pytest.raises(FeatureMismatch, match="window_shape"):
+        LogMel.from_dict(settings.to_dict() | {"window_shape": "kaiser"})
+    with pytest.raises(FeatureMismatch, match="hop"):
+        LogMel.from_dict({k: v for k, v in settings.to_dict().items() if k != "hop"})
+
+
+def test_other_features_are_refused_by_name_and_number():
+    with pytest.raises(FeatureMismatch, match=r"the store has other features.*decibels 40.0 instead of 20.0"):
+        PRESETS["choi2016"].require(PRESETS["cs2470"], what="the store")
+    PRESETS["choi2016"].require(dataclasses.replace(PRESETS["choi2016"], name="x"), what="the store")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"hop": 0}, {"f_max": 7000.0}, {"padding": "wrap"}, {"f_min": 6000.0}, {"mel_scale": "bark"}]
+)
+def test_impossible_settings_are_refused(wrong):
+    with pytest.raises(BadValue, match=next(iter(wrong))):
+        dataclasses.replace(PRESETS["choi2016"], **wrong)
+
+
+def test_an_unknown_preset_is_answered_with_the_names_there_are():
+    with pytest.raises(BadValue, match="choi2016, cs2470, won2020, earmark"):
+        preset("musicnn")
