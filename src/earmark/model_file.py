@@ -1,0 +1,191 @@
+"""The one-file model: an ONNX graph from log-mel to logits, with its card in the metadata.
+
+Graph: input "log_mel" float32 (batch, n_mels, n_frames), dB as the card's features make it; outputs
+"logits" float32 (batch, n_tags) and "embedding" float32 (batch, n_dimensions).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.errors import BadModel, BadValue, ModelNotFound
+from earmark.features import LogMel
+from earmark.files import write_bytes
+
+if TYPE_CHECKING:
+    import onnx
+
+FORMAT_VERSION = 1
+INPUT, LOGITS, EMBEDDING = "log_mel", "logits", "embedding"
+_CARD_KEY = "earmark"  # the one metadata property that holds the card as JSON
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How logits become probabilities: sigmoid(scale * logit + offset), tag by tag (Platt 1999).
+
+    scale, offset : one number a tag
+    """
+
+    scale: tuple[float, ...]
+    offset: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model file says of itself.
+
+    tags : what each column of the logits means
+    features : the spectrogram that the model was trained on
+    priors : share of songs that carry each tag, in (0, 1), where the tags were learned
+    calibration : None where logits are taken as they are
+    reliability : ROC-AUC of each tag on songs the model never saw; None where nobody measured it
+    training : a record of how the weights came to be; empty where unknown
+    """
+
+    name: str
+    tags: tuple[str, ...]
+    features: LogMel
+    priors: tuple[float, ...]
+    source: str
+    licence: str
+    description: str = ""
+    calibration: Calibration | None = None
+    reliability: tuple[float | None, ...] | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        """Refuse a card whose columns do not match its tags."""
+        n_tags = len(self.tags)
+        if n_tags == 0 or len(set(self.tags)) != n_tags:
+            raise BadValue("a model needs one tag or more, each once")
+        columns: dict[str, Any] = {"priors": self.priors, "reliability": self.reliability}
+        if self.calibration is not None:
+            columns |= dataclasses.asdict(self.calibration)
+        for name, values in columns.items():
+            if values is not None and len(values) != n_tags:
+                raise BadValue(f"{len(values)} {name} for {n_tags} tags")
+        if not all(0 < prior < 1 for prior in self.priors):
+            raise BadValue("a prior is a share of songs, above 0 and below 1")
+
+    def to_json(self) -> str:
+        """The card as the model file holds it."""
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Card:
+        """A card from a model file's metadata.
+
+        Raises BadModel for another format version and for what is no card.
+        """
+        try:
+            values = json.loads(text)
+            version = values["format_version"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadModel(f"the model's card cannot be read ({error})") from error
+        if version != FORMAT_VERSION:
+            raise BadModel(
+                f"the model file has format version {version}; this earmark reads version "
+                f"{FORMAT_VERSION}. Update earmark, or convert the model again."
+            )
+        try:
+            calibration, reliability = values["calibration"], values["reliability"]
+            return cls(
+                **values
+                | {
+                    "tags": tuple(values["tags"]),
+                    "features": LogMel.from_dict(values["features"]),
+                    "priors": tuple(values["priors"]),
+                    "reliability": None if reliability is None else tuple(reliability),
+                    "calibration": calibration
+                    and Calibration(tuple(calibration["scale"]), tuple(calibration["offset"])),
+                }
+            )
+        except (KeyError, TypeError, BadValue) as error:
+            raise BadModel(f"the model's card is damaged ({error})") from error
+
+    def scores(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Probabilities from logits, calibrated where the card says how.
+
+        logits : float32 (..., n_tags)
+        returns : float32, same shape, in [0, 1]
+        """
+        if self.calibration is not None:
+            scale, offset = (
+                np.asarray(values, dtype=np.float32)
+                for values in (self.calibration.scale, self.calibration.offset)
+            )
+            logits = logits * scale + offset
+        # 0.5 * (1 + tanh(x / 2)) is the sigmoid without the overflow of exp
+        return np.float32(0.5) * (1 + np.tanh(np.float32(0.5) * logits))
+
+
+def write_model(path: str | Path, graph: onnx.ModelProto, card: Card) -> None:
+    """Write one model file atomically; the same graph and card give the same bytes.
+
+    Raises BadModel when the graph is not what the card and the contract say.
+    """
+    import onnx
+
+    onnx.checker.check_model(graph)
+    outputs = {output.name: output.type.tensor_type.shape.dim for output in graph.graph.output}
+    inputs = {tensor.name: tensor.type.tensor_type.shape.dim for tensor in graph.graph.input}
+    if inputs.keys() != {INPUT} or outputs.keys() != {LOGITS, EMBEDDING}:
+        raise BadModel(
+            f"the graph maps {sorted(inputs)} to {sorted(outputs)}, not log-mel to logits"
+        )
+    if outputs[LOGITS][1].dim_value != len(card.tags):
+        raise BadModel(f"{outputs[LOGITS][1].dim_value} logits for {len(card.tags)} tags")
+    shape = tuple(size.dim_value for size in inputs[INPUT][1:])
+    if shape != (card.features.n_mels, card.features.n_frames):
+        raise BadModel(f"the graph hears {shape}, the features {card.features.name} differ")
+    model = onnx.ModelProto()
+    model.CopyFrom(graph)
+    onnx.helper.set_model_props(model, {_CARD_KEY: card.to_json()})
+    write_bytes(path, model.SerializeToString(deterministic=True))
+
+
+def read_card(path: str | Path) -> Card:
+    """The card of a model file. Raises ModelNotFound and BadModel."""
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load_model_from_string(read_bytes(path))
+    except DecodeError as error:
+        raise BadModel(_not_ours(path, "it is no ONNX file, or cut short")) from error
+    return card_of(path, {entry.key: entry.value for entry in model.metadata_props})
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """The bytes of a model file. Raises ModelNotFound, with what to do, where there is none."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ModelNotFound(
+            f"cannot read the model {path} ({error.strerror}). `earmark models list` shows the "
+            "models that earmark knows."
+        ) from error
+
+
+def card_of(path: str | Path, metadata: Mapping[str, str]) -> Card:
+    """The card in the metadata of an ONNX file. Raises BadModel where there is none."""
+    if _CARD_KEY not in metadata:
+        raise BadModel(_not_ours(path, "it has no earmark card"))
+    return Card.from_json(metadata[_CARD_KEY])
+
+
+def _not_ours(path: str | Path, why: str) -> str:
+    return (
+        f"{path} is not an earmark model: {why}. Published weights become one with "
+        "`earmark models import`."
+    )
