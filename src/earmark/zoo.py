@@ -1,0 +1,317 @@
+"""Named models: where published weights come from, and where their model files lie.
+
+This module brings weights to this machine and finds model files on it; `earmark models pull` puts
+the conversion between the two. What the environment can change:
+
+EARMARK_MODEL      the model to use where none is named: a name or a file
+EARMARK_CACHE      the folder for models, instead of the user's cache folder
+EARMARK_PUBLISHED  a folder of weights that were fetched some other way; looked into first
+EARMARK_ZOO_URL    a mirror: the weights are fetched from <this address>/<file name>
+EARMARK_OFFLINE    1 forbids the network
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from earmark.errors import BadValue, DownloadFailed, ModelNotFound
+from earmark.files import sha256
+
+Progress = Callable[[int], None]  # told how many bytes have arrived, again and again
+
+SHIPPED: Path | None = None  # the model file inside this package; None until one is trained
+RECOMMENDED = "choi2016"  # the best published reading of the CRNN this project descends from
+
+SILENCE = 20.0  # seconds without a byte after which a server is given up
+DEADLINE = 300.0  # seconds for a whole fetch: 2 MB over a slow telephone line
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights that their authors published.
+
+    kind : which importer of `earmark.published` reads them
+    file : what the file is called in a mirror and in the cache
+    url : the authors' address, at a fixed commit; None where no public address is known
+    sha256, size : of the file; size in bytes
+    """
+
+    kind: str
+    file: str
+    url: str | None
+    sha256: str
+    size: int
+    licence: str
+    citation: str
+    description: str
+
+
+_CHOI = "https://raw.githubusercontent.com/keunwoochoi/music-auto_tagging-keras/90b294091adaada477b9003201dd20a9fe15a3c1/data/"
+_WON = "https://raw.githubusercontent.com/minzwon/sota-music-tagging-models/ffcd1f90b97a1e923a50c6e5283f147cf9dd7dfd/models/msd/"
+_WON_2020 = (
+    "M. Won, A. Ferraro, D. Bogdanov, X. Serra: Evaluation of CNN-based automatic music tagging "
+    "models. SMC 2020, arXiv:2006.00751"
+)
+
+PUBLISHED: dict[str, Weights] = {
+    "choi2016": Weights(
+        kind="choi2016",
+        file="music_tagger_crnn_weights_theano.h5",
+        url=_CHOI + "music_tagger_crnn_weights_theano.h5",
+        sha256="783d8198417fd5d6ceee551dea5ec3e7f0210ec743af4819172b5c943044081c",
+        size=1_649_664,
+        licence="MIT",
+        citation="K. Choi, G. Fazekas, M. Sandler, K. Cho: Convolutional recurrent neural networks "
+        "for music classification. ICASSP 2017, arXiv:1609.04243",
+        description="CRNN of Choi et al., read as it was trained (the restored reading)",
+    ),
+    "choi2016-cnn": Weights(
+        kind="choi2016",
+        file="music_tagger_cnn_weights_theano.h5",
+        url=_CHOI + "music_tagger_cnn_weights_theano.h5",
+        sha256="36184d9fde3e95957bfbf63ee6685258f613ce8cf2f0373c641b1a448c14874b",
+        size=3_523_792,
+        licence="MIT",
+        citation="K. Choi, G. Fazekas, M. Sandler: Automatic tagging using deep convolutional "
+        "neural networks. ISMIR 2016, arXiv:1606.00298",
+        description="CNN of Choi et al., read as it was trained (the restored reading)",
+    ),
+    "won2020-fcn": Weights(
+        kind="won2020",
+        file="won2020_msd_fcn.pth",
+        url=_WON + "fcn/best_model.pth",
+        sha256="6012aa7eecf864a8081faedca56af054521e8dfb9c5c98659a3dd5d3e1e66f21",
+        size=1_902_815,
+        licence="MIT",
+        citation=_WON_2020,
+        description="FCN of Won et al., trained on the Million Song Dataset",
+    ),
+    "won2020-crnn": Weights(
+        kind="won2020",
+        file="won2020_msd_crnn.pth",
+        url=_WON + "crnn/best_model.pth",
+        sha256="ebb99855ed0c83f38845db9cfb383dd6fc70938bc58701dcb66e18af9ee7fbea",
+        size=1_687_711,
+        licence="MIT",
+        citation=_WON_2020,
+        description="CRNN of Won et al., trained on the Million Song Dataset",
+    ),
+    "cs2470": Weights(
+        kind="cs2470",
+        file="cs2470_trained_model.h5",
+        url=None,
+        sha256="d9f0826ab36f81774438488ae6b01cec1e88bfbc6ed9952f854b6f1a5e6e13cd",
+        size=1_637_984,
+        licence="none stated",
+        citation="Convolutional recurrent neural networks for music classification, a report of "
+        "the course CS2470",
+        description="CRNN of the CS2470 report; its authors state no licence",
+    ),
+}
+
+ALIASES = {"won2020": "won2020-fcn"}  # the better of the two: .774 to .753 on labelled clips
+
+
+def canonical(name: str) -> str:
+    """The one name of a published model. Raises ModelNotFound for an unknown name."""
+    name = ALIASES.get(name, name)
+    if name not in PUBLISHED:
+        raise ModelNotFound(f"no model is called {name!r}. There are: {', '.join(names())}")
+    return name
+
+
+def names() -> list[str]:
+    """Every name that `earmark models pull` and `--model` understand."""
+    return sorted([*PUBLISHED, *ALIASES])
+
+
+def cache_folder() -> Path:
+    """Where fetched weights and converted models are kept."""
+    import platformdirs
+
+    own = os.environ.get("EARMARK_CACHE")
+    return (
+        Path(own).expanduser() if own else platformdirs.user_cache_path("earmark", appauthor=False)
+    )
+
+
+def model_path(name: str) -> Path:
+    """Where the model file of that name belongs, whether or not it is there."""
+    return cache_folder() / "models" / f"{canonical(name)}.onnx"
+
+
+def resolve(model: str | Path | None = None) -> Path:
+    """The model file that a name, a path or nothing at all means.
+
+    Nothing means EARMARK_MODEL, else the shipped model, else the recommended one if it is here.
+    Raises ModelNotFound, whose one line says what to do.
+    """
+    model = model or os.environ.get("EARMARK_MODEL") or None
+    if model is None:
+        if SHIPPED is not None:
+            return SHIPPED
+        if not model_path(RECOMMENDED).is_file():
+            raise ModelNotFound(f"no model: run `earmark models pull {RECOMMENDED}`")
+        return model_path(RECOMMENDED)
+    if Path(model).is_file():
+        return Path(model)
+    name = str(model)
+    if name not in names():
+        raise ModelNotFound(
+            f"no model {name!r}: no such file, and the names are {', '.join(names())}"
+        )
+    if not model_path(name).is_file():
+        raise ModelNotFound(f"the model {name} is not here: run `earmark models pull {name}`")
+    return model_path(name)
+
+
+def fetch(name: str, *, deadline: float = DEADLINE, progress: Progress | None = None) -> Path:
+    """Published weights, on this disk and with the right sha256.
+
+    deadline : seconds for the whole download, however the server behaves
+    progress : called with the number of bytes so far, from another thread
+
+    Raises ModelNotFound where there is no public address, DownloadFailed where the network did
+    not bring the file. Nothing is ever left under the final name but the whole file.
+    """
+    import pooch
+
+    name = canonical(name)
+    weights = PUBLISHED[name]
+    if (given := _already_given(weights)) is not None:
+        return given
+    folder = cache_folder() / "weights"
+    cached = folder / weights.file
+    if _holds(weights, cached):
+        return cached
+    mirror = os.environ.get("EARMARK_ZOO_URL")
+    url = f"{mirror.rstrip('/')}/{weights.file}" if mirror else weights.url
+    if url is None:
+        raise ModelNotFound(f"no public address of {name} is known. {_by_hand(name)}")
+    if os.environ.get("EARMARK_OFFLINE", "0").lower() not in ("", "0", "no", "false"):
+        raise DownloadFailed(
+            f"EARMARK_OFFLINE forbids to fetch {name} from {url}. {_by_hand(name)}"
+        )
+
+    def download(address: str, output: str, _: object) -> None:
+        Path(output).write_bytes(_checked(name, address, _get(name, address, deadline, progress)))
+
+    log = pooch.get_logger()
+    level = log.level
+    log.setLevel("WARNING")  # it tells of every download on stderr; a library is silent
+    try:
+        path = pooch.retrieve(
+            url, f"sha256:{weights.sha256}", weights.file, folder, downloader=download
+        )
+    except OSError as error:  # of the disk: those of the network are DownloadFailed by now
+        raise DownloadFailed(f"cannot keep {name} in {folder}: {error}") from error
+    finally:
+        log.setLevel(level)
+    return Path(path)
+
+
+def _already_given(weights: Weights) -> Path | None:
+    """The file in EARMARK_PUBLISHED with the right bytes, whatever it is called."""
+    folder = os.environ.get("EARMARK_PUBLISHED")
+    if not folder:
+        return None
+    if not Path(folder).is_dir():
+        raise BadValue(f"EARMARK_PUBLISHED is {folder!r}, which is no folder")
+    for path in sorted(Path(folder).iterdir()):
+        if _holds(weights, path):
+            return path
+    namesake = Path(folder) / weights.file
+    if namesake.is_file():
+        raise DownloadFailed(
+            f"{namesake} has the sha256 {sha256(namesake)}, not {weights.sha256}: it is damaged or "
+            "another version. Replace or remove it."
+        )
+    return None
+
+
+def _holds(weights: Weights, path: Path) -> bool:
+    """Whether these are the bytes that were published; the size is asked first, it is cheap."""
+    return path.is_file() and path.stat().st_size == weights.size and sha256(path) == weights.sha256
+
+
+def _get(name: str, url: str, deadline: float, progress: Progress | None) -> bytes:
+    """The bytes behind an address, or DownloadFailed within `deadline` seconds.
+
+    A read timeout alone does not stop a server that drips one byte at a time, be it in its
+    headers. So the fetch runs in a thread that is left to itself when its time is up; it touches
+    no file, and as a daemon it does not hold up the end of the program.
+    """
+    import requests
+
+    arrived: Future[bytes] = Future()
+    given_up = threading.Event()
+
+    def work() -> None:
+        body = bytearray()
+        try:
+            with requests.get(
+                url,
+                stream=True,
+                timeout=min(SILENCE, deadline),
+                headers={"Accept-Encoding": "identity"},
+            ) as response:
+                if response.status_code != 200:
+                    answer = f"{response.status_code} {response.reason}"
+                    raise requests.HTTPError(f"the server answers {answer}")
+                for chunk in response.iter_content(1 << 16):
+                    body += chunk
+                    if given_up.is_set() or len(body) > PUBLISHED[name].size:
+                        break  # nobody waits any more, or this is certainly another file
+                    if progress is not None:
+                        progress(len(body))
+            arrived.set_result(bytes(body))
+        except BaseException as error:  # noqa: BLE001 - not swallowed: result() raises it below
+            arrived.set_exception(error)
+
+    threading.Thread(target=work, name=f"fetch {name}", daemon=True).start()
+    try:
+        return arrived.result(timeout=deadline)
+    except requests.RequestException as error:
+        why = _root_cause(error)
+    except TimeoutError:
+        why = f"it did not arrive within {deadline:g} seconds"
+    finally:
+        given_up.set()
+    raise DownloadFailed(f"cannot fetch {url}: {why}. Nothing was installed. {_by_hand(name)}")
+
+
+def _root_cause(error: BaseException) -> str:
+    """What lies under the layers of a network error: "Connection refused"."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return str(getattr(error, "strerror", None) or error)
+
+
+def _checked(name: str, url: str, body: bytes) -> bytes:
+    """The same bytes, if they are the ones that were published. Raises DownloadFailed if not."""
+    weights = PUBLISHED[name]
+    found = hashlib.sha256(body).hexdigest()
+    if found != weights.sha256:
+        length = f"more than {weights.size:,}" if len(body) > weights.size else f"{len(body):,}"
+        raise DownloadFailed(
+            f"{url} sent another file than {name}: {length} bytes with the sha256 {found}, not "
+            f"{weights.size:,} bytes with {weights.sha256}. Nothing was installed. The transfer "
+            f"was cut or changed on its way: try again. {_by_hand(name)}"
+        )
+    return body
+
+
+def _by_hand(name: str) -> str:
+    """How a model gets here without the network."""
+    weights = PUBLISHED[name]
+    return (
+        f"If you have {weights.file} (sha256 {weights.sha256}): put it in a folder, name the "
+        f"folder in EARMARK_PUBLISHED and run `earmark models pull {name}`, or run "
+        f"`earmark models import {weights.kind} {weights.file} -o {name}.onnx`"
+    )
