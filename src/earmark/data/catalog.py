@@ -80,14 +80,21 @@ class Catalog:
 
         tags : the vocabulary; by default every tag that occurs, the most frequent first
         """
-        pa = _pyarrow()
-        songs = list(songs)
+        pa = load_pyarrow()
+        columns: dict[str, list[Any]] = {name: [] for name in _schema().names}
+        for song in songs:  # columns grow and the songs go: there may be a million of them
+            for name, values in columns.items():
+                values.append(getattr(song, name))
         if tags is None:
-            tags = by_frequency(song.tags or () for song in songs)
-        columns = {
-            field.name: pa.array([getattr(song, field.name) for song in songs], field.type)
-            for field in _schema()
-        }
+            tags = _by_frequency(columns["tags"])
+        place = {tag: number for number, tag in enumerate(tags)}
+        columns["tags"] = [
+            # a tag outside the vocabulary goes last here, and is refused by name below
+            None
+            if of_one is None
+            else sorted(set(of_one), key=lambda tag: place.get(tag, len(place)))
+            for of_one in columns["tags"]
+        ]
         return cls(pa.table(columns, schema=_schema()), tags=tags, source=source)
 
     def __len__(self) -> int:
@@ -139,23 +146,22 @@ class Catalog:
 
     def labels(self) -> npt.NDArray[np.bool_]:
         """Bool (n_songs, n_tags), columns in the order of `tags`; all False where not known."""
-        import pyarrow.compute as pc
-
         labels = np.zeros((len(self), len(self.tags)), dtype=bool)
-        tags = self.table["tags"]
-        rows = pc.list_parent_indices(tags).to_numpy()
-        columns = pc.index_in(pc.list_flatten(tags), value_set=_vocabulary(self.tags)).to_numpy()
-        labels[rows, columns] = True
+        labels[self.marks()] = True
         return labels
+
+    def marks(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Where `labels()` is True: int64 (n_marks,) rows and columns, without the whole matrix."""
+        return _marks(self.table["tags"], self.tags)
 
     def select(self, mask: npt.NDArray[np.bool_]) -> Catalog:
         """The songs where bool (n_songs,) `mask` is True, in the same order and vocabulary."""
-        table = self.table.filter(_pyarrow().array(mask))
+        table = self.table.filter(load_pyarrow().array(mask))
         return Catalog(table, tags=self.tags, source=self.source)
 
     def replace(self, name: str, values: Sequence[str]) -> Catalog:
         """The same songs with other values in one column of text."""
-        pa = _pyarrow()
+        pa = load_pyarrow()
         place = self.table.schema.get_field_index(name)
         table = self.table.set_column(place, _schema().field(name), pa.array(values, pa.string()))
         return Catalog(table, tags=self.tags, source=self.source)
@@ -183,7 +189,7 @@ def read_catalog(path: str | Path) -> Catalog:
     Raises BadCatalog for a file that is not there, is damaged, is no catalog of ours, or is one
     of a version that this earmark does not know.
     """
-    pa = _pyarrow()
+    pa = load_pyarrow()
     import pyarrow.parquet as pq
 
     path = Path(path)
@@ -208,33 +214,8 @@ def read_catalog(path: str | Path) -> Catalog:
         raise BadCatalog(f"{path}: {error}") from error
 
 
-def by_frequency(tag_lists: Iterable[Iterable[str]]) -> tuple[str, ...]:
-    """Every tag that occurs, the most frequent first, ties in alphabetical order."""
-    counts = Counter(tag for tags in tag_lists for tag in tags)
-    return tuple(sorted(counts, key=lambda tag: (-counts[tag], tag)))
-
-
-def tag_lists(
-    labels: npt.NDArray[np.bool_], labelled: npt.NDArray[np.bool_], *, tags: Sequence[str]
-) -> pa.Array:
-    """The Arrow column `tags` of a label matrix, without an object a song.
-
-    labels : bool (n_songs, n_tags)
-    labelled : bool (n_songs,), False where the labels are not known
-    """
-    pa = _pyarrow()
-    labels = labels & labelled[:, None]
-    columns = np.nonzero(labels)[1]
-    offsets = np.concatenate(([0], np.cumsum(labels.sum(axis=1))))
-    return pa.ListArray.from_arrays(
-        pa.array(offsets, pa.int32()),
-        _vocabulary(tags).take(pa.array(columns)),
-        mask=pa.array(~labelled),
-    )
-
-
 def _schema() -> pa.Schema:
-    pa = _pyarrow()
+    pa = load_pyarrow()
     text = [pa.field(name, pa.string()) for name in ("id", "artist", "title", "split", "path")]
     return pa.schema(
         [*text, pa.field("seconds", pa.float64()), pa.field("tags", pa.list_(pa.string()))]
@@ -246,8 +227,14 @@ def _song(row: dict[str, Any]) -> Song:
     return Song(**row, tags=None if tags is None else tuple(tags))
 
 
+def _by_frequency(tags_of_songs: Iterable[Iterable[str] | None]) -> tuple[str, ...]:
+    """Every tag that occurs, the most frequent first, ties in alphabetical order."""
+    counts = Counter(tag for of_one in tags_of_songs for tag in set(of_one or ()))
+    return tuple(sorted(counts, key=lambda tag: (-counts[tag], tag)))
+
+
 def _vocabulary(tags: Sequence[str]) -> pa.Array:
-    pa = _pyarrow()
+    pa = load_pyarrow()
     return pa.array(list(tags), pa.string())
 
 
@@ -271,7 +258,7 @@ def _card(path: Path, encoded: bytes | None) -> dict[str, Any]:
 
 def _checked(table: pa.Table, tags: tuple[str, ...]) -> pa.Table:
     """The table with our schema; raises BadCatalog for rows that break a rule of the format."""
-    pa = _pyarrow()
+    pa = load_pyarrow()
     import pyarrow.compute as pc
 
     if table.schema.names != _schema().names:
@@ -305,7 +292,25 @@ def _checked(table: pa.Table, tags: tuple[str, ...]) -> pa.Table:
         used.filter(pc.invert(pc.is_in(used, value_set=_vocabulary(tags)))),
         "tags that are not in the vocabulary",
     )
+    rows, columns = _marks(table["tags"], tags)
+    in_order = np.diff(rows * len(tags) + columns) > 0
+    if not in_order.all():
+        row = int(rows[1:][~in_order][0])
+        raise BadCatalog(
+            f"tags of {ids[row].as_py()!r} that are doubled or not in the vocabulary's order: "
+            f"{table['tags'][row].as_py()}"
+        )
     return table
+
+
+def _marks(
+    tags_of_songs: pa.ChunkedArray, tags: Sequence[str]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    import pyarrow.compute as pc
+
+    rows = pc.list_parent_indices(tags_of_songs).to_numpy()
+    columns = pc.index_in(pc.list_flatten(tags_of_songs), value_set=_vocabulary(tags)).to_numpy()
+    return rows.astype(np.int64), columns.astype(np.int64)
 
 
 def _refuse(values: pa.Array, what: str) -> None:
@@ -314,7 +319,8 @@ def _refuse(values: pa.Array, what: str) -> None:
         raise BadCatalog(f"{len(values)} {what}: {shown}{', ...' if len(values) > 5 else ''}")
 
 
-def _pyarrow() -> Any:
+def load_pyarrow() -> Any:
+    """The module pyarrow, or MissingExtra with the way to get it."""
     try:
         import pyarrow
     except ImportError as error:
