@@ -59,7 +59,7 @@ class LogMel:
                 raise BadValue(f"{field} is {getattr(self, field)!r}; it must be above zero")
         if not 0 <= self.f_min < self.f_max <= self.rate / 2:
             raise BadValue(
-                f"f_min {self.f_min} and f_max {self.f_max} must rise within 0 to {self.rate / 2} Hz"
+                f"f_min {self.f_min} and f_max {self.f_max} must rise from 0 to {self.rate / 2} Hz"
             )
 
     @property

@@ -55,8 +55,21 @@ def sha256(path: str | Path) -> str:
 
 
 def json_line(value: Any) -> str:
-    """One JSON document on one line, without its newline."""
-    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    """One JSON document on one line, without its newline.
+
+    A file name that is no UTF-8 is written with the escapes that os.fsencode turns back into its
+    bytes.
+    """
+    line = json.dumps(value, ensure_ascii=False)
+    return line if _encodes(line) else json.dumps(value)
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_json_lines(path: str | Path) -> Iterator[Any]:

@@ -126,7 +126,8 @@ class Card:
             )
             logits = logits * scale + offset
         # 0.5 * (1 + tanh(x / 2)) is the sigmoid without the overflow of exp
-        return np.float32(0.5) * (1 + np.tanh(np.float32(0.5) * logits))
+        scores: npt.NDArray[np.float32] = np.float32(0.5) * (1 + np.tanh(np.float32(0.5) * logits))
+        return scores
 
 
 def write_model(path: str | Path, graph: onnx.ModelProto, card: Card) -> None:
@@ -156,11 +157,16 @@ def write_model(path: str | Path, graph: onnx.ModelProto, card: Card) -> None:
 
 def read_card(path: str | Path) -> Card:
     """The card of a model file. Raises ModelNotFound and BadModel."""
+    return card_in(path, read_bytes(path))
+
+
+def card_in(path: str | Path, data: bytes) -> Card:
+    """The card in the bytes of a model file; the path is for messages. Raises BadModel."""
     import onnx
     from google.protobuf.message import DecodeError
 
     try:
-        model = onnx.load_model_from_string(read_bytes(path))
+        model = onnx.load_model_from_string(data)
     except DecodeError as error:
         raise BadModel(_not_ours(path, "it is no ONNX file, or cut short")) from error
     return card_of(path, {entry.key: entry.value for entry in model.metadata_props})

@@ -44,6 +44,23 @@ def centre_crop(samples: Samples, *, settings: LogMel) -> Samples:
     return samples[spare // 2 : spare // 2 + settings.window_samples]
 
 
+def centre(blocks: Iterable[Samples], *, settings: LogMel) -> tuple[int, Samples]:
+    """The centre crop of a track that comes in blocks, and its first sample.
+
+    Holds half the track: what lies before the middle of what has come so far cannot be in it.
+    """
+    size = settings.window_samples
+    held = np.empty(0, dtype=np.float32)  # samples from `start` on
+    start = 0
+    for block in blocks:
+        held = np.concatenate([held, block])
+        spare = (start + held.size - size) // 2 - start
+        if spare > size:  # now and then, not at each block
+            held, start = held[spare:].copy(), start + spare
+    first = max(0, (start + held.size - size) // 2)
+    return first, centre_crop(held[first - start :][:size], settings=settings)
+
+
 def cut(
     blocks: Iterable[Samples], *, settings: LogMel, hop_samples: int | None = None
 ) -> Iterator[tuple[int, Samples]]:
@@ -83,11 +100,10 @@ def pool(logits: npt.NDArray[np.float32], *, how: Pooling = "mean") -> npt.NDArr
 
     The mean of logits is the geometric mean of the odds: each window has one vote.
     """
-    if how == "mean":
-        return logits.mean(axis=0)
-    if how == "max":
-        return logits.max(axis=0)
-    raise BadValue(f"no pooling {how!r}; choose mean or max")
+    if how not in ("mean", "max"):
+        raise BadValue(f"no pooling {how!r}; choose mean or max")
+    pooled: npt.NDArray[np.float32] = logits.mean(axis=0) if how == "mean" else logits.max(axis=0)
+    return pooled
 
 
 def over_time(
@@ -108,5 +124,6 @@ def over_time(
     heard = (starts < cell_starts + cell_samples) & (starts + settings.window_samples > cell_starts)
     if not heard.any(axis=1).all():
         raise BadValue("the windows leave part of the track unheard")
-    weights = heard.astype(np.float32)
-    return (weights / weights.sum(axis=1, keepdims=True)) @ logits
+    weights = heard / heard.sum(axis=1, keepdims=True)
+    cells: npt.NDArray[np.float32] = (weights @ logits).astype(np.float32)
+    return cells

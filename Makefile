@@ -1,0 +1,51 @@
+# make tag FILES=...   tags of music        make test   everything that CI checks
+# Each sets up all it needs in .venv; the first time that takes a few minutes.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+endif
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+# Published weights that lie beside the checkout need no download; each is checked by its sha256.
+export EARMARK_PUBLISHED ?= $(wildcard ../shared/published)
+MODEL ?= choi2016
+
+.PHONY: tag test test-quick lint bench clean
+
+tag: $(VENV)/.core ## make tag FILES="song.mp3 folder" [MODEL=choi2016]
+	@test -n "$(FILES)" || { echo 'usage: make tag FILES="song.mp3 folder ..."' >&2; exit 2; }
+	@$(BIN)/earmark models info $(MODEL) >/dev/null 2>&1 || $(BIN)/earmark models pull $(MODEL) >/dev/null
+	@$(BIN)/earmark tag --model $(MODEL) $(FILES)
+
+test: lint $(VENV)/.dev ## everything; a few minutes
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-quick: $(VENV)/.dev ## without the tests that take more than ten seconds each
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build dist
+
+$(VENV)/bin/python $(VENV)/Scripts/python.exe:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "earmark needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "no venv in $(PYTHON): on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
+
+$(VENV)/.core: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "setting up earmark in $(VENV) ..." >&2
+	@$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "setting up earmark and its tests in $(VENV) ..." >&2
+	@$(INSTALL) -e '.[dev]'
+	@touch $@ $(VENV)/.core

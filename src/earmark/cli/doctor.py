@@ -1,0 +1,36 @@
+"""`earmark doctor`: what is installed, what is in use, and how fast this machine tags."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from earmark.cli.terminal import print_json
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Mount `doctor`."""
+    app.command("doctor")(doctor)
+
+
+def doctor(
+    model: Annotated[
+        str | None, typer.Option(help="A name of `earmark models list`, or a model file.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Say what is installed, which runtime and model are in use, and how fast this machine tags."""
+    from earmark.diagnosis import diagnose
+
+    found = diagnose(model)
+    if json:
+        print_json(found)
+        return
+    for name, value in found.items():
+        if isinstance(value, dict):
+            print(f"{name}:")
+            for key, inner in value.items():
+                print(f"  {key:<24}{inner}")
+        else:
+            print(f"{name:<26}{value}")

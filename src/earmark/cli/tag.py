@@ -1,0 +1,134 @@
+"""`earmark tag`: files in, tags out."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earmark.cli.terminal import Exit, print_json, progress, read_list, say
+from earmark.errors import BadValue
+
+if TYPE_CHECKING:
+    from earmark.tagger import Tagger, Tags
+
+
+class Rank(StrEnum):
+    """What the tags are sorted by (earmark.ranking)."""
+
+    score = "score"
+    lift = "lift"
+    evidence = "evidence"
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Mount `tag`."""
+    app.command("tag")(tag)
+
+
+def tag(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="Files, folders, or - for a list on stdin."),
+    ],
+    model: Annotated[
+        str | None, typer.Option(help="A name of `earmark models list`, or a model file.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many tags to show.")] = 10,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    center: Annotated[
+        bool, typer.Option("--center", help="Hear only the middle of a track, as the papers do.")
+    ] = False,
+    rank: Annotated[
+        Rank | None,
+        typer.Option(
+            help="Sort by score, by lift (score / prior) or by evidence (log-odds, less half the "
+            "prior's). By score, unless said otherwise."
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; as many as cores by default.")
+    ] = None,
+    taggram: Annotated[
+        Path | None, typer.Option(help="Folder for a PNG and a CSV of each file's tags over time.")
+    ] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="Stop listening after that much of a track.")
+    ] = None,
+) -> None:
+    """Say what is heard in each file, and in each audio file below each folder."""
+    from earmark.audio import AUDIO_SUFFIXES
+    from earmark.ranking import DEFAULT_RANKING
+    from earmark.tagger import Failure, Options, Tagger
+    from earmark.walk import audio_files
+
+    tagger = Tagger.load(model)
+    files = list(audio_files(read_list(paths), suffixes=AUDIO_SUFFIXES))
+    if not files:
+        raise BadValue(
+            f"no audio files in {', '.join(paths) or 'the empty list'}. A folder is searched for "
+            f"{' '.join(sorted(AUDIO_SUFFIXES))}; name a file to try it whatever it is called."
+        )
+    options = Options(
+        rank=rank.value if rank else DEFAULT_RANKING, center=center, max_seconds=max_seconds
+    )
+    tagged: list[Path] = []
+    with progress("tagging", total=len(files)) as advance:
+        for result in tagger.tag_files(files, workers=workers, options=options):
+            advance(1)
+            if isinstance(result, Failure):
+                if json:
+                    print_json(result.as_json())
+                else:
+                    say(f"error: {result.error}")
+                continue
+            tagged.append(result.path or Path())
+            if json:
+                print_json(result.as_json(top=top))
+            else:
+                _print_table(result, top)
+    if taggram is not None:
+        _write_taggrams(tagger, tagged, folder=taggram, max_seconds=max_seconds)
+    n_failed = len(files) - len(tagged)
+    if n_failed:
+        say(f"{n_failed} of {len(files)} files could not be tagged")
+        raise typer.Exit(Exit.SOME_FAILED)
+
+
+def _print_table(result: Tags, top: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    minutes, seconds = divmod(round(result.seconds), 60)
+    table = Table(
+        title=Text(f"{result.path}  {minutes}:{seconds:02d}"), title_justify="left", box=None
+    )
+    table.add_column("tag", min_width=20)
+    table.add_column("score", justify="right")
+    table.add_column("", min_width=20)
+    table.add_column("lift", justify="right")
+    table.add_column("group", style="dim")
+    for tag in result.tags[:top]:
+        bar = "\N{FULL BLOCK}" * round(20 * tag.score)
+        table.add_row(tag.tag, f"{tag.score:.2f}", bar, f"{tag.lift:.1f}x", tag.group)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table)
+    if result.damaged_packets:
+        say(f"{result.path}: {result.damaged_packets} damaged packets were left out")
+
+
+def _write_taggrams(
+    tagger: Tagger, files: list[Path], *, folder: Path, max_seconds: float | None
+) -> None:
+    from earmark import taggram
+
+    with progress("taggrams", total=len(files)) as advance:
+        for path, name in zip(files, taggram.names(files), strict=True):
+            gram = taggram.taggram(tagger, path, max_seconds=max_seconds)
+            taggram.write_csv(folder / f"{name}.csv", gram)
+            taggram.write_png(folder / f"{name}.png", gram, tagger=tagger)
+            advance(1)
+    say(f"taggrams are in {folder}")

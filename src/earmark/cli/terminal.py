@@ -1,0 +1,89 @@
+"""What the commands share: exit codes, words on stderr, JSON lines on stdout, progress."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import Any
+
+from earmark.files import json_line
+
+_SECONDS_BETWEEN_LINES = 10.0  # of progress, where stderr is no terminal
+
+
+class Exit(IntEnum):
+    """Exit codes of every command."""
+
+    WELL = 0
+    ERROR = 1
+    USAGE = 2
+    SOME_FAILED = 3
+    INTERRUPTED = 130
+
+
+def say(words: str) -> None:
+    """Words for a person, on stderr."""
+    print(words, file=sys.stderr, flush=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on one line of stdout, at once, so that a pipe can follow along."""
+    print(json_line(value), flush=True)
+
+
+def read_list(paths: list[str]) -> list[str]:
+    """The paths, with `-` replaced by the lines of stdin (or its parts between NUL bytes)."""
+    result = []
+    for path in paths:
+        if path != "-":
+            result.append(path)
+            continue
+        data = sys.stdin.buffer.read()
+        separator = b"\0" if b"\0" in data else b"\n"
+        names = (part.removesuffix(b"\r") for part in data.split(separator))
+        result += [name.decode(errors="surrogateescape") for name in names if name]
+    return result
+
+
+@contextmanager
+def progress(words: str, *, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A function to call with how many more are done; a bar on a terminal, else a line at times.
+
+    total : None where nobody knows
+    """
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        columns = (
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            TimeElapsedColumn(), TimeRemainingColumn(),
+        )  # fmt: skip
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(words, total=total)
+            yield lambda more: bar.advance(task, more)
+        return
+
+    done, started = 0, time.monotonic()
+    next_line = started + _SECONDS_BETWEEN_LINES
+
+    def advance(more: int) -> None:
+        nonlocal done, next_line
+        done += more
+        now = time.monotonic()
+        if now >= next_line:
+            next_line = now + _SECONDS_BETWEEN_LINES
+            of = "" if total is None else f" of {total}"
+            say(f"{words}: {done}{of}, {done / (now - started):.1f} a second")
+
+    yield advance

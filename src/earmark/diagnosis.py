@@ -1,0 +1,85 @@
+"""What this machine has for earmark, and how fast it is."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from earmark import __version__, files, runtime, zoo
+from earmark.errors import EarmarkError
+from earmark.features import log_mel
+from earmark.tagger import Tagger
+
+# The libraries that a part of earmark stands on, with the extra that brings each.
+_LIBRARIES = {
+    "av": "core", "soxr": "core", "onnxruntime": "core", "onnx": "core", "numpy": "core",
+    "openvino": "openvino", "pyarrow": "data", "httpx2": "data", "ray": "ray", "torch": "train",
+    "scikit-learn": "train",
+}  # fmt: skip
+_REPEATS = 3  # of each measurement; the median is told
+
+
+def diagnose(model: str | None = None) -> dict[str, Any]:
+    """What is installed, which runtime and model are in use, and seconds for a clip's two stages.
+
+    model : a name or a model file; the default model without one. Where there is none, the entry
+        "model" says how to get one and nothing is measured.
+    """
+    found: dict[str, Any] = {
+        "earmark": __version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "libraries": {name: _installed(name, extra) for name, extra in _LIBRARIES.items()},
+        "runtimes": ", ".join(runtime.available()),
+        "cache": str(zoo.cache_folder()),
+    }
+    try:
+        tagger = Tagger.load(model)
+    except EarmarkError as error:
+        return found | {"model": str(error)}
+    card = tagger.card
+    samples = np.random.default_rng(0).normal(0, 0.1, card.features.window_samples)
+    clip = samples.astype(np.float32)
+    mel = log_mel(clip, settings=card.features)
+    batch = np.stack([mel] * runtime.BATCH)
+    return found | {
+        "model": {
+            "name": card.name,
+            "file": str(tagger.session.path),
+            "sha256": files.sha256(tagger.session.path),
+            "tags": len(card.tags),
+            "features": card.features.name,
+            "runtime": tagger.session.runtime,
+        },
+        "speed": {
+            "clip_seconds": round(card.features.seconds, 2),
+            "log_mel_ms": _median_ms(lambda: log_mel(clip, settings=card.features)),
+            "network_ms": round(_median_ms(lambda: tagger.session.run(batch)) / len(batch), 2),
+        },
+    }
+
+
+def _installed(library: str, extra: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return f"not installed: pip install 'earmark[{extra}]'"
+
+
+def _median_ms(work: Any) -> float:
+    work()  # the first run pays for what is made once
+    times = []
+    for _ in range(_REPEATS):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return round(1000 * statistics.median(times), 2)

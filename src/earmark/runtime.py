@@ -1,0 +1,134 @@
+"""Runs a model file: ONNX Runtime, or OpenVINO where it is installed and asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark import model_file
+from earmark.errors import BadModel, BadValue, FeatureMismatch, MissingExtra
+from earmark.model_file import Card
+
+Array = npt.NDArray[np.float32]
+Forward = Callable[[Array], tuple[Array, Array]]  # log-mel -> logits, embedding
+
+RUNTIMES = ("onnxruntime", "openvino")
+# Windows that go through the network at once: the scores do not depend on it, and eight are enough
+# to keep the matrix products large while a clip's activations still fit the caches.
+BATCH = 8
+
+
+class Session:
+    """A model file, loaded and ready.
+
+    path : the model file
+    runtime : onnxruntime or openvino; else what EARMARK_RUNTIME names; else onnxruntime
+    threads : cores for one forward pass; None takes all
+
+    Raises ModelNotFound, BadModel, BadValue and MissingExtra.
+    """
+
+    def __init__(
+        self, path: str | Path, *, runtime: str | None = None, threads: int | None = None
+    ) -> None:
+        self.path = Path(path)
+        self.runtime = runtime or os.environ.get("EARMARK_RUNTIME") or RUNTIMES[0]
+        if threads is not None and threads < 1:
+            raise BadValue(f"{threads} threads can run nothing; give one or more")
+        if self.runtime not in RUNTIMES:
+            raise BadValue(f"no runtime {self.runtime!r}; choose one of {', '.join(RUNTIMES)}")
+        data = model_file.read_bytes(path)
+        open_model = _open_onnxruntime if self.runtime == "onnxruntime" else _open_openvino
+        self.card: Card
+        self._forward: Forward
+        self.card, self._forward = open_model(self.path, data, threads)
+
+    def run(self, log_mel: Array) -> tuple[Array, Array]:
+        """Logits and embeddings of clips, in batches.
+
+        log_mel : float32 (n, n_mels, n_frames), dB, as the card's features make it
+        returns : logits float32 (n, n_tags), embeddings float32 (n, n_dimensions)
+
+        Raises FeatureMismatch for spectrograms of another shape.
+        """
+        log_mel = np.ascontiguousarray(log_mel, dtype=np.float32)
+        features = self.card.features
+        if log_mel.ndim != 3 or log_mel.shape[1:] != (features.n_mels, features.n_frames):
+            raise FeatureMismatch(
+                f"the model {self.card.name} hears spectrograms of shape "
+                f"(n, {features.n_mels}, {features.n_frames}), not {log_mel.shape}. "
+                f"Make them with the features {features.name}."
+            )
+        # a run over no clips at all still tells the widths of both results
+        parts = [
+            self._forward(log_mel[first : first + BATCH])
+            for first in range(0, max(1, len(log_mel)), BATCH)
+        ]
+        logits, embeddings = zip(*parts, strict=True)
+        return np.concatenate(logits), np.concatenate(embeddings)
+
+
+def available() -> tuple[str, ...]:
+    """The runtimes that are installed."""
+    return tuple(name for name in RUNTIMES if find_spec(name) is not None)
+
+
+def _open_onnxruntime(path: Path, data: bytes, threads: int | None) -> tuple[Card, Forward]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0  # 0: as many as there are cores
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    # a thread that spins for work takes the core from the decoder beside it
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors share no base below Exception
+        raise BadModel(_unreadable(path, error)) from error
+    card = model_file.card_of(path, session.get_modelmeta().custom_metadata_map)
+
+    def forward(log_mel: Array) -> tuple[Array, Array]:
+        outputs = [model_file.LOGITS, model_file.EMBEDDING]
+        logits, embedding = session.run(outputs, {model_file.INPUT: log_mel})
+        return logits, embedding
+
+    return card, forward
+
+
+def _open_openvino(path: Path, data: bytes, threads: int | None) -> tuple[Card, Forward]:
+    try:
+        import openvino
+    except ImportError as error:
+        raise MissingExtra("openvino", "openvino") from error
+
+    card = model_file.card_in(path, data)
+    # its default on some processors is bfloat16, which moves scores by up to .012
+    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
+    if threads is not None:
+        settings["INFERENCE_NUM_THREADS"] = threads
+    try:
+        core = openvino.Core()
+        compiled = core.compile_model(core.read_model(data), "CPU", settings)
+    except RuntimeError as error:
+        raise BadModel(_unreadable(path, error)) from error
+
+    def forward(log_mel: Array) -> tuple[Array, Array]:
+        results = compiled(log_mel)
+        return results[model_file.LOGITS], results[model_file.EMBEDDING]
+
+    return card, forward
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return (
+        f"{path} cannot be read as a model ({reason}). If it holds published weights, convert "
+        "them with `earmark models import`; if it was downloaded, fetch it again."
+    )

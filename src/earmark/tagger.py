@@ -1,0 +1,346 @@
+"""Files in, tags out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark import audio, engine, ranking, tags, windows, zoo
+from earmark.errors import BadValue, EarmarkError
+from earmark.features import Samples, log_mel
+from earmark.model_file import Card
+from earmark.ranking import DEFAULT_RANKING, Ranking
+from earmark.runtime import BATCH, Session
+
+Array = npt.NDArray[np.float32]
+# Below this many files another process costs more than it brings: it takes a second to start.
+_FEW_FILES = 6
+
+
+@dataclass(frozen=True)
+class Listening:
+    """What the network makes of one track, window by window.
+
+    seconds : of audio that were heard
+    starts : int64 (n_windows,), first sample of each window at the model's rate
+    logits : float32 (n_windows, n_tags); embeddings : float32 (n_windows, n_dimensions)
+    damaged_packets : how many packets the decoder had to leave out
+    """
+
+    seconds: float
+    starts: npt.NDArray[np.int64]
+    logits: Array
+    embeddings: Array
+    damaged_packets: int
+
+
+@dataclass(frozen=True)
+class Tag:
+    """One tag of one track.
+
+    score : probability, in [0, 1]
+    lift : score / prior
+    evidence : log-odds of the score less a share of the prior's (earmark.ranking)
+    reliability : ROC-AUC of the tag on unseen songs, None where nobody measured it
+    """
+
+    tag: str
+    score: float
+    lift: float
+    evidence: float
+    group: str
+    reliability: float | None
+
+
+@dataclass(frozen=True)
+class Tags:
+    """The tags of one track, best first by the ranking that was asked for.
+
+    path : None for samples that came from no file
+    """
+
+    path: Path | None
+    seconds: float
+    model: str
+    tags: tuple[Tag, ...]
+    damaged_packets: int = 0
+
+    def as_json(self, *, top: int | None = None) -> dict[str, Any]:
+        """The JSON line of a tagged file, with the first `top` tags."""
+        line: dict[str, Any] = {
+            "path": None if self.path is None else str(self.path),
+            "seconds": round(self.seconds, 3),
+            "model": self.model,
+            "tags": [
+                {
+                    "tag": tag.tag,
+                    "score": round(tag.score, 6),
+                    "lift": round(tag.lift, 4),
+                    "evidence": round(tag.evidence, 4),
+                    "group": tag.group,
+                }
+                for tag in self.tags[:top]
+            ],
+        }
+        if self.damaged_packets:
+            line["damaged_packets"] = self.damaged_packets
+        return line
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that could not be tagged, and why."""
+
+    path: Path
+    error: EarmarkError
+
+    def as_json(self) -> dict[str, Any]:
+        """The JSON line of a file that failed."""
+        return {"path": str(self.path), "error": self.error.as_json()}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a track is listened to and its tags are put in order.
+
+    rank : what the tags are sorted by
+    center : hear the middle of the track only, one window, as the papers do
+    hop_seconds : from one window to the next; None is a whole window
+    max_seconds : stop listening there; None hears the whole track
+    """
+
+    rank: Ranking = DEFAULT_RANKING
+    center: bool = False
+    hop_seconds: float | None = None
+    max_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse options that nothing can be heard with."""
+        if self.rank not in ranking.RANKINGS:
+            raise BadValue(f"no ranking {self.rank!r}; choose one of {', '.join(ranking.RANKINGS)}")
+        for name in ("hop_seconds", "max_seconds"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise BadValue(f"{name} is {value}; it must be above zero")
+
+
+class Tagger:
+    """A loaded model that says which tags music carries."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    @classmethod
+    def load(
+        cls,
+        name_or_path: str | Path | None = None,
+        *,
+        runtime: str | None = None,
+        threads: int | None = None,
+    ) -> Tagger:
+        """A tagger from a model's name (`earmark models list`) or file; the default without one.
+
+        runtime : onnxruntime or openvino; EARMARK_RUNTIME, or onnxruntime, by default
+        threads : cores for the network; all by default
+
+        Raises ModelNotFound, which says how to get one, and BadModel.
+        """
+        return cls(Session(zoo.resolve(name_or_path), runtime=runtime, threads=threads))
+
+    @property
+    def card(self) -> Card:
+        """What the model says of itself."""
+        return self.session.card
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """What each column of the scores means."""
+        return self.card.tags
+
+    def score_log_mel(self, log_mel: Array) -> Array:
+        """Scores of spectrograms.
+
+        log_mel : float32 (n, n_mels, n_frames), dB, as the model's features make it, before any
+            standardisation
+        returns : float32 (n, n_tags), in [0, 1]
+        """
+        return self.card.scores(self.session.run(log_mel)[0])
+
+    def listen(
+        self,
+        source: str | Path | Samples,
+        *,
+        rate: int | None = None,
+        options: Options = Options(),
+    ) -> Listening:
+        """The network's answer to each window of a track, in bounded memory.
+
+        source : a file, or float32 (n_samples,) mono samples at `rate` Hz
+        """
+        features = self.card.features
+        blocks = _Blocks(source, rate, target_rate=features.rate, options=options)
+        hop_samples = None
+        if options.hop_seconds is not None:
+            hop_samples = max(1, round(options.hop_seconds * features.rate))
+        cuts = windows.cut(blocks, settings=features, hop_samples=hop_samples)
+        if options.center:
+            cuts = iter([windows.centre(blocks, settings=features)])
+        starts: list[int] = []
+        batch: list[Array] = []
+        parts: list[tuple[Array, Array]] = []
+        for start, samples in cuts:
+            starts.append(start)
+            batch.append(log_mel(samples, settings=features))
+            if len(batch) == BATCH:
+                parts.append(self.session.run(np.stack(batch)))
+                batch.clear()
+        if batch:
+            parts.append(self.session.run(np.stack(batch)))
+        logits, embeddings = zip(*parts, strict=True)
+        return Listening(
+            seconds=blocks.n_samples / features.rate,
+            starts=np.array(starts, dtype=np.int64),
+            logits=np.concatenate(logits),
+            embeddings=np.concatenate(embeddings),
+            damaged_packets=blocks.damaged_packets,
+        )
+
+    def tag(
+        self,
+        source: str | Path | Samples,
+        *,
+        rate: int | None = None,
+        options: Options = Options(),
+    ) -> Tags:
+        """The tags of one track, best first.
+
+        source : a file, or float32 (n_samples,) mono samples at `rate` Hz
+
+        Raises UnreadableAudio for a file that holds no audio.
+        """
+        heard = self.listen(source, rate=rate, options=options)
+        scores = self.card.scores(windows.pool(heard.logits))
+        return Tags(
+            path=None if isinstance(source, np.ndarray) else Path(source),
+            seconds=heard.seconds,
+            model=self.card.name,
+            tags=self._ranked(scores, options.rank),
+            damaged_packets=heard.damaged_packets,
+        )
+
+    def embed(
+        self,
+        source: str | Path | Samples,
+        *,
+        rate: int | None = None,
+        options: Options = Options(),
+    ) -> Array:
+        """What the network remembers of a track: its last recurrent state, mean over windows.
+
+        returns : float32 (n_dimensions,)
+        """
+        embeddings: Array = self.listen(source, rate=rate, options=options).embeddings
+        return np.asarray(embeddings.mean(axis=0), dtype=np.float32)
+
+    def tag_files(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        workers: int | None = None,
+        options: Options = Options(),
+    ) -> Iterator[Tags | Failure]:
+        """The tags of many files, in their order; a file that fails does so alone.
+
+        workers : processes that decode and infer side by side; as many as there are cores by
+            default, and none but this one for a few files
+        """
+        if workers is None and len(paths) < _FEW_FILES:
+            workers = 1
+        if workers == 1:
+            yield from _outcomes(engine.map_units(self._tag_one(options), paths, workers=1))
+            return
+        work = _TagFile(self.session.path, self.session.runtime, options)
+        yield from _outcomes(engine.map_units(work, paths, workers=workers))
+
+    def _tag_one(self, options: Options) -> Any:
+        return lambda path: self.tag(path, options=options)
+
+    def _ranked(self, scores: Array, by: Ranking) -> tuple[Tag, ...]:
+        priors = np.array(self.card.priors, dtype=np.float32)
+        order = np.argsort(-ranking.rank_values(scores, priors, by=by), kind="stable")
+        lifts, evidences = ranking.lift(scores, priors), ranking.evidence(scores, priors)
+        reliability = self.card.reliability or (None,) * len(self.tags)
+        return tuple(
+            Tag(
+                tag=self.tags[i],
+                score=float(scores[i]),
+                lift=float(lifts[i]),
+                evidence=float(evidences[i]),
+                group=tags.group(self.tags[i]),
+                reliability=reliability[i],
+            )
+            for i in order
+        )
+
+
+@dataclass(frozen=True)
+class _TagFile:
+    """The work of one worker process on one file; each process loads the model once."""
+
+    model: Path
+    runtime: str
+    options: Options
+
+    def __call__(self, path: str | Path) -> Tags:
+        return _worker_tagger(self.model, self.runtime).tag(path, options=self.options)
+
+
+@lru_cache(maxsize=1)
+def _worker_tagger(model: Path, runtime: str) -> Tagger:
+    return Tagger(Session(model, runtime=runtime, threads=1))
+
+
+def _outcomes(outcomes: Iterable[engine.Outcome[str | Path, Tags]]) -> Iterator[Tags | Failure]:
+    for outcome in outcomes:
+        if outcome.error is not None:
+            yield Failure(Path(outcome.unit), outcome.error)
+        else:
+            assert outcome.value is not None
+            yield outcome.value
+
+
+class _Blocks:
+    """Mono blocks at the model's rate from a file or from samples, counted as they pass."""
+
+    def __init__(
+        self, source: str | Path | Samples, rate: int | None, *, target_rate: int, options: Options
+    ) -> None:
+        if isinstance(source, np.ndarray) != (rate is not None):
+            raise BadValue("give `rate` with samples, and only with samples: a file knows its own")
+        self.n_samples = 0
+        self.damaged_packets = 0
+        self._source, self._rate, self._target_rate = source, rate, target_rate
+        self._max_seconds = options.max_seconds
+
+    def __iter__(self) -> Iterator[Samples]:
+        if isinstance(self._source, np.ndarray):
+            assert self._rate is not None
+            samples = audio.resample(self._source, rate=self._rate, target_rate=self._target_rate)
+            if self._max_seconds is not None:
+                samples = samples[: round(self._max_seconds * self._target_rate)]
+            if samples.size == 0:
+                raise BadValue("there are no samples to listen to")
+            self.n_samples = samples.size
+            yield samples
+            return
+        stream = audio.stream_audio(self._source, rate=self._target_rate, seconds=self._max_seconds)
+        for block in stream:
+            self.n_samples += block.size
+            yield block
+        self.damaged_packets = stream.damaged_packets

@@ -1,0 +1,74 @@
+"""Files are whole or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from earmark import files
+
+
+def test_a_file_takes_its_name_only_when_the_block_ends_well(tmp_path):
+    target = tmp_path / "deep" / "file.txt"
+    with files.atomic_path(target) as temporary:
+        temporary.write_text("new")
+        assert not target.exists()
+    assert target.read_text() == "new"
+    assert [p.name for p in target.parent.iterdir()] == ["file.txt"]
+
+
+def test_an_error_leaves_what_stood_there_and_no_litter(tmp_path):
+    target = tmp_path / "file.txt"
+    target.write_text("old")
+    with pytest.raises(RuntimeError, match="half way"), files.atomic_path(target) as temporary:
+        temporary.write_text("ne")
+        raise RuntimeError("half way")
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
+
+
+def test_a_kill_in_the_middle_leaves_what_stood_there(tmp_path):
+    target = tmp_path / "file.txt"
+    target.write_text("old")
+    code = (
+        "import os, signal, sys; from earmark import files\n"
+        "with files.atomic_path(sys.argv[1]) as temporary:\n"
+        "    temporary.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(target)], timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert target.read_text() == "old"
+
+
+def test_a_new_file_has_the_mode_that_the_umask_asks_for(tmp_path):
+    before = os.umask(0o027)
+    try:
+        files.write_text(tmp_path / "file.txt", "x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file.txt").stat().st_mode & 0o777 == 0o640
+
+
+def test_sha256_is_the_one_everybody_computes(tmp_path):
+    files.write_bytes(tmp_path / "abc", b"abc")
+    assert files.sha256(tmp_path / "abc") == (
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
+
+
+def test_json_lines_keep_unicode_and_the_bytes_of_odd_names():
+    assert files.json_line({"title": "Björk ♥"}) == '{"title": "Björk ♥"}'
+    odd = os.fsdecode(b"caf\xe9.mp3")
+    line = files.json_line({"path": odd})
+    line.encode()  # any program can read it
+    assert os.fsencode(json.loads(line)["path"]) == b"caf\xe9.mp3"
+
+
+def test_a_last_line_cut_short_is_left_out(tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"a": 1}\n{"a": 2}\n{"a": ')
+    assert list(files.read_json_lines(tmp_path / "rows.jsonl")) == [{"a": 1}, {"a": 2}]

@@ -1,0 +1,111 @@
+"""Imports go down only, and importing loads nothing heavy."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "earmark"
+
+# Top to bottom; modules of one row may not import each other, but where a name stands in ALSO.
+LAYERS = [
+    {"cli", "__main__"},
+    {"web", "library", "evaluation", "published", "data", "training", "diagnosis", "taggram"},
+    {"tagger"},
+    {"zoo", "engine"},
+    {"graph", "runtime", "windows", "walk"},
+    {"audio", "model_file", "metrics", "ranking"},
+    {"features", "tags"},
+    {"files"},
+    {"errors"},
+]
+ALSO = {
+    ("training", "data"),
+    ("evaluation", "data"),
+    ("__main__", "cli"),
+    ("evaluation", "taggram"),
+}
+# Where one library may be imported, and nowhere else.
+ONLY = {"torch": {"training"}, "keras": {"training"}, "ray": {"engine"}, "openvino": {"runtime"}}
+HEAVY = (
+    "numpy", "av", "soxr", "onnx", "onnxruntime", "openvino", "torch", "keras", "h5py",
+    "matplotlib", "pyarrow", "ray", "httpx2", "sklearn", "scipy", "pooch", "pydantic", "rapidfuzz",
+)  # fmt: skip
+
+
+def layer(module: str) -> int:
+    return next(i for i, names in enumerate(LAYERS) if module in names)
+
+
+def imports() -> list[tuple[str, str]]:
+    """(top module, what it imports) for every import statement below src/earmark."""
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        module = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found += [(module, alias.name) for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module == "earmark":
+                found += [(module, f"earmark.{alias.name}") for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.append((module, node.module))
+    return found
+
+
+def test_every_module_has_its_layer():
+    for path in PACKAGE.iterdir():
+        name = path.name.removesuffix(".py")
+        if name not in ("__init__", "__pycache__", "py.typed", "models"):
+            assert any(name in names for names in LAYERS), f"{name} stands in no layer"
+
+
+def test_imports_go_down_only():
+    for module, imported in imports():
+        parts = imported.split(".")
+        if parts[0] != "earmark" or len(parts) < 2 or module == "__init__":
+            continue
+        target = parts[1]
+        if target.startswith("__") or target == module:
+            continue
+        down = layer(target) > layer(module)
+        assert down or (module, target) in ALSO, f"{module} must not import {target}"
+
+
+def test_each_heavy_library_has_one_home():
+    for module, imported in imports():
+        library = imported.split(".")[0]
+        if library in ONLY:
+            assert module in ONLY[library], f"{module} must not import {library}"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import earmark",
+        "import earmark.cli",
+        "import sys; sys.argv = ['earmark', '--help']; from earmark.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass",
+    ],
+)
+def test_nothing_heavy_is_loaded_before_it_is_needed(code):
+    report = f"{code}\nimport sys; print('loaded', *({set(HEAVY)!r} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", report], capture_output=True, text=True, timeout=60, check=True,
+        env={**os.environ, "COLUMNS": "100"},
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1].strip() == "loaded"
+
+
+def test_the_public_names_are_there_and_are_the_whole_of_all():
+    import earmark
+
+    for name in earmark.__all__:
+        assert getattr(earmark, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Taggger'"):
+        _ = earmark.Taggger

@@ -1,0 +1,29 @@
+"""The vocabulary, its groups and its priors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from earmark import tags
+from earmark.errors import BadValue
+
+
+def test_there_are_fifty_tags_and_each_is_in_one_group():
+    assert len(set(tags.MSD_50)) == 50
+    grouped = [tag for members in tags.GROUPS.values() for tag in members]
+    assert sorted(grouped) == sorted(tags.MSD_50)
+    assert tags.group("jazz") == "genre"
+    assert tags.group("80s") == "era"
+    assert tags.group("gamelan") == "other"
+
+
+def test_the_priors_are_those_of_the_published_labels(shared):
+    labels = np.concatenate([np.load(shared / "msd" / f"{s}_y.npy") for s in ("valid", "test")])
+    np.testing.assert_allclose(tags.msd_50_priors(), labels.mean(axis=0), rtol=1e-6)
+
+
+def test_a_tag_is_found_whatever_its_case_and_a_wrong_one_shows_the_vocabulary():
+    assert tags.index(tags.MSD_50, "hip-hop") == 33
+    with pytest.raises(BadValue, match=r"no tag 'polka'; the tags are: rock, pop"):
+        tags.index(tags.MSD_50, "polka")
