@@ -7,6 +7,7 @@ million objects. docs/formats/catalog.md is its specification.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ _METADATA_KEY = b"earmark"
 _ROWS_AT_ONCE = 8192  # songs made into objects at a time, when a catalog is walked
 _ID_BYTES = 200  # an id becomes a file name with a suffix; most file systems stop at 255 bytes
 # no separator, no control character, no blank at either end, and not hidden: `audio/<id>.m4a`
-_ID_PATTERN = r"^[^./\\\s\x00-\x1f\x7f]([^/\\\x00-\x1f\x7f]*[^/\\\s\x00-\x1f\x7f])?$"
+_ID_PATTERN = r"^[^./\\ \x00-\x1f\x7f]([^/\\\x00-\x1f\x7f]*[^/\\ \x00-\x1f\x7f])?$"
 _SPLIT_PATTERN = r"^(train|valid|test|[0-9]{1,4})?$"
 
 
@@ -212,6 +213,11 @@ def read_catalog(path: str | Path) -> Catalog:
         return Catalog(table, tags=card["tags"], source=card["source"])
     except BadCatalog as error:
         raise BadCatalog(f"{path}: {error}") from error
+
+
+def is_id(text: str) -> bool:
+    """Whether a text can be the id of a song: a file name that every system takes."""
+    return bool(re.fullmatch(_ID_PATTERN, text)) and len(text.encode()) <= _ID_BYTES
 
 
 def _schema() -> pa.Schema:
