@@ -6,7 +6,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given, settings as hypothesis_settings
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from earmark.errors import BadValue, FeatureMismatch
@@ -42,7 +43,10 @@ def librosa_log_mel(samples: np.ndarray, settings: LogMel) -> np.ndarray:
     # 20 and 40 dB a decade are power_to_db of the squared and of the fourth power
     exponent = settings.decibels / 10
     return librosa.power_to_db(
-        mel.astype(np.float64) ** exponent, ref=1.0, amin=settings.amin**exponent, top_db=settings.top_db
+        mel.astype(np.float64) ** exponent,
+        ref=1.0,
+        amin=settings.amin**exponent,
+        top_db=settings.top_db,
     )
 
 
@@ -87,6 +91,7 @@ def test_one_window_is_1366_frames(name):
 def test_the_published_arrays_come_out_of_the_published_clips(shared):
     """mp3 decoders differ by the encoder's delay, so the arrays agree only on average."""
     from earmark.audio import load_audio
+
     from earmark.windows import centre_crop
 
     settings = PRESETS["choi2016"]
@@ -149,13 +154,18 @@ def test_settings_survive_json_and_refuse_what_they_do_not_know():
 
 
 def test_other_features_are_refused_by_name_and_number():
-    with pytest.raises(FeatureMismatch, match=r"the store has other features.*decibels 40.0 instead of 20.0"):
+    with pytest.raises(
+        FeatureMismatch, match=r"the store has other features.*decibels 40.0 instead of 20.0"
+    ):
         PRESETS["choi2016"].require(PRESETS["cs2470"], what="the store")
-    PRESETS["choi2016"].require(dataclasses.replace(PRESETS["choi2016"], name="x"), what="the store")
+    PRESETS["choi2016"].require(
+        dataclasses.replace(PRESETS["choi2016"], name="x"), what="the store"
+    )
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"hop": 0}, {"f_max": 7000.0}, {"padding": "wrap"}, {"f_min": 6000.0}, {"mel_scale": "bark"}]
+    "wrong",
+    [{"hop": 0}, {"f_max": 7000.0}, {"padding": "wrap"}, {"f_min": 6000.0}, {"mel_scale": "bark"}],
 )
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(BadValue, match=next(iter(wrong))):
