@@ -1,0 +1,84 @@
+"""Running a model: the same scores from either runtime, for any batch, on any threads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tiny_model
+
+from earmark import runtime
+from earmark.errors import BadModel, BadValue, FeatureMismatch, ModelNotFound
+from earmark.runtime import Session
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx")
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return np.random.default_rng(0).normal(-30, 14, (19, 96, 1366)).astype(np.float32)
+
+
+def test_both_runtimes_give_the_same_for_any_batch_and_any_threads(model, clips):
+    pytest.importorskip("openvino")
+    logits, embeddings = Session(model).run(clips)
+    assert logits.shape == (19, 50)
+    assert embeddings.shape == (19, 5)
+    assert logits.dtype == embeddings.dtype == np.float32
+    assert logits.std() > 1
+    for name in runtime.RUNTIMES:
+        for threads in (1, 2, None):
+            session = Session(model, runtime=name, threads=threads)
+            for n in (1, 3, 8, 19):
+                for ours, reference in zip(
+                    session.run(clips[:n]), (logits, embeddings), strict=True
+                ):
+                    np.testing.assert_allclose(ours, reference[:n], atol=1e-5)
+
+
+def test_a_clip_does_not_hear_its_neighbours_in_the_batch(model, clips):
+    session = Session(model)
+    alone = np.concatenate([session.run(clip[None])[0] for clip in clips[:4]])
+    loud = np.concatenate([clips[:4], clips[4:] * 100])
+    np.testing.assert_allclose(session.run(loud)[0][:4], alone, atol=1e-5)
+
+
+def test_no_clips_give_no_rows(model):
+    logits, embeddings = Session(model).run(np.empty((0, 96, 1366)))
+    assert logits.shape == (0, 50)
+    assert embeddings.shape == (0, 5)
+
+
+def test_the_environment_chooses_the_runtime_and_a_parameter_goes_before(model, monkeypatch):
+    pytest.importorskip("openvino")
+    assert Session(model).runtime == "onnxruntime"
+    monkeypatch.setenv("EARMARK_RUNTIME", "openvino")
+    assert Session(model).runtime == "openvino"
+    assert Session(model, runtime="onnxruntime").runtime == "onnxruntime"
+    monkeypatch.setenv("EARMARK_RUNTIME", "abacus")
+    with pytest.raises(BadValue, match="onnxruntime, openvino"):
+        Session(model)
+
+
+@pytest.mark.parametrize("shape", [(96, 1366), (2, 96, 1365), (2, 64, 1366), (2, 1, 96, 1366)])
+def test_spectrograms_of_another_shape_are_refused(model, shape):
+    with pytest.raises(FeatureMismatch, match=r"\(n, 96, 1366\).*features choi2016"):
+        Session(model).run(np.zeros(shape))
+
+
+@pytest.mark.parametrize("name", runtime.RUNTIMES)
+def test_a_file_that_is_no_model_is_refused(tmp_path, model, name):
+    pytest.importorskip(name)
+    for data in (b"", b"no model at all", model.read_bytes()[:3000]):
+        (tmp_path / "bad.onnx").write_bytes(data)
+        with pytest.raises(BadModel, match=r"bad\.onnx"):
+            Session(tmp_path / "bad.onnx", runtime=name)
+    with pytest.raises(ModelNotFound, match=r"missing\.onnx"):
+        Session(tmp_path / "missing.onnx", runtime=name)
+
+
+def test_no_threads_are_refused(model):
+    with pytest.raises(BadValue, match="0 threads"):
+        Session(model, threads=0)
