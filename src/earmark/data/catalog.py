@@ -7,7 +7,6 @@ million objects. docs/formats/catalog.md is its specification.
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from earmark.errors import BadCatalog, MissingExtra
+from earmark.data.catalog_schema import checked, load_pyarrow, marks, schema
+from earmark.errors import BadCatalog, DataError
 from earmark.files import atomic_path
 
 if TYPE_CHECKING:
@@ -29,10 +29,6 @@ SPLITS = ("train", "valid", "test")  # or a fold number, or "" where there is no
 
 _METADATA_KEY = b"earmark"
 _ROWS_AT_ONCE = 8192  # songs made into objects at a time, when a catalog is walked
-_ID_BYTES = 200  # an id becomes a file name with a suffix; most file systems stop at 255 bytes
-# no separator, no control character, no blank at either end, and not hidden: `audio/<id>.m4a`
-_ID_PATTERN = r"^[^./\\ \x00-\x1f\x7f]([^/\\\x00-\x1f\x7f]*[^/\\ \x00-\x1f\x7f])?$"
-_SPLIT_PATTERN = r"^(train|valid|test|[0-9]{1,4})?$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +67,7 @@ class Catalog:
     def __init__(self, table: pa.Table, *, tags: Sequence[str], source: str = "") -> None:
         self.tags = tuple(tags)
         self.source = source
-        self.table = _checked(table, self.tags)
+        self.table = checked(table, self.tags)
 
     @classmethod
     def from_songs(
@@ -82,7 +78,7 @@ class Catalog:
         tags : the vocabulary; by default every tag that occurs, the most frequent first
         """
         pa = load_pyarrow()
-        columns: dict[str, list[Any]] = {name: [] for name in _schema().names}
+        columns: dict[str, list[Any]] = {name: [] for name in schema().names}
         for song in songs:  # columns grow and the songs go: there may be a million of them
             for name, values in columns.items():
                 values.append(getattr(song, name))
@@ -96,7 +92,7 @@ class Catalog:
             else sorted(set(of_one), key=lambda tag: place.get(tag, len(place)))
             for of_one in columns["tags"]
         ]
-        return cls(pa.table(columns, schema=_schema()), tags=tags, source=source)
+        return cls(pa.table(columns, schema=schema()), tags=tags, source=source)
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -153,7 +149,7 @@ class Catalog:
 
     def marks(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Where `labels()` is True: int64 (n_marks,) rows and columns, without the whole matrix."""
-        return _marks(self.table["tags"], self.tags)
+        return marks(self.table["tags"], self.tags)
 
     def select(self, mask: npt.NDArray[np.bool_]) -> Catalog:
         """The songs where bool (n_songs,) `mask` is True, in the same order and vocabulary."""
@@ -164,12 +160,15 @@ class Catalog:
         """The same songs with other values in one column of text."""
         pa = load_pyarrow()
         place = self.table.schema.get_field_index(name)
-        table = self.table.set_column(place, _schema().field(name), pa.array(values, pa.string()))
+        table = self.table.set_column(place, schema().field(name), pa.array(values, pa.string()))
         return Catalog(table, tags=self.tags, source=self.source)
 
 
 def write_catalog(catalog: Catalog, path: str | Path) -> None:
-    """Write a catalog atomically; the same catalog gives the same bytes."""
+    """Write a catalog atomically; the same catalog gives the same bytes.
+
+    Raises DataError, with the reason, where the file cannot be written.
+    """
     import pyarrow.parquet as pq
 
     card = {
@@ -180,8 +179,11 @@ def write_catalog(catalog: Catalog, path: str | Path) -> None:
     }
     encoded = json.dumps(card, ensure_ascii=False).encode()
     table = catalog.table.replace_schema_metadata({_METADATA_KEY: encoded})
-    with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    try:
+        with atomic_path(path) as temporary:
+            pq.write_table(table, temporary, compression="zstd")
+    except OSError as error:
+        raise DataError(f"cannot write the catalog {path}: {error.strerror or error}") from error
 
 
 def read_catalog(path: str | Path) -> Catalog:
@@ -215,19 +217,6 @@ def read_catalog(path: str | Path) -> Catalog:
         raise BadCatalog(f"{path}: {error}") from error
 
 
-def is_id(text: str) -> bool:
-    """Whether a text can be the id of a song: a file name that every system takes."""
-    return bool(re.fullmatch(_ID_PATTERN, text)) and len(text.encode()) <= _ID_BYTES
-
-
-def _schema() -> pa.Schema:
-    pa = load_pyarrow()
-    text = [pa.field(name, pa.string()) for name in ("id", "artist", "title", "split", "path")]
-    return pa.schema(
-        [*text, pa.field("seconds", pa.float64()), pa.field("tags", pa.list_(pa.string()))]
-    )
-
-
 def _song(row: dict[str, Any]) -> Song:
     tags = row.pop("tags")
     return Song(**row, tags=None if tags is None else tuple(tags))
@@ -239,17 +228,12 @@ def _by_frequency(tags_of_songs: Iterable[Iterable[str] | None]) -> tuple[str, .
     return tuple(sorted(counts, key=lambda tag: (-counts[tag], tag)))
 
 
-def _vocabulary(tags: Sequence[str]) -> pa.Array:
-    pa = load_pyarrow()
-    return pa.array(list(tags), pa.string())
-
-
 def _card(path: Path, encoded: bytes | None) -> dict[str, Any]:
     if encoded is None:
         raise BadCatalog(f"{path} is a Parquet file, but no catalog that earmark wrote")
     try:
         card: dict[str, Any] = json.loads(encoded)
-        name, version, _, _ = card["format"], card["version"], card["tags"], card["source"]
+        name, version = card["format"], card["version"]
     except (ValueError, TypeError, KeyError) as error:
         raise BadCatalog(f"{path} is a damaged catalog: its metadata is unreadable") from error
     if name != FORMAT:
@@ -259,76 +243,11 @@ def _card(path: Path, encoded: bytes | None) -> dict[str, Any]:
             f"{path} is a catalog of version {version}; this earmark knows version "
             f"{FORMAT_VERSION}. Update earmark, or make the catalog again"
         )
+    tags, source = card.get("tags"), card.get("source")
+    if not isinstance(source, str) or not isinstance(tags, list) or not all(map(_is_text, tags)):
+        raise BadCatalog(f"{path} is a damaged catalog: its metadata lacks tags or source")
     return card
 
 
-def _checked(table: pa.Table, tags: tuple[str, ...]) -> pa.Table:
-    """The table with our schema; raises BadCatalog for rows that break a rule of the format."""
-    pa = load_pyarrow()
-    import pyarrow.compute as pc
-
-    if table.schema.names != _schema().names:
-        raise BadCatalog(f"columns {table.schema.names}; expected {_schema().names}")
-    try:
-        table = table.cast(_schema()).combine_chunks()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise BadCatalog(f"a column of another type: {error}") from error
-    for name in ("id", "artist", "title", "split", "path"):
-        if table[name].null_count:
-            raise BadCatalog(f"{table[name].null_count} rows without a value for {name}")
-    if len(set(tags)) != len(tags) or not all(isinstance(tag, str) and tag for tag in tags):
-        raise BadCatalog(f"a vocabulary with a doubled or an empty tag: {list(tags)}")
-
-    ids = table["id"]
-    fine = pc.and_(
-        pc.match_substring_regex(ids, _ID_PATTERN), pc.less_equal(pc.binary_length(ids), _ID_BYTES)
-    )
-    _refuse(ids.filter(pc.invert(fine)), "ids that cannot be file names")
-    counts = pc.value_counts(ids)
-    _refuse(
-        counts.field("values").filter(pc.greater(counts.field("counts"), 1)), "ids more than once"
-    )
-    splits = table["split"].unique()
-    _refuse(
-        splits.filter(pc.invert(pc.match_substring_regex(splits, _SPLIT_PATTERN))),
-        "splits that are not train, valid, test, a fold number or empty",
-    )
-    used = pc.list_flatten(table["tags"]).unique()
-    _refuse(
-        used.filter(pc.invert(pc.is_in(used, value_set=_vocabulary(tags)))),
-        "tags that are not in the vocabulary",
-    )
-    rows, columns = _marks(table["tags"], tags)
-    in_order = np.diff(rows * len(tags) + columns) > 0
-    if not in_order.all():
-        row = int(rows[1:][~in_order][0])
-        raise BadCatalog(
-            f"tags of {ids[row].as_py()!r} that are doubled or not in the vocabulary's order: "
-            f"{table['tags'][row].as_py()}"
-        )
-    return table
-
-
-def _marks(
-    tags_of_songs: pa.ChunkedArray, tags: Sequence[str]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    import pyarrow.compute as pc
-
-    rows = pc.list_parent_indices(tags_of_songs).to_numpy()
-    columns = pc.index_in(pc.list_flatten(tags_of_songs), value_set=_vocabulary(tags)).to_numpy()
-    return rows.astype(np.int64), columns.astype(np.int64)
-
-
-def _refuse(values: pa.Array, what: str) -> None:
-    if len(values):
-        shown = ", ".join(repr(value) for value in values[:5].to_pylist())
-        raise BadCatalog(f"{len(values)} {what}: {shown}{', ...' if len(values) > 5 else ''}")
-
-
-def load_pyarrow() -> Any:
-    """The module pyarrow, or MissingExtra with the way to get it."""
-    try:
-        import pyarrow
-    except ImportError as error:
-        raise MissingExtra("pyarrow", "data") from error
-    return pyarrow
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)

@@ -21,13 +21,14 @@ from earmark.data.reading import (
 )
 from earmark.errors import BadCatalog
 
+TAG_COLUMNS = ("tags",)
 _PLAIN_COLUMNS = ("path", "artist", "title", "seconds")  # and id, tags, split
 
 
 def read_csv(
     path: str | Path,
     *,
-    tag_columns: Sequence[str] = ("tags",),
+    tag_columns: Sequence[str] = TAG_COLUMNS,
     split_column: str = "split",
     separator: str = "|",
 ) -> Reading:
@@ -59,7 +60,7 @@ def _songs(
     folder = path.absolute().parent
     rows = _rows(path)
     _, header = next(rows, (Place(path, 1), []))
-    wanted = {"id"} | ({*tag_columns, split_column} - {"tags", "split"})
+    wanted = {"id"} | ({*tag_columns, split_column} - {*TAG_COLUMNS, "split"})
     missing = sorted(wanted - set(header))
     if missing or len(set(header)) != len(header):
         problem = f"no column {', '.join(missing)}" if missing else "a column that stands twice"

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from earmark.data.catalog import SPLITS, Catalog, load_pyarrow
+from earmark.data.catalog import SPLITS, Catalog
+from earmark.data.catalog_schema import load_pyarrow
 from earmark.data.reading import Place, Reading, Report, read_bytes
 from earmark.data.vocabulary import tag_lists
 from earmark.errors import BadCatalog

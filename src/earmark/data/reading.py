@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from earmark.data.catalog import Catalog, Song, is_id
+from earmark.data.catalog import Catalog, Song
+from earmark.data.catalog_schema import is_id
 from earmark.errors import BadCatalog
 
 N_EXAMPLES = 5  # of each finding, so that a report of a million lines stays a page

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from earmark.data.catalog import Catalog, load_pyarrow
+from earmark.data.catalog import Catalog
+from earmark.data.catalog_schema import load_pyarrow
 from earmark.errors import BadValue
 
 if TYPE_CHECKING:

@@ -1,0 +1,112 @@
+"""The rules of a catalog's table: its columns, its ids and splits, the order of its tags."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from earmark.errors import BadCatalog, MissingExtra
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pyarrow as pa
+
+_ID_BYTES = 200  # an id becomes a file name with a suffix; most file systems stop at 255 bytes
+# no separator, no control character, no blank at either end, and not hidden: `audio/<id>.m4a`
+_ID_PATTERN = r"^[^./\\ \x00-\x1f\x7f]([^/\\\x00-\x1f\x7f]*[^/\\ \x00-\x1f\x7f])?$"
+_SPLIT_PATTERN = r"^(train|valid|test|[0-9]{1,4})?$"
+
+
+def load_pyarrow() -> Any:
+    """The module pyarrow, or MissingExtra with the way to get it."""
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise MissingExtra("pyarrow", "data") from error
+    return pyarrow
+
+
+def is_id(text: str) -> bool:
+    """Whether a text can be the id of a song: a file name that every system takes."""
+    return bool(re.fullmatch(_ID_PATTERN, text)) and len(text.encode()) <= _ID_BYTES
+
+
+def schema() -> pa.Schema:
+    """The columns of a catalog; `seconds` and `tags` may be null, and null means not known."""
+    pa = load_pyarrow()
+    text = [pa.field(name, pa.string()) for name in ("id", "artist", "title", "split", "path")]
+    return pa.schema(
+        [*text, pa.field("seconds", pa.float64()), pa.field("tags", pa.list_(pa.string()))]
+    )
+
+
+def checked(table: pa.Table, tags: tuple[str, ...]) -> pa.Table:
+    """The table with our schema; raises BadCatalog for rows that break a rule of the format."""
+    pa = load_pyarrow()
+    import pyarrow.compute as pc
+
+    if table.schema.names != schema().names:
+        raise BadCatalog(f"columns {table.schema.names}; expected {schema().names}")
+    try:
+        table = table.cast(schema()).combine_chunks()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise BadCatalog(f"a column of another type: {error}") from error
+    for name in ("id", "artist", "title", "split", "path"):
+        if table[name].null_count:
+            raise BadCatalog(f"{table[name].null_count} rows without a value for {name}")
+    if len(set(tags)) != len(tags) or not all(tags):
+        raise BadCatalog(f"a vocabulary with a doubled or an empty tag: {list(tags)}")
+
+    ids = table["id"]
+    fine = pc.and_(
+        pc.match_substring_regex(ids, _ID_PATTERN), pc.less_equal(pc.binary_length(ids), _ID_BYTES)
+    )
+    _refuse(ids.filter(pc.invert(fine)), "ids that cannot be file names")
+    counts = pc.value_counts(ids)
+    _refuse(
+        counts.field("values").filter(pc.greater(counts.field("counts"), 1)), "ids more than once"
+    )
+    splits = table["split"].unique()
+    _refuse(
+        splits.filter(pc.invert(pc.match_substring_regex(splits, _SPLIT_PATTERN))),
+        "splits that are not train, valid, test, a fold number or empty",
+    )
+    used = pc.list_flatten(table["tags"]).unique()
+    _refuse(
+        used.filter(pc.invert(pc.is_in(used, value_set=_vocabulary(tags)))),
+        "tags that are not in the vocabulary",
+    )
+    rows, columns = marks(table["tags"], tags)
+    in_order = np.diff(rows * len(tags) + columns) > 0
+    if not in_order.all():
+        row = int(rows[1:][~in_order][0])
+        raise BadCatalog(
+            f"tags of {ids[row].as_py()!r} that are doubled or not in the vocabulary's order: "
+            f"{table['tags'][row].as_py()}"
+        )
+    return table
+
+
+def marks(
+    tags_of_songs: pa.ChunkedArray, tags: Sequence[str]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Int64 (n_marks,) twice: the row of each tag in the column, and its place in `tags`."""
+    import pyarrow.compute as pc
+
+    rows = pc.list_parent_indices(tags_of_songs).to_numpy()
+    columns = pc.index_in(pc.list_flatten(tags_of_songs), value_set=_vocabulary(tags)).to_numpy()
+    return rows.astype(np.int64), columns.astype(np.int64)
+
+
+def _vocabulary(tags: Sequence[str]) -> pa.Array:
+    pa = load_pyarrow()
+    return pa.array(list(tags), pa.string())
+
+
+def _refuse(values: pa.Array, what: str) -> None:
+    if len(values):
+        shown = ", ".join(repr(value) for value in values[:5].to_pylist())
+        raise BadCatalog(f"{len(values)} {what}: {shown}{', ...' if len(values) > 5 else ''}")
