@@ -18,6 +18,7 @@ LAYERS = [
     {"web", "library", "evaluation", "published", "data", "training", "diagnosis", "taggram"},
     {"tagger"},
     {"zoo", "engine"},
+    {"engine_processes", "engine_ray"},
     {"graph", "runtime", "windows", "walk"},
     {"audio", "model_file", "metrics", "ranking"},
     {"features", "tags"},
@@ -31,7 +32,7 @@ ALSO = {
     ("evaluation", "taggram"),
 }
 # Where one library may be imported, and nowhere else.
-ONLY = {"torch": {"training"}, "keras": {"training"}, "ray": {"engine"}, "openvino": {"runtime"}}
+ONLY = {"torch": {"training"}, "keras": {"training"}, "ray": {"engine_ray"}, "openvino": {"runtime"}}
 HEAVY = (
     "numpy", "av", "soxr", "onnx", "onnxruntime", "openvino", "torch", "keras", "h5py",
     "matplotlib", "pyarrow", "ray", "httpx2", "sklearn", "scipy", "pooch", "pydantic", "rapidfuzz",
