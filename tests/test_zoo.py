@@ -84,12 +84,12 @@ def test_weights_are_fetched_into_the_cache_once(serve) -> None:
     assert server.asked == [f"/{FILE}"]
 
 
-def test_progress_counts_up_to_the_whole_file(serve) -> None:
+def test_progress_adds_up_to_the_whole_file(serve) -> None:
     serve(file_server.whole(BODY))
     seen: list[int] = []
     zoo.fetch("tiny", progress=seen.append)
-    assert seen == sorted(seen)
-    assert seen[-1] == len(BODY)
+    assert min(seen) > 0
+    assert sum(seen) == len(BODY)
 
 
 def test_fetching_says_nothing(serve, capfd: pytest.CaptureFixture[str]) -> None:

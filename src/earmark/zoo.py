@@ -23,7 +23,7 @@ from pathlib import Path
 from earmark.errors import BadValue, DownloadFailed, ModelNotFound
 from earmark.files import sha256
 
-Progress = Callable[[int], None]  # told how many bytes have arrived, again and again
+Progress = Callable[[int], None]  # told how many more bytes have arrived, again and again
 
 SHIPPED: Path | None = None  # the model file inside this package; None until one is trained
 RECOMMENDED = "choi2016"  # the best published reading of the CRNN this project descends from
@@ -175,7 +175,7 @@ def fetch(name: str, *, deadline: float = DEADLINE, progress: Progress | None = 
     """Published weights, on this disk and with the right sha256.
 
     deadline : seconds for the whole download, however the server behaves
-    progress : called with the number of bytes so far, from another thread
+    progress : called with how many more bytes have come, from another thread
 
     Raises ModelNotFound where there is no public address, DownloadFailed where the network did
     not bring the file. Nothing is ever left under the final name but the whole file.
@@ -269,7 +269,7 @@ def _get(name: str, url: str, deadline: float, progress: Progress | None) -> byt
                     if given_up.is_set() or len(body) > PUBLISHED[name].size:
                         break  # nobody waits any more, or this is certainly another file
                     if progress is not None:
-                        progress(len(body))
+                        progress(len(chunk))
             arrived.set_result(bytes(body))
         except BaseException as error:  # noqa: BLE001 - not swallowed: result() raises it below
             arrived.set_exception(error)

@@ -1,0 +1,165 @@
+"""`earmark models`: which models there are, what is in one, and how to get one."""
+
+from __future__ import annotations
+
+import dataclasses
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from earmark.cli.terminal import print_json, progress, say
+
+if TYPE_CHECKING:
+    from earmark.model_file import Card
+
+app = typer.Typer(
+    help="The models that earmark can use: list, info, pull, import.", no_args_is_help=True
+)
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+
+class Kind(StrEnum):
+    """Whose weights these are (earmark.published)."""
+
+    choi2016 = "choi2016"
+    cs2470 = "cs2470"
+    won2020 = "won2020"
+
+
+@app.command("list")
+def list_models(json: Json = False) -> None:
+    """The models that earmark knows by name."""
+    from earmark import zoo
+
+    if not json:
+        print(f"{'name':14}{'licence':14}{'download':10}{'here':6}what it is")
+    for name, weights in zoo.PUBLISHED.items():
+        path = zoo.model_path(name)
+        here = path.is_file()
+        aliases = [alias for alias, meant in zoo.ALIASES.items() if meant == name]
+        if json:
+            print_json(
+                {
+                    "name": name,
+                    "aliases": aliases,
+                    "licence": weights.licence,
+                    "bytes": weights.size,
+                    "installed": here,
+                    "path": str(path) if here else None,
+                    "description": weights.description,
+                }
+            )
+        else:
+            also = f" (also: {', '.join(aliases)})" if aliases else ""
+            print(
+                f"{name:14}{weights.licence:14}{_megabytes(weights.size):10}"
+                f"{'yes' if here else 'no':6}{weights.description}{also}"
+            )
+
+
+@app.command("info")
+def info(
+    model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A model's name or file.")],
+    json: Json = False,
+) -> None:
+    """What a model file says of itself: its tags, features, priors, source and licence."""
+    from earmark import files, model_file, zoo
+
+    path = zoo.resolve(model)
+    card = model_file.read_card(path)
+    facts: dict[str, Any] = {
+        "path": str(path),
+        "bytes": path.stat().st_size,
+        "sha256": files.sha256(path),
+    }
+    if json:
+        print_json(facts | dataclasses.asdict(card))
+    else:
+        _print_card(card, facts)
+
+
+@app.command("pull")
+def pull(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name of `earmark models list`.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Make the model file again though it is there.")
+    ] = False,
+) -> None:
+    """Fetch published weights, make their model file and print its path."""
+    from earmark import published, zoo
+
+    name = zoo.canonical(name)
+    path = zoo.model_path(name)
+    if force or not _is_current(path):
+        weights = zoo.PUBLISHED[name]
+        with progress(f"fetching {name}", total=weights.size) as advance:
+            raw = zoo.fetch(name, progress=advance)
+        published.convert(weights.kind, raw, path)
+        say(f"{name}, licence: {weights.licence}. Please cite {weights.citation}")
+    print(path)
+
+
+@app.command("import")
+def import_weights(
+    kind: Annotated[Kind, typer.Argument(help="Whose weights they are.")],
+    weights: Annotated[Path, typer.Argument(help="The .h5 or .pth file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")],
+    as_published: Annotated[
+        bool,
+        typer.Option(
+            "--as-published",
+            help="Read choi2016 the way its scripts do, not the way it was trained.",
+        ),
+    ] = False,
+) -> None:
+    """Make a model file from weights on this disk and print its path."""
+    from earmark import published
+
+    published.convert(kind.value, weights, output, as_published=as_published)
+    print(output)
+
+
+def _is_current(path: Path) -> bool:
+    """Whether a model file is there and this earmark reads it; an old format is made anew."""
+    from earmark import model_file
+    from earmark.errors import ModelError
+
+    try:
+        model_file.read_card(path)
+    except ModelError:
+        return False
+    return True
+
+
+def _print_card(card: Card, facts: dict[str, Any]) -> None:
+    features = card.features
+    rows = {
+        "name": card.name,
+        "what it is": card.description,
+        "file": facts["path"],
+        "size": _megabytes(facts["bytes"]),
+        "sha256": facts["sha256"],
+        "format": f"version {card.format_version}",
+        "source": card.source,
+        "licence": card.licence,
+        "hears": f"{features.seconds:.2f} s at {features.rate:,} Hz as {features.n_mels} "
+        f"{features.mel_scale} mels of {features.f_min:g} to {features.f_max:g} Hz, "
+        f"n_fft {features.n_fft}, hop {features.hop} (preset {features.name})",
+        "calibrated": "no" if card.calibration is None else "yes",
+        **{f"training: {key}": value for key, value in card.training.items()},
+    }
+    width = max(map(len, rows)) + 2
+    for key, value in rows.items():
+        print(f"{key:{width}}{value}")
+    print(
+        f"\n{len(card.tags)} tags, and the share of songs that carry each where they were learned"
+    )
+    for tag, prior in zip(card.tags, card.priors, strict=True):
+        print(f"  {tag:24}{prior:.4f}")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
