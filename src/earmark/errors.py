@@ -4,7 +4,8 @@ EarmarkError
 ├── BadValue            a setting or array that makes no sense (also a ValueError)
 ├── MissingExtra        a library that an optional part needs is not installed (also an ImportError)
 ├── UnreadableAudio     a file that holds no audio we can decode
-├── WorkerDied          a unit of work that killed the process it ran in
+├── WorkerDied          a unit of work that killed its process, or workers that cannot start
+├── Unexpected          a mistake of ours that one unit of work met, while the others went on
 ├── DownloadFailed      a fetch over the network that did not bring what was asked for
 ├── ModelError
 │   ├── ModelNotFound   no model of that name or at that path
@@ -48,7 +49,12 @@ class MissingExtra(EarmarkError, ImportError):
     """
 
     def __init__(self, library: str, extra: str) -> None:
-        super().__init__(f"{library} is not installed. Run: pip install 'earmark[{extra}]'")
+        super().__init__(library, extra)  # both as args, so that the error survives pickling
+        self.library = library
+        self.extra = extra
+
+    def __str__(self) -> str:
+        return f"{self.library} is not installed. Run: pip install 'earmark[{self.extra}]'"
 
 
 class UnreadableAudio(EarmarkError):
@@ -68,7 +74,23 @@ class UnreadableAudio(EarmarkError):
 
 
 class WorkerDied(EarmarkError):
-    """A unit of work that killed the process it ran in."""
+    """A unit of work that killed the process it ran in, or workers that cannot start."""
+
+
+class Unexpected(EarmarkError):
+    """A mistake of ours that one unit of work met, while the others went on.
+
+    what : the exception and its place, on one line
+    trace : the whole traceback, for a report of the bug
+    """
+
+    def __init__(self, what: str, trace: str) -> None:
+        super().__init__(what, trace)  # both as args, so that the error survives pickling
+        self.what = what
+        self.trace = trace
+
+    def __str__(self) -> str:
+        return f"unexpected {self.what} (a bug in earmark; please report it)"
 
 
 class DownloadFailed(EarmarkError):
