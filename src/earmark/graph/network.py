@@ -1,0 +1,133 @@
+"""What a network is made of: plain arrays and a few words, no framework."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float32]
+Activation = Literal["elu", "relu"]
+Gate = Literal["sigmoid", "hard_sigmoid"]
+Summary = Literal["flatten", "mean", "max"]
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """x * scale + shift on the spectrogram.
+
+    scale, shift : float32, each of a shape that broadcasts to (n_mels, n_frames) at this place:
+        () for one number, (n_mels, 1) for one a mel band, (n_frames,) for one a frame
+    """
+
+    scale: Array
+    shift: Array
+
+
+@dataclass(frozen=True)
+class Pad:
+    """Frames of one value before and after the spectrogram, in the units it has at this place."""
+
+    before: int
+    after: int
+    value: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class ConvBlock:
+    """A convolution of the same size (zeros around it), max-pooling and a rising activation.
+
+    weight : float32 (n_out, n_in, height, width), not flipped, odd height (mels) and width (frames)
+    bias : float32 (n_out,)
+    pool : mels and frames to one; what is left over at the end is dropped
+    """
+
+    weight: Array
+    bias: Array
+    pool: tuple[int, int]
+    activation: Activation = "elu"
+
+
+@dataclass(frozen=True, eq=False)
+class Gru:
+    """A recurrent layer; the columns of its weights are the gates z (update), r (reset), h.
+
+    kernel : float32 (n_in, 3 * n_units)
+    recurrent : float32 (n_units, 3 * n_units)
+    bias : float32 (3 * n_units,), on the input's side
+    recurrent_bias : float32 (3 * n_units,) where the reset gate comes AFTER the recurrent product
+        (torch, cuDNN); None where it comes before (Cho et al. 2014, Keras up to 2.0)
+    """
+
+    kernel: Array
+    recurrent: Array
+    bias: Array
+    recurrent_bias: Array | None = None
+    gate: Gate = "sigmoid"
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """weight float32 (n_in, n_out), bias float32 (n_out,)."""
+
+    weight: Array
+    bias: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A whole tagger, from raw log-mel to logits.
+
+    front : what happens to the spectrogram, in this order
+    grus : read the frames in order, bands and channels together; the last state is the embedding
+    summary : without GRUs, how what the blocks leave becomes the embedding
+    """
+
+    n_mels: int
+    n_frames: int
+    front: Sequence[Affine | Pad]
+    blocks: Sequence[ConvBlock]
+    output: Dense
+    grus: Sequence[Gru] = ()
+    summary: Summary = "flatten"
+
+
+@dataclass(frozen=True, eq=False)
+class Norm:
+    """A batch norm as it acts once trained: (x - mean) / sqrt(variance + epsilon) * gamma + beta.
+
+    mean, variance, gamma, beta : one number a channel (or a frame, or a band)
+    """
+
+    mean: Array
+    variance: Array
+    gamma: Array
+    beta: Array
+    epsilon: float
+
+    def affine(self) -> Affine:
+        """The same function as one product and one sum; float64 within, float32 out."""
+        scale = self.gamma.astype(np.float64) / np.sqrt(
+            self.variance.astype(np.float64) + self.epsilon
+        )
+        shift = self.beta.astype(np.float64) - self.mean * scale
+        return Affine(scale.astype(np.float32), shift.astype(np.float32))
+
+    def fold(self, weight: Array, bias: Array) -> tuple[Array, Array]:
+        """The weight (n_out, ...) and bias of a convolution that this norm follows, with it."""
+        affine = self.affine()
+        scale = affine.scale.reshape(-1, *[1] * (weight.ndim - 1))
+        return weight * scale, bias * affine.scale + affine.shift
+
+
+def torch_gru(weight_ih: Array, weight_hh: Array, bias_ih: Array, bias_hh: Array) -> Gru:
+    """A layer of torch.nn.GRU, which stacks the gates r, z, h as rows."""
+
+    def reorder(rows: Array) -> Array:
+        reset, update, candidate = np.split(rows, 3)
+        return np.concatenate([update, reset, candidate]).T
+
+    return Gru(reorder(weight_ih), reorder(weight_hh), reorder(bias_ih), reorder(bias_hh))

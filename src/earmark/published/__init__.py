@@ -1,0 +1,127 @@
+"""Weights that others published, as model files of ours; without Keras, TensorFlow or torch.
+
+choi2016   .h5 of Keras 1, CRNN or CNN, saved on Theano or TensorFlow: which of them, the file says
+cs2470     .h5 of Keras 2
+won2020    .pth of PyTorch, CRNN or FCN: which of them, the file says
+
+Names, licences and citations stand in `earmark.zoo`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from earmark.errors import BadModel, BadValue, ModelNotFound
+from earmark.features import PRESETS
+from earmark.files import sha256
+from earmark.graph import Network, build
+from earmark.model_file import Card, write_model
+from earmark.published import choi2016, cs2470, won2020
+from earmark.published.keras_file import SIGNATURE, read_keras
+from earmark.published.torch_file import LEGACY_SIGNATURE, ZIP_SIGNATURE, read_tensors
+from earmark.tags import MSD_50, msd_50_priors
+from earmark.zoo import PUBLISHED
+
+KINDS = ("choi2016", "cs2470", "won2020")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Found:
+    """What a weights file turned out to be.
+
+    kind, name : of KINDS, and of zoo.PUBLISHED
+    network : makes the network once its kind is known to be the one asked for
+    """
+
+    kind: str
+    name: str
+    network: Callable[[], Network]
+
+
+def convert(
+    kind: str, weights: str | Path, output: str | Path, *, as_published: bool = False
+) -> Card:
+    """Make a model file from published weights; returns its card.
+
+    kind : one of KINDS; a file of another kind is refused
+    as_published : choi2016 only: read the weights as their scripts do, not as they were trained
+
+    Raises ModelNotFound for a file that cannot be opened, and BadModel, which says what was found,
+    for one that is not of this kind, is damaged, or holds other arrays than were published.
+    """
+    if kind not in KINDS:
+        raise BadValue(f"no published weights {kind!r}; choose one of {', '.join(KINDS)}")
+    if as_published and kind != "choi2016":
+        raise BadValue(f"{kind} has one reading only; as_published is for choi2016")
+    path = Path(weights)
+    found = _look_into(path, as_published=as_published)
+    if found.kind != kind:
+        raise BadModel(
+            f"{path} holds weights of {found.kind}, not of {kind}. Use: "
+            f"earmark models import {found.kind} {path} -o {output}"
+        )
+    try:
+        graph = build(found.network())
+    except BadValue as error:
+        raise BadModel(f"{path}: {error}. Fetch it again from where it was published.") from error
+    card = _card(found, path, as_published=as_published)
+    write_model(output, graph, card)
+    return card
+
+
+def _card(found: _Found, path: Path, *, as_published: bool) -> Card:
+    origin = PUBLISHED[found.name]
+    name, description = found.name, origin.description
+    reading = "restored" if found.kind == "choi2016" else "as published"
+    if as_published:
+        name, reading = f"{name}-as-published", "as published"
+        description = "the same weights the way the published scripts read them; for comparison"
+    return Card(
+        name=name,
+        tags=MSD_50,
+        features=PRESETS[found.kind],
+        priors=tuple(float(prior) for prior in msd_50_priors()),
+        source=origin.citation,
+        licence=origin.licence,
+        description=description,
+        training={"reading": reading, "weights_sha256": sha256(path)},
+    )
+
+
+def _look_into(path: Path, *, as_published: bool) -> _Found:
+    """Which of the published networks a file holds. Raises ModelNotFound and BadModel."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(LEGACY_SIGNATURE))
+    except OSError as error:
+        raise ModelNotFound(f"cannot read the weights {path} ({error.strerror})") from error
+    if start.startswith(SIGNATURE):
+        keras = read_keras(path)
+        if choi2016.fits(keras):
+            name = "choi2016" if choi2016.is_crnn(keras) else "choi2016-cnn"
+            return _Found(
+                "choi2016", name, lambda: choi2016.network(keras, as_published=as_published)
+            )
+        if cs2470.fits(keras):
+            return _Found("cs2470", "cs2470", lambda: cs2470.network(keras))
+        raise _unknown(path, "a Keras file", list(keras.arrays))
+    if start.startswith((ZIP_SIGNATURE, LEGACY_SIGNATURE)):
+        tensors = read_tensors(path)
+        if won2020.fits(tensors):
+            name = "won2020-crnn" if won2020.is_crnn(tensors) else "won2020-fcn"
+            return _Found("won2020", name, lambda: won2020.network(tensors))
+        raise _unknown(path, "a PyTorch file", list(tensors))
+    raise BadModel(
+        f"{path} is neither a Keras file (HDF5) nor a PyTorch file: it starts with {start[:8]!r}. "
+        f"Published weights that earmark reads: {', '.join(KINDS)}."
+    )
+
+
+def _unknown(path: Path, what: str, names: list[str]) -> BadModel:
+    first = ", ".join(names[:3]) or "nothing"
+    return BadModel(
+        f"{path} is {what} of another network (it holds {first}{', ...' if names[3:] else ''}). "
+        f"Published weights that earmark reads: {', '.join(KINDS)}."
+    )
