@@ -13,6 +13,7 @@ EarmarkError
 │   └── FeatureMismatch spectrograms of other settings than the model was trained on
 └── DataError
     ├── BadCatalog      a catalog that does not parse
+    ├── BadLedger       a ledger of downloads that is missing, damaged or of an unknown version
     ├── BadStore        shards that are damaged, incomplete or of an unknown version
     ├── BadRecipe       a recipe with an unknown key or an impossible value
     └── FolderInUse     another run works on the same folder
@@ -119,6 +120,10 @@ class DataError(EarmarkError):
 
 class BadCatalog(DataError):
     """A catalog that does not parse."""
+
+
+class BadLedger(DataError):
+    """A ledger of downloads that is missing, damaged or of an unknown version."""
 
 
 class BadStore(DataError):
