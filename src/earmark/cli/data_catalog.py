@@ -1,21 +1,21 @@
-"""`earmark data catalog` makes catalogs of song lists; `earmark data inspect` looks into them."""
+"""`earmark data catalog`: catalogs of song lists, with tags cut and splits made as asked."""
 
 from __future__ import annotations
 
 import dataclasses
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from earmark.cli import data_inspect
 from earmark.cli.terminal import print_json, say
 from earmark.errors import BadValue
 
 if TYPE_CHECKING:
-    from earmark.data.catalog import Song
     from earmark.data.reading import Reading
-    from earmark.data.summary import Summary, TagCount
+    from earmark.data.summary import Summary
 
 catalog_app = typer.Typer(
     help="Make a catalog: which songs there are, their names, tags and splits.",
@@ -44,7 +44,7 @@ Fractions = Annotated[
     str | None,
     typer.Option(
         metavar="TRAIN,VALID,TEST",
-        help="Sizes of the splits that --split-by makes. [default: 0.8,0.1,0.1]",
+        help="Sizes of the splits that --split-by makes; 0.8,0.1,0.1 by default.",
     ),
 ]
 Validation = Annotated[
@@ -64,7 +64,7 @@ Audio = Annotated[
 def add_commands(app: typer.Typer) -> None:
     """Mount `catalog` and `inspect`."""
     app.add_typer(catalog_app, name="catalog")
-    app.command("inspect")(inspect)
+    data_inspect.add_commands(app)
 
 
 @catalog_app.command("msd")
@@ -106,7 +106,9 @@ def csv(
     output: Output,
     tags: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN", help="Column of tags; may be given again. [default: tags]"),
+        typer.Option(
+            metavar="COLUMN", help="Column of tags; may be given again; the column tags by default."
+        ),
     ] = None,
     split: Annotated[
         str, typer.Option(metavar="COLUMN", help="Column of train, valid, test or a fold number.")
@@ -188,34 +190,6 @@ def mtat(
     _finish(read_mtat(annotations, info=info, audio=audio), output, choice, json=json)
 
 
-def inspect(
-    catalog: Annotated[Path, typer.Argument(help="A catalog that `data catalog` made.")],
-    song_id: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="Show this song and its tags.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """The splits, tags, counts and priors of a catalog, or the tags of one of its songs."""
-    from earmark.data.catalog import read_catalog
-    from earmark.data.summary import song_tags, summarise
-
-    contents = read_catalog(catalog)
-    if song_id is None:
-        summary = summarise(contents)
-        if json:
-            print_json(dataclasses.asdict(summary))
-        else:
-            _print_summary(summary)
-        return
-    song = contents.song(song_id)
-    tags = song_tags(contents, song)
-    if json:
-        shown = None if tags is None else [dataclasses.asdict(tag) for tag in tags]
-        print_json(dataclasses.asdict(song) | {"tags": shown})
-    else:
-        _print_song(song, tags)
-
-
 @dataclasses.dataclass(frozen=True)
 class _Choice:
     """The options that all kinds of catalog share."""
@@ -231,6 +205,10 @@ class _Choice:
         if self.fractions is not None and (self.split_by is None or self.validation is not None):
             raise typer.BadParameter("--fractions goes with --split-by, and not with --validation")
 
+    @property
+    def by(self) -> Literal["artist", "song"]:
+        return "artist" if self.split_by is By.artist else "song"
+
 
 def _finish(reading: Reading, output: Path, choice: _Choice, *, json: bool) -> None:
     """Cut the tags and split as asked, write the catalog, and say what is in it."""
@@ -242,14 +220,13 @@ def _finish(reading: Reading, output: Path, choice: _Choice, *, json: bool) -> N
     catalog = reading.catalog
     if choice.top_tags is not None or choice.min_songs > 1:
         catalog = keep_tags(catalog, top=choice.top_tags, min_songs=choice.min_songs)
-    by = choice.split_by.value if choice.split_by else None
     if choice.validation is not None:
         catalog = split_validation(
-            catalog, by=by or "song", fraction=choice.validation, seed=choice.seed
+            catalog, by=choice.by, fraction=choice.validation, seed=choice.seed
         )
-    elif by is not None:
+    elif choice.split_by is not None:
         fractions = FRACTIONS if choice.fractions is None else _numbers(choice.fractions)
-        catalog = split_songs(catalog, by=by, fractions=fractions, seed=choice.seed)
+        catalog = split_songs(catalog, by=choice.by, fractions=fractions, seed=choice.seed)
     write_catalog(catalog, output)
     summary = summarise(catalog)
     if json:
@@ -279,45 +256,7 @@ def _numbers(text: str) -> list[float]:
 
 
 def _say_splits(summary: Summary) -> None:
-    splits = ", ".join(f"{split.songs} {split.split or 'in none'}" for split in summary.splits)
-    say(f"{len(summary.tags)} tags; splits: {splits or 'none'}")
+    splits = ", ".join(f"{split.split or 'none'} {split.songs}" for split in summary.splits)
+    say(f"{len(summary.tags)} tags; songs by split: {splits or 'none'}")
     if summary.n_shared_artists:
         say(f"{summary.n_shared_artists} artists have songs in more than one split")
-
-
-def _print_summary(summary: Summary) -> None:
-    print(f"{summary.songs} songs, {summary.labelled} of them labelled; {summary.artists} artists")
-    print(
-        f"without artist {summary.without_artist}, without title {summary.without_title}, "
-        f"without path {summary.without_path}"
-    )
-    print(f"\n{'split':14}{'songs':>9}{'labelled':>10}")
-    for split in summary.splits:
-        print(f"{split.split or '(none)':14}{split.songs:9}{split.labelled:10}")
-    print(
-        f"\n{summary.n_shared_artists} artists are in more than one split, "
-        f"with {summary.n_shared_songs} songs"
-    )
-    for artist in summary.shared_artists:
-        counts = ", ".join(f"{name or '(none)'} {n}" for name, n in artist.by_split.items())
-        print(f"  {artist.artist}: {counts}")
-    width = 2 + max((len(tag.tag) for tag in summary.tags), default=3)
-    columns = "".join(f"{split.split or '(none)':>9}" for split in summary.splits)
-    print(f"\n{'tag':{width}}{'songs':>9}{'prior':>9}{columns}")
-    for tag in summary.tags:
-        counts = "".join(f"{n:9}" for n in tag.by_split.values())
-        print(f"{tag.tag:{width}}{tag.songs:9}{_prior(tag):>9}{counts}")
-
-
-def _print_song(song: Song, tags: list[TagCount] | None) -> None:
-    for name in ("id", "artist", "title", "split", "path", "seconds"):
-        value = getattr(song, name)
-        print(f"{name:9}{'unknown' if value in ('', None) else value}")
-    if not tags:
-        print(f"{'tags':9}{'unknown' if tags is None else 'none'}")
-    for tag in tags or ():
-        print(f"{'tag':9}{tag.tag} ({tag.songs} songs, prior {_prior(tag)})")
-
-
-def _prior(tag: TagCount) -> str:
-    return "unknown" if tag.prior is None else f"{tag.prior:.4f}"
