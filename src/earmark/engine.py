@@ -70,7 +70,7 @@ def map_units(
     if ray is not None:
         from earmark.engine_ray import RayCrew
 
-        crew = RayCrew(_Attempt(function), address=ray, workers=workers)
+        crew = RayCrew(_Attempt(function), address=ray, workers=workers, local_workers=cpu_count())
     else:
         workers = cpu_count() if workers is None else workers
         if workers <= 1:

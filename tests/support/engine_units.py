@@ -77,3 +77,13 @@ class Counting:
     def __call__(self, _: int) -> tuple[int, int]:
         self.calls += 1
         return os.getpid(), self.calls
+
+
+def note_and_sleep(work: tuple[int, str]) -> int:
+    """Takes a moment, and leaves a file that names the Ray node."""
+    import ray
+
+    number, folder = work
+    time.sleep(0.15)
+    Path(folder, str(number)).write_text(ray.get_runtime_context().get_node_id())
+    return number
