@@ -129,6 +129,37 @@ def test_a_tag_outside_the_vocabulary_is_refused_by_name() -> None:
         Catalog.from_songs([Song("a", tags=("metal", "pop"))], tags=["pop"])
 
 
+@pytest.mark.parametrize(
+    ("column", "values", "words"),
+    [
+        ("tags", [["y", "x"]], "tags of 'a' that are doubled or not in the vocabulary's order"),
+        ("tags", [["x", "x"]], "tags of 'a' that are doubled"),
+        ("tags", [[None]], "tags that are not in the vocabulary: None"),
+        ("artist", [None], "1 rows without a value for artist"),
+        ("seconds", ["long"], "a column of another type"),
+        ("other", ["x"], r"columns .*'other'\]; expected \['id'"),
+    ],
+)
+def test_a_table_that_breaks_a_rule_is_refused(
+    column: str, values: list[object], words: str
+) -> None:
+    table = Catalog.from_songs([Song("a")]).table
+    if column in table.schema.names:
+        table = table.drop_columns(column)
+        names = Catalog.from_songs([]).table.schema.names
+        table = table.append_column(column, pa.array(values)).select(names)
+    else:
+        table = table.append_column(column, pa.array(values))
+    with pytest.raises(BadCatalog, match=words):
+        Catalog(table, tags=("x", "y"))
+
+
+def test_values_replace_a_column_of_text() -> None:
+    catalog = Catalog.from_songs([Song("a"), Song("b", tags=("x",))])
+    assert catalog.replace("path", ["/1", "/2"])[1] == Song("b", path="/2", tags=("x",))
+    assert (catalog == "a catalog") is False
+
+
 @settings(deadline=None)
 @given(TEXT)
 def test_an_id_is_fine_for_a_song_exactly_when_it_is_fine_for_a_table(text: str) -> None:
