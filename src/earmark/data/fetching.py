@@ -1,0 +1,295 @@
+"""One run of the downloader: songs are searched and fetched side by side until none is left.
+
+Every song is one task that passes from search to download as soon as it can; what becomes of it is
+written to the ledger in batches, a few times a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from earmark.data.clips import Check, Clip, Suspect, keep
+from earmark.data.judging import judged
+from earmark.data.ledger import Ledger
+from earmark.data.ledger_rows import UNDER_WAY, Answer, Entry, State
+from earmark.data.network import BadContent, Limits, Network, Refused, attempts
+from earmark.data.pace import GaveUp, Manners, Trouble
+from earmark.data.preview_folder import AUDIO, disk_errors
+from earmark.data.reconcile import downloaded
+from earmark.data.sources import Source
+from earmark.errors import DownloadFailed
+
+if TYPE_CHECKING:
+    import stamina
+
+_LEASE = 600.0  # seconds; renewed while the run lives
+_TICK = 0.25  # seconds between two batches
+BEAT = 5.0  # seconds between two signs of life in the ledger
+_IN_FLIGHT = 8  # songs for each connection; most of them wait their turn
+_RECENT = 60.0  # seconds that the rate is an average over
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run works.
+
+    rate : requests a minute; None for what the source bears, 0 for no limit
+    cooldown : seconds a host is left alone after a rejection, doubled up to four times
+    patience : rejections in a row until the run stops
+    concurrency : searches, and besides downloads, at a time
+    deadline : seconds for one whole transfer
+    max_bytes : of a preview
+    attempts : at one transfer in a row, with growing waits
+    rounds : of such attempts, days apart if need be, until a failure is permanent
+    check : "full" decodes every preview, "light" only looks at its container
+    """
+
+    rate: float | None = None
+    cooldown: float = 60.0
+    patience: int = 30
+    concurrency: int = 8
+    deadline: float = 60.0
+    max_bytes: int = 20 * 2**20
+    attempts: int = 4
+    rounds: int = 5
+    check: Check = "full"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands.
+
+    done : songs of this run that have come to an outcome
+    per_minute : such songs a minute, over the last minute
+    waiting : hosts that are left alone, in words; "" for none
+    """
+
+    done: int
+    per_minute: float
+    waiting: str
+
+
+class Fetching:
+    """A run on an open ledger, under the lock on its folder.
+
+    `await run()` ends when every song has an outcome, or with what stops the whole run: GaveUp
+    where the service rejects for too long, DataError where the disk takes no more. However it
+    ends, what is known by then is in the ledger.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        folder: Path,
+        *,
+        source: Source,
+        options: Options,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._folder = folder
+        self._source = source
+        self._options = options
+        self._on_progress = on_progress
+        self._limits = Limits(options.deadline, options.max_bytes)
+        rate = source.per_minute if options.rate is None else options.rate
+        self._network = Network(
+            api_host=source.api_host,
+            manners=Manners(rate, options.cooldown, options.patience),
+            connections=2 * options.concurrency,
+        )
+        self._changes: dict[str, Entry] = {}  # not yet in the ledger
+        self._answers: list[Answer] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._done = 0
+        self._beat = 0.0
+        self._history: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
+
+    async def run(self) -> None:
+        """Work until nothing is left to do."""
+        self._news = asyncio.Event()
+        self._searching = asyncio.Semaphore(self._options.concurrency)
+        self._downloading = asyncio.Semaphore(self._options.concurrency)
+        self._stopped_by: BaseException | None = None
+        with ThreadPoolExecutor(thread_name_prefix="earmark-check") as self._checkers:
+            try:
+                async with self._network:
+                    await self._work()
+            finally:
+                self._flush()
+                self._ledger.release()
+
+    async def _work(self) -> None:
+        ticker = asyncio.create_task(self._tick())
+        ticker.add_done_callback(self._ended)
+        try:
+            capacity = _IN_FLIGHT * self._options.concurrency
+            while self._stopped_by is None:
+                self._news.clear()
+                free = capacity - len(self._tasks)
+                if free >= capacity // 4 or not self._tasks:
+                    self._flush()  # so that the ledger knows what is still to do
+                    claimed = self._ledger.claim(free, seconds=_LEASE)
+                    if not claimed and not self._tasks:
+                        return
+                    for entry in claimed:
+                        task = asyncio.create_task(self._song(entry))
+                        self._tasks.add(task)
+                        task.add_done_callback(self._ended)
+                await self._news.wait()
+            raise self._stopped_by
+        finally:
+            ticker.cancel()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(ticker, *self._tasks, return_exceptions=True)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._stopped_by = self._stopped_by or task.exception()
+        self._news.set()
+
+    async def _tick(self) -> None:
+        renewed = time.monotonic()
+        while True:
+            self._flush()
+            self._report()
+            await asyncio.sleep(_TICK)
+            if time.monotonic() - renewed > _LEASE / 10:
+                self._ledger.renew_leases(seconds=_LEASE)
+                renewed = time.monotonic()
+
+    def _report(self) -> None:
+        now = time.monotonic()
+        self._history.append((now, self._done))
+        while now - self._history[0][0] > _RECENT:
+            self._history.popleft()
+        then, before = self._history[0]
+        rate = 60 * (self._done - before) / (now - then) if now > then else 0.0
+        waiting = ", ".join(
+            f"{host} is left alone for {left:.0f} s ({reason})"
+            for host, (left, reason) in self._network.pauses().items()
+        )
+        progress = Progress(self._done, rate, waiting)
+        if now - self._beat > BEAT:
+            self._beat = now
+            self._ledger.note("beat", {"at": time.time(), "waiting": waiting})
+        if self._on_progress is not None:
+            self._on_progress(progress)
+
+    # -- one song -----------------------------------------------------------------------------
+
+    async def _song(self, entry: Entry) -> None:
+        try:
+            if entry.state is State.SEARCHED or entry.hit is None:
+                entry = await self._search(entry)
+                if entry.state is State.MATCHED:
+                    self._note(entry)
+            if entry.state in (State.MATCHED, State.FAILED_RETRY):
+                async with self._downloading:
+                    entry = await self._download(entry)
+        except (Trouble, BadContent) as error:
+            entry = self._failed(entry, error)
+        except Refused as error:
+            entry = self._failed(entry, error, permanent=error.gone)
+        except GaveUp as error:
+            if error.host == self._source.api_host:
+                raise
+            entry = self._failed(entry, error)
+        self._note(entry)
+
+    async def _search(self, entry: Entry) -> Entry:
+        stored = self._ledger.answers(entry.id) if entry.state is State.SEARCHED else []
+        if stored:
+            return judged(entry, stored)
+        nameless = not (entry.artist.strip() and entry.title.strip())
+        if nameless and self._source.api_host:
+            reason = "the song has no artist or no title to search for"
+            return replace(entry, state=State.REJECTED, reason=reason, changed_at=time.time())
+        async with self._searching:
+            async for attempt in self._attempts():
+                with attempt:
+                    body = await self._source.ask(entry, network=self._network, limits=self._limits)
+        answer = Answer(entry.id, time.time(), self._source.name, body)
+        self._answers.append(answer)
+        self._note(replace(entry, state=State.SEARCHED, source=answer.source, hit_at=answer.at))
+        return judged(entry, [answer])
+
+    async def _download(self, entry: Entry) -> Entry:
+        assert entry.hit is not None
+        assert entry.hit_at is not None
+        known = ""
+        async for attempt in self._attempts():
+            with attempt:
+                age = time.time() - entry.hit_at
+                fetched = await self._source.fetch(
+                    entry.hit, age=age, network=self._network, limits=self._limits
+                )
+                if fetched.hit is not entry.hit:
+                    entry = replace(entry, hit=fetched.hit, hit_at=time.time())
+                try:
+                    clip = await self._keep(entry, fetched.audio, known)
+                except Suspect as error:
+                    known = error.sha256
+                    raise
+        if entry.file not in (None, clip.name):
+            with disk_errors(self._folder):
+                (self._folder / AUDIO / str(entry.file)).unlink(missing_ok=True)
+        return downloaded(entry, clip)
+
+    async def _keep(self, entry: Entry, audio: bytes | Path, known: str) -> Clip:
+        assert entry.hit is not None
+        expected = self._source.clip_seconds
+        if expected is not None:
+            expected = min(expected, entry.hit.seconds or entry.seconds or math.inf)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._checkers,
+            partial(
+                keep,
+                audio,
+                folder=self._folder,
+                song_id=entry.id,
+                expected_seconds=expected,
+                check=self._options.check,
+                known=known,
+            ),
+        )
+
+    def _attempts(self) -> AsyncIterator[stamina.Attempt]:
+        return attempts(self._options.attempts, cooldown=self._options.cooldown)
+
+    def _failed(self, entry: Entry, error: DownloadFailed, *, permanent: bool = False) -> Entry:
+        tries = entry.tries + 1
+        permanent = permanent or tries >= self._options.rounds
+        now = time.time()
+        return replace(
+            entry,
+            state=State.FAILED_PERMANENT if permanent else State.FAILED_RETRY,
+            reason=str(error),
+            tries=tries,
+            retry_at=None if permanent else now + 10 * self._options.cooldown * 2**tries,
+            changed_at=now,
+        )
+
+    # -- the book -----------------------------------------------------------------------------
+
+    def _note(self, entry: Entry) -> None:
+        self._changes[entry.id] = entry
+        if entry.state not in UNDER_WAY:
+            self._done += 1
+
+    def _flush(self) -> None:
+        if self._changes or self._answers:
+            self._ledger.put(self._changes.values(), self._answers)
+            self._changes.clear()
+            self._answers.clear()

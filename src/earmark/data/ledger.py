@@ -1,0 +1,302 @@
+"""The ledger: what became of every song, in one SQLite file that survives a kill.
+
+docs/formats/ledger.md is its specification.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: S608  # what is put into SQL is constants of these files; values are always bound
+import json
+import os
+import secrets
+import socket
+import sqlite3
+import time
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from earmark.data.ledger_rows import COLUMNS, UNDER_WAY, Answer, Entry, State, from_row, to_row
+from earmark.data.ledger_schema import DamagedLedger, create, disk_words, is_damage, version_of
+from earmark.errors import BadLedger, DataError
+
+
+class Ledger:
+    """An open ledger; every method is one transaction.
+
+    Made by `Ledger.open`; `with` closes it. Raises BadLedger for a file that is damaged or of
+    another version, DataError where the disk is full or not to be written to.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        # who holds a lease: a run on this machine is dead once its lock on the folder is free
+        self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+    @classmethod
+    def open(cls, path: str | Path, *, make: bool = False) -> Ledger:
+        """Open a ledger; `make` one where there is none.
+
+        Where the folder is read-only the ledger can be read and not be written to.
+        """
+        path = Path(path)
+        if not make and not path.is_file():
+            raise BadLedger(
+                f"there is no ledger at {path}. `earmark data previews CATALOG -o {path.parent}` "
+                "begins one, and takes up the previews that lie there"
+            )
+        connection = None
+        try:
+            writable = os.access(path.parent, os.W_OK) and (make or os.access(path, os.W_OK))
+            # the write-ahead log needs a writable folder even of those who only read
+            uri = path.absolute().as_uri() + ("" if writable else "?immutable=1")
+            connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
+            version_of(connection, path)
+            if writable:
+                create(connection)
+            ledger = cls(path, connection)
+        except (sqlite3.Error, BadLedger, DataError) as error:
+            if connection is not None:
+                connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise _translated(path, error) from error
+            raise
+        return ledger
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; the ledger is then one file again, without its write-ahead log."""
+        self._connection.close()
+
+    def check(self) -> None:
+        """Read the whole file. Raises BadLedger where a part of it is damaged."""
+        with self._errors():
+            answer = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if answer != "ok":
+            raise DamagedLedger(f"the ledger {self.path} is damaged: {answer}")
+
+    # -- songs ------------------------------------------------------------------------------
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Add songs; of those that are here already only the names are brought up to date.
+
+        What was not found under another name becomes pending.
+        """
+        names = ", ".join(COLUMNS)
+        marks = ", ".join("?" * len(COLUMNS))
+        with self._transaction() as connection:
+            connection.executemany(
+                f"INSERT INTO songs ({names}) VALUES ({marks}) ON CONFLICT (id) DO UPDATE SET "
+                "state = iif(state IN ('no_result', 'rejected', 'review') AND (artist, title) != "
+                "(excluded.artist, excluded.title), 'pending', state), "
+                "artist = excluded.artist, title = excluded.title, seconds = excluded.seconds, "
+                "path = excluded.path WHERE (artist, title, path) != "
+                "(excluded.artist, excluded.title, excluded.path) "
+                "OR seconds IS NOT excluded.seconds",
+                map(to_row, entries),
+            )
+
+    def put(self, entries: Iterable[Entry], answers: Iterable[Answer] = ()) -> None:
+        """Write songs as they are now, and replies; whatever was there before is replaced.
+
+        The leases of songs that have nothing left to do end.
+        """
+        changes = [to_row(entry) for entry in entries]
+        with self._transaction() as connection:
+            connection.executemany(_PUT, changes)
+            connection.executemany(
+                "INSERT OR IGNORE INTO replies (song_id, at, source, body) VALUES (?, ?, ?, ?)",
+                ((a.song_id, a.at, a.source, zlib.compress(a.body)) for a in answers),
+            )
+
+    def get(self, song_id: str) -> Entry | None:
+        """One song, None where it is not here."""
+        return next(self._select("WHERE id = ?", (song_id,)), None)
+
+    def entries(self, states: Collection[State] | None = None) -> Iterator[Entry]:
+        """All songs, or those in some states, in the order of their ids.
+
+        A thousand at a time are in memory; what is written meanwhile may or may not be seen.
+        """
+        chosen = list(State if states is None else states)
+        last = ""
+        while True:
+            page = list(
+                self._select(
+                    f"WHERE id > ? AND state IN ({_marks(chosen)}) ORDER BY id LIMIT 1000",
+                    (last, *chosen),
+                )
+            )
+            yield from page
+            if not page:
+                return
+            last = page[-1].id
+
+    def answers(self, song_id: str) -> list[Answer]:
+        """The stored replies about a song, the oldest first."""
+        with self._errors():
+            rows = self._connection.execute(
+                "SELECT song_id, at, source, body FROM replies WHERE song_id = ? ORDER BY at",
+                (song_id,),
+            ).fetchall()
+        return [Answer(i, at, source, zlib.decompress(body)) for i, at, source, body in rows]
+
+    # -- leases -----------------------------------------------------------------------------
+
+    def claim(self, number: int, *, seconds: float) -> list[Entry]:
+        """Lease songs that have something left to do and that nobody holds, for some seconds.
+
+        Songs whose audio is known come first, since links run out; then those to be judged,
+        those that failed and whose time has come, and those of which nothing is known.
+        """
+        now = time.time()
+        taken: list[Entry] = []
+        with self._transaction() as connection:
+            for condition in (
+                "state = 'matched'",
+                "state = 'searched'",
+                f"state = 'failed_retry' AND retry_at <= {now!r}",
+                "state = 'pending'",
+            ):
+                if len(taken) < number:
+                    taken += self._select(
+                        f"WHERE {condition} AND (owner IS NULL OR leased_until < ?) LIMIT ?",
+                        (now, number - len(taken)),
+                    )
+            connection.executemany(
+                "UPDATE songs SET owner = ?, leased_until = ? WHERE id = ?",
+                [(self.owner, now + seconds, entry.id) for entry in taken],
+            )
+        return taken
+
+    def renew_leases(self, *, seconds: float) -> None:
+        """Hold what this run holds for some seconds more."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE songs SET leased_until = ? WHERE owner = ?",
+                (time.time() + seconds, self.owner),
+            )
+
+    def release(self) -> None:
+        """Let go of what this run holds."""
+        self._release("owner = ?", (self.owner,))
+
+    def take_over(self) -> int:
+        """End the leases of dead runs; only under the lock on the folder. Returns how many.
+
+        A run on this machine is dead, since the lock is ours; one elsewhere when its lease is over.
+        """
+        host = self.owner.split(":", 1)[0]
+        return self._release(
+            "owner IS NOT NULL AND (substr(owner, 1, ?) = ? OR leased_until < ?)",
+            (len(host) + 1, host + ":", time.time()),
+        )
+
+    def _release(self, condition: str, values: Sequence[Any]) -> int:
+        with self._transaction() as connection:
+            return connection.execute(
+                f"UPDATE songs SET owner = NULL, leased_until = NULL WHERE {condition}", values
+            ).rowcount
+
+    def hurry(self) -> None:
+        """Let the time of every song that is to be tried again be now."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE songs SET retry_at = 0 WHERE state = 'failed_retry'")
+
+    # -- the whole --------------------------------------------------------------------------
+
+    def counts(self) -> dict[State, int]:
+        """How many songs are in each state; a zero where none is."""
+        with self._errors():
+            rows = self._connection.execute("SELECT state, count(*) FROM songs GROUP BY state")
+            found = {State(state): number for state, number in rows}
+        return {state: found.get(state, 0) for state in State}
+
+    def finished_since(self, at: float) -> int:
+        """How many songs have come to an outcome since that Unix time."""
+        with self._errors():
+            row = self._connection.execute(
+                f"SELECT count(*) FROM songs WHERE state NOT IN ({_marks(UNDER_WAY)}) "
+                "AND changed_at >= ?",
+                (*UNDER_WAY, at),
+            ).fetchone()
+        return int(row[0])
+
+    def next_retry(self) -> float | None:
+        """Unix time of the first song that is to be tried again, None for none."""
+        with self._errors():
+            row = self._connection.execute(
+                "SELECT min(retry_at) FROM songs WHERE state = 'failed_retry'"
+            ).fetchone()
+        return None if row[0] is None else float(row[0])
+
+    def note(self, name: str, value: Any) -> None:
+        """Keep a fact about the ledger as a whole, as JSON."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value))
+            )
+
+    def fact(self, name: str) -> Any:
+        """A fact that was noted, None where it was not."""
+        with self._errors():
+            row = self._connection.execute(
+                "SELECT value FROM facts WHERE name = ?", (name,)
+            ).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    # -- within -----------------------------------------------------------------------------
+
+    def _select(self, clause: str, values: Sequence[Any]) -> Iterator[Entry]:
+        with self._errors():
+            rows = self._connection.execute(
+                f"SELECT {', '.join(COLUMNS)} FROM songs {clause}", values
+            ).fetchall()
+        return map(from_row, rows)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._errors():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise _translated(self.path, error) from error
+
+
+# a lease ends with the work, and goes on from one stage of it to the next
+_PUT = (
+    f"INSERT INTO songs ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
+    "ON CONFLICT (id) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name != "id")
+    + ", owner = iif(excluded.state IN ('pending', 'searched', 'matched'), owner, NULL)"
+    ", leased_until = iif(excluded.state IN ('pending', 'searched', 'matched'), leased_until, NULL)"
+)
+
+
+def _marks(values: Collection[object]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _translated(path: Path, error: sqlite3.Error) -> DataError:
+    if is_damage(error):
+        return DamagedLedger(f"the ledger {path} is damaged: {error}")
+    return DataError(f"cannot work on the ledger {path}: {disk_words(error)}")
