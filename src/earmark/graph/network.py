@@ -110,17 +110,19 @@ class Norm:
 
     def affine(self) -> Affine:
         """The same function as one product and one sum; float64 within, float32 out."""
-        scale = self.gamma.astype(np.float64) / np.sqrt(
-            self.variance.astype(np.float64) + self.epsilon
-        )
-        shift = self.beta.astype(np.float64) - self.mean * scale
-        return Affine(scale.astype(np.float32), shift.astype(np.float32))
+        # damaged weights may overflow or have negative variances; `build` refuses what comes out
+        with np.errstate(all="ignore"):
+            deviation = np.sqrt(self.variance.astype(np.float64) + self.epsilon)
+            scale = self.gamma.astype(np.float64) / deviation
+            shift = self.beta.astype(np.float64) - self.mean * scale
+            return Affine(scale.astype(np.float32), shift.astype(np.float32))
 
     def fold(self, weight: Array, bias: Array) -> tuple[Array, Array]:
         """The weight (n_out, ...) and bias of a convolution that this norm follows, with it."""
         affine = self.affine()
         scale = affine.scale.reshape(-1, *[1] * (weight.ndim - 1))
-        return weight * scale, bias * affine.scale + affine.shift
+        with np.errstate(all="ignore"):
+            return weight * scale, bias * affine.scale + affine.shift
 
 
 def torch_gru(weight_ih: Array, weight_hh: Array, bias_ih: Array, bias_hh: Array) -> Gru:

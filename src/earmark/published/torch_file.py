@@ -34,6 +34,11 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "torch LongStorage": np.dtype("<i8"),
     "torch IntStorage": np.dtype("<i4"),
 }
+# What reading beyond the end, wrong lengths and wrong names raise; OSError: zipfile seeks to before
+# the start.
+_DAMAGE = (
+    ValueError, KeyError, EOFError, OSError, RuntimeError, struct.error, zipfile.BadZipFile,
+)  # fmt: skip
 _NEW_DICT = "collections OrderedDict"
 _NEW_TENSOR = "torch._utils _rebuild_tensor_v2"
 
@@ -85,14 +90,7 @@ def read_tensors(path: Path) -> dict[str, Array]:
         return {name: _view(tensor, data[tensor.storage.key]) for name, tensor in tensors.items()}
     except _RefusedError as error:
         raise BadModel(f"{path} is no plain state dict of PyTorch: {error}") from error
-    except (
-        ValueError,
-        KeyError,
-        EOFError,
-        RuntimeError,
-        struct.error,
-        zipfile.BadZipFile,
-    ) as error:
+    except _DAMAGE as error:
         raise BadModel(f"{path} is damaged or cut short ({error}). Fetch it again.") from error
 
 
