@@ -11,9 +11,9 @@ SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real music, labels and published weights that lies beside a developer's checkout."""
+    """The folder of real music, labels and weights that lies beside a developer's checkout."""
     if not SHARED.is_dir():
-        pytest.skip("no ../shared beside this checkout: real music and published weights are not in the clone")
+        pytest.skip("no ../shared beside this checkout: real music and weights are not in the clone")
     return SHARED
 
 
@@ -21,5 +21,5 @@ def shared() -> Path:
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees or changes the models that the person who runs it has fetched."""
     monkeypatch.setenv("EARMARK_CACHE", str(tmp_path_factory.mktemp("cache")))
-    for name in ("EARMARK_MODEL", "EARMARK_RUNTIME", "EARMARK_OFFLINE", "EARMARK_PUBLISHED"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("MODEL", "RUNTIME", "OFFLINE", "PUBLISHED", "ZOO_URL"):
+        monkeypatch.delenv(f"EARMARK_{name}", raising=False)

@@ -1,0 +1,181 @@
+"""`earmark tag` as scripts and people meet it: a real process, its output and its exit code."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+import tiny_model
+from audio_files import tone, write_audio
+
+
+def earmark(*words, stdin=None, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "earmark", *map(str, words)],
+        capture_output=True, timeout=120, input=stdin,
+        env={**os.environ, "COLUMNS": "120", **environment},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("music")
+    (folder / "album").mkdir()
+    for name, pitch in (("album/one.flac", 220), ("album/two.wav", 330), ("three.mp3", 440)):
+        write_audio(folder / name, tone(pitch, seconds=2, rate=22_050), rate=22_050)
+    (folder / "notes.txt").write_text("not music")
+    return folder
+
+
+def lines(done):
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_a_folder_is_tagged_file_by_file_as_json_lines(model, folder):
+    done = earmark("tag", folder, "--model", model, "--json", "--top", "4")
+    assert done.returncode == 0
+    names = [os.path.relpath(line["path"], folder) for line in lines(done)]
+    assert names == ["album/one.flac", "album/two.wav", "three.mp3"]
+    for line in lines(done):
+        assert line["model"] == "tiny"
+        assert line["seconds"] == pytest.approx(2, abs=0.1)
+        assert len(line["tags"]) == 4
+        assert line["tags"][0].keys() >= {"tag", "score", "lift"}
+
+
+def test_bad_files_have_their_lines_and_the_exit_code_is_three(model, folder, tmp_path):
+    (tmp_path / "empty.mp3").touch()
+    named = [
+        tmp_path / "empty.mp3",
+        folder / "notes.txt",
+        tmp_path / "missing.mp3",
+        folder / "three.mp3",
+    ]
+    done = earmark("tag", *named, "--model", model, "--json")
+    assert done.returncode == 3
+    assert [line["path"] for line in lines(done)] == list(map(str, named))
+    for line in lines(done)[:3]:
+        assert line["error"]["kind"] == "unreadable_audio"
+        assert line["error"]["message"]
+    assert "tags" in lines(done)[3]
+    assert b"3 of 4 files" in done.stderr
+
+
+def test_a_person_sees_a_table_and_errors_apart(model, folder):
+    done = earmark(
+        "tag", folder / "three.mp3", folder / "notes.txt", "--model", model, "--top", "2"
+    )
+    assert done.returncode == 3
+    assert b"three.mp3  0:02" in done.stdout
+    assert b"lift" in done.stdout
+    assert b"\x1b[" not in done.stdout
+    assert b"notes.txt" not in done.stdout
+    assert b"error: cannot read" in done.stderr
+    assert b"notes.txt" in done.stderr
+
+
+def test_a_dash_reads_the_list_from_stdin_by_lines_or_by_nul(model, folder):
+    names = [str(folder / "three.mp3"), str(folder / "album" / "one.flac")]
+    for separator in ("\n", "\r\n", "\0"):
+        done = earmark("tag", "-", "--model", model, "--json", stdin=separator.join(names).encode())
+        assert [line["path"] for line in lines(done)] == names, done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only here may a name be any bytes")
+def test_names_of_odd_bytes_pass_through(model, folder, tmp_path):
+    odd = os.fsencode(tmp_path) + b"/caf\xe9 \n#%.flac"
+    shutil.copyfile(folder / "album" / "one.flac", odd)
+    done = earmark("tag", tmp_path, "--model", model, "--json")
+    assert done.returncode == 0, done.stderr
+    assert os.fsencode(lines(done)[0]["path"]) == odd
+    assert earmark("tag", tmp_path, "--model", model).returncode == 0
+
+
+def test_a_taggram_is_a_picture_and_a_table(model, folder, tmp_path):
+    done = earmark(
+        "tag", folder / "three.mp3", "--model", model, "--taggram", tmp_path / "out", "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "out" / "three.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0][:2] == ["seconds", "rock"]
+    assert len(rows[0]) == 51
+    assert all(0 <= float(score) <= 1 for row in rows[1:] for score in row[1:])
+    assert (tmp_path / "out" / "three.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_two_workers_give_the_bytes_of_one(model, folder):
+    alone, together = (
+        earmark("tag", folder, "--model", model, "--json", "--workers", n).stdout for n in (1, 2)
+    )
+    assert [line["path"] for line in map(json.loads, alone.splitlines())] == [
+        line["path"] for line in map(json.loads, together.splitlines())
+    ]
+    for one, two in zip(alone.splitlines(), together.splitlines(), strict=True):
+        for mine, theirs in zip(json.loads(one)["tags"], json.loads(two)["tags"], strict=True):
+            assert mine["tag"] == theirs["tag"]
+            assert mine["score"] == pytest.approx(theirs["score"], abs=2e-5)
+
+
+def test_without_a_model_one_line_says_how_to_get_one(folder):
+    done = earmark("tag", folder)
+    assert done.returncode == 1
+    assert done.stdout == b""
+    assert len(done.stderr.splitlines()) == 1
+    assert b"earmark models pull choi2016" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("tag",), 2, b"Missing argument"),
+        (("tag", "x.mp3", "--rank", "best"), 2, b"evidence"),
+        (("tag", "x.mp3", "--top", "0"), 2, b"top"),
+        (("sing",), 2, b"No such command"),
+        (("tag", "x.mp3", "--model", "no-such-model"), 1, b"choi2016"),
+    ],
+)
+def test_wrong_usage_is_answered_with_what_is_right(words, code, said):
+    done = earmark(*words)
+    assert done.returncode == code
+    assert said in done.stderr
+
+
+def test_a_folder_without_music_is_an_error(model, tmp_path):
+    done = earmark("tag", tmp_path, "--model", model)
+    assert done.returncode == 1
+    assert b"no audio files" in done.stderr
+
+
+def test_a_reader_that_leaves_early_is_no_disaster(model, folder):
+    done = subprocess.run(
+        f"'{sys.executable}' -m earmark tag {folder} {folder} --model {model} --json | head -n 1",
+        shell=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    assert len(done.stdout.splitlines()) == 1
+    assert b"Traceback" not in done.stderr
+
+
+def test_doctor_says_what_is_in_use_and_how_fast_it_is(model):
+    found = json.loads(earmark("doctor", "--model", model, "--json").stdout)
+    assert found["model"]["name"] == "tiny"
+    assert found["model"]["runtime"] == "onnxruntime"
+    assert found["speed"]["network_ms"] > 0
+    without = earmark("doctor")
+    assert without.returncode == 0
+    assert b"earmark models pull" in without.stdout
+
+
+def test_help_and_version_answer():
+    assert b"listens to music" in earmark("--help").stdout
+    assert earmark("--version").stdout.startswith(b"earmark 0.")
