@@ -10,7 +10,9 @@ from earmark.errors import MissingExtra
 
 # Quotation marks, primes and accents that stand for an apostrophe. They go before NFKC, which
 # would turn an acute accent into a space and a mark.
-_APOSTROPHES = str.maketrans(dict.fromkeys("'`\u2018\u2019\u00b4\u02bc\u2032\uff07\u201b", ""))
+_APOSTROPHES = str.maketrans(
+    dict.fromkeys("`\u2018\u2019\u00b4\u02bc\u2032\u201b\uff07\uff40\u1fef", "'")
+)
 # Latin letters without a combining mark, which decomposition leaves; 0131 is the dotless i.
 _LETTERS = str.maketrans(
     {
@@ -72,7 +74,7 @@ def _fold(text: str) -> str:
 
 
 def _read_punctuation(text: str) -> str:
-    text = _TRAILING_THE.sub("", text)
+    text = _TRAILING_THE.sub("", text.replace("'", ""))
     text = _THOUSANDS.sub("", text)
     text = _ACRONYM.sub(lambda found: found[0].replace(".", "") + " ", text)
     text = _PINK.sub(r"\1i", _DOLLAR.sub("s", text))
