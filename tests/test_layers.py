@@ -14,10 +14,11 @@ PACKAGE = Path(__file__).parents[1] / "src" / "earmark"
 
 # Top to bottom; modules of one row may not import each other, but where a name stands in ALSO.
 LAYERS = [
-    {"cli", "__main__"},
+    {"__main__"},
+    {"cli"},
     {"web", "library", "evaluation", "published", "data", "training", "diagnosis", "taggram"},
     {"tagger"},
-    {"zoo", "engine"},
+    {"zoo", "engine", "listening"},
     {"engine_processes", "engine_ray"},
     {"graph", "runtime", "windows", "walk"},
     {"audio", "model_file", "metrics", "ranking"},
@@ -32,7 +33,12 @@ ALSO = {
     ("evaluation", "taggram"),
 }
 # Where one library may be imported, and nowhere else.
-ONLY = {"torch": {"training"}, "keras": {"training"}, "ray": {"engine_ray"}, "openvino": {"runtime"}}
+ONLY = {
+    "torch": {"training"},
+    "keras": {"training"},
+    "ray": {"engine_ray"},
+    "openvino": {"runtime"},
+}
 HEAVY = (
     "numpy", "av", "soxr", "onnx", "onnxruntime", "openvino", "torch", "keras", "h5py",
     "matplotlib", "pyarrow", "ray", "httpx2", "sklearn", "scipy", "pooch", "pydantic", "rapidfuzz",

@@ -16,7 +16,8 @@ from audio_files import tone, write_audio
 import earmark
 from earmark import features, windows
 from earmark.errors import BadValue, ModelNotFound, UnreadableAudio
-from earmark.tagger import Failure, Options, Tagger
+from earmark.listening import Options
+from earmark.tagger import Failure, Tagger
 
 RATE = 12_000
 

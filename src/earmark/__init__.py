@@ -18,13 +18,14 @@ from earmark.errors import EarmarkError
 if TYPE_CHECKING:
     from earmark.audio import load_audio
     from earmark.features import LogMel, log_mel
-    from earmark.tagger import Options, Tagger, Tags
+    from earmark.listening import Options
+    from earmark.tagger import Tagger, Tags
 
 __version__ = "0.1.0"
 
 _HOME = {
     "LogMel": "features",
-    "Options": "tagger",
+    "Options": "listening",
     "Tagger": "tagger",
     "Tags": "tagger",
     "load_audio": "audio",

@@ -11,33 +11,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from earmark import audio, engine, ranking, tags, windows, zoo
-from earmark.errors import BadValue, EarmarkError
-from earmark.features import Samples, log_mel
+from earmark import engine, ranking, tags, windows, zoo
+from earmark.errors import EarmarkError
+from earmark.features import Samples
+from earmark.listening import Listening, Options, listen
 from earmark.model_file import Card
-from earmark.ranking import DEFAULT_RANKING, Ranking
-from earmark.runtime import BATCH, Session
+from earmark.ranking import Ranking
+from earmark.runtime import Session
 
 Array = npt.NDArray[np.float32]
 # Below this many files another process costs more than it brings: it takes a second to start.
 _FEW_FILES = 6
-
-
-@dataclass(frozen=True)
-class Listening:
-    """What the network makes of one track, window by window.
-
-    seconds : of audio that were heard
-    starts : int64 (n_windows,), first sample of each window at the model's rate
-    logits : float32 (n_windows, n_tags); embeddings : float32 (n_windows, n_dimensions)
-    damaged_packets : how many packets the decoder had to leave out
-    """
-
-    seconds: float
-    starts: npt.NDArray[np.int64]
-    logits: Array
-    embeddings: Array
-    damaged_packets: int
 
 
 @dataclass(frozen=True)
@@ -105,31 +89,6 @@ class Failure:
         return {"path": str(self.path), "error": self.error.as_json()}
 
 
-@dataclass(frozen=True)
-class Options:
-    """How a track is listened to and its tags are put in order.
-
-    rank : what the tags are sorted by
-    center : hear the middle of the track only, one window, as the papers do
-    hop_seconds : from one window to the next; None is a whole window
-    max_seconds : stop listening there; None hears the whole track
-    """
-
-    rank: Ranking = DEFAULT_RANKING
-    center: bool = False
-    hop_seconds: float | None = None
-    max_seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse options that nothing can be heard with."""
-        if self.rank not in ranking.RANKINGS:
-            raise BadValue(f"no ranking {self.rank!r}; choose one of {', '.join(ranking.RANKINGS)}")
-        for name in ("hop_seconds", "max_seconds"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise BadValue(f"{name} is {value}; it must be above zero")
-
-
 class Tagger:
     """A loaded model that says which tags music carries."""
 
@@ -183,33 +142,7 @@ class Tagger:
 
         source : a file, or float32 (n_samples,) mono samples at `rate` Hz
         """
-        features = self.card.features
-        blocks = _Blocks(source, rate, target_rate=features.rate, options=options)
-        hop_samples = None
-        if options.hop_seconds is not None:
-            hop_samples = max(1, round(options.hop_seconds * features.rate))
-        cuts = windows.cut(blocks, settings=features, hop_samples=hop_samples)
-        if options.center:
-            cuts = iter([windows.centre(blocks, settings=features)])
-        starts: list[int] = []
-        batch: list[Array] = []
-        parts: list[tuple[Array, Array]] = []
-        for start, samples in cuts:
-            starts.append(start)
-            batch.append(log_mel(samples, settings=features))
-            if len(batch) == BATCH:
-                parts.append(self.session.run(np.stack(batch)))
-                batch.clear()
-        if batch:
-            parts.append(self.session.run(np.stack(batch)))
-        logits, embeddings = zip(*parts, strict=True)
-        return Listening(
-            seconds=blocks.n_samples / features.rate,
-            starts=np.array(starts, dtype=np.int64),
-            logits=np.concatenate(logits),
-            embeddings=np.concatenate(embeddings),
-            damaged_packets=blocks.damaged_packets,
-        )
+        return listen(self.session, source, rate=rate, options=options)
 
     def tag(
         self,
@@ -313,34 +246,3 @@ def _outcomes(outcomes: Iterable[engine.Outcome[str | Path, Tags]]) -> Iterator[
         else:
             assert outcome.value is not None
             yield outcome.value
-
-
-class _Blocks:
-    """Mono blocks at the model's rate from a file or from samples, counted as they pass."""
-
-    def __init__(
-        self, source: str | Path | Samples, rate: int | None, *, target_rate: int, options: Options
-    ) -> None:
-        if isinstance(source, np.ndarray) != (rate is not None):
-            raise BadValue("give `rate` with samples, and only with samples: a file knows its own")
-        self.n_samples = 0
-        self.damaged_packets = 0
-        self._source, self._rate, self._target_rate = source, rate, target_rate
-        self._max_seconds = options.max_seconds
-
-    def __iter__(self) -> Iterator[Samples]:
-        if isinstance(self._source, np.ndarray):
-            assert self._rate is not None
-            samples = audio.resample(self._source, rate=self._rate, target_rate=self._target_rate)
-            if self._max_seconds is not None:
-                samples = samples[: round(self._max_seconds * self._target_rate)]
-            if samples.size == 0:
-                raise BadValue("there are no samples to listen to")
-            self.n_samples = samples.size
-            yield samples
-            return
-        stream = audio.stream_audio(self._source, rate=self._target_rate, seconds=self._max_seconds)
-        for block in stream:
-            self.n_samples += block.size
-            yield block
-        self.damaged_packets = stream.damaged_packets

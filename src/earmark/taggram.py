@@ -14,7 +14,8 @@ import numpy.typing as npt
 from earmark import files, windows
 from earmark.audio import load_audio
 from earmark.features import log_mel
-from earmark.tagger import Options, Tagger
+from earmark.listening import Options
+from earmark.tagger import Tagger
 
 Array = npt.NDArray[np.float32]
 # A quarter of a window from one to the next: four windows vote on each moment.
@@ -55,7 +56,7 @@ def taggram(tagger: Tagger, path: str | Path, *, max_seconds: float | None = Non
     return Taggram(
         path=Path(path),
         tags=tagger.tags,
-        seconds=np.arange(len(logits)) * (hop_samples / features.rate),
+        seconds=np.arange(len(logits), dtype=np.float64) * (hop_samples / features.rate),
         scores=tagger.card.scores(logits),
         duration=heard.seconds,
     )

@@ -60,8 +60,9 @@ def tag(
 ) -> None:
     """Say what is heard in each file, and in each audio file below each folder."""
     from earmark.audio import AUDIO_SUFFIXES
+    from earmark.listening import Options
     from earmark.ranking import DEFAULT_RANKING
-    from earmark.tagger import Failure, Options, Tagger
+    from earmark.tagger import Failure, Tagger
     from earmark.walk import audio_files
 
     tagger = Tagger.load(model)

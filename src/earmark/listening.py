@@ -1,0 +1,136 @@
+"""One track through the network: decoded, cut into windows, made visible, heard; block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark import audio, ranking, windows
+from earmark.errors import BadValue
+from earmark.features import Samples, log_mel
+from earmark.ranking import DEFAULT_RANKING, Ranking
+from earmark.runtime import BATCH, Session
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a track is listened to and its tags are put in order.
+
+    rank : what the tags are sorted by
+    center : hear the middle of the track only, one window, as the papers do
+    hop_seconds : from one window to the next; None is a whole window
+    max_seconds : stop listening there; None hears the whole track
+    """
+
+    rank: Ranking = DEFAULT_RANKING
+    center: bool = False
+    hop_seconds: float | None = None
+    max_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse options that nothing can be heard with."""
+        if self.rank not in ranking.RANKINGS:
+            raise BadValue(f"no ranking {self.rank!r}; choose one of {', '.join(ranking.RANKINGS)}")
+        for name in ("hop_seconds", "max_seconds"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise BadValue(f"{name} is {value}; it must be above zero")
+
+
+@dataclass(frozen=True)
+class Listening:
+    """What the network makes of one track, window by window.
+
+    seconds : of audio that were heard
+    starts : int64 (n_windows,), first sample of each window at the model's rate
+    logits : float32 (n_windows, n_tags); embeddings : float32 (n_windows, n_dimensions)
+    damaged_packets : how many packets the decoder had to leave out
+    """
+
+    seconds: float
+    starts: npt.NDArray[np.int64]
+    logits: Array
+    embeddings: Array
+    damaged_packets: int
+
+
+def listen(
+    session: Session,
+    source: str | Path | Samples,
+    *,
+    rate: int | None = None,
+    options: Options = Options(),
+) -> Listening:
+    """What a loaded model makes of a file, or of mono samples at `rate` Hz.
+
+    Raises UnreadableAudio for a file that holds no audio.
+    """
+    features = session.card.features
+    blocks = _Blocks(source, rate, target_rate=features.rate, max_seconds=options.max_seconds)
+    hop_samples = None
+    if options.hop_seconds is not None:
+        hop_samples = max(1, round(options.hop_seconds * features.rate))
+    cuts = windows.cut(blocks, settings=features, hop_samples=hop_samples)
+    if options.center:
+        cuts = iter([windows.centre(blocks, settings=features)])
+    starts: list[int] = []
+    batch: list[Array] = []
+    parts: list[tuple[Array, Array]] = []
+    for start, samples in cuts:
+        starts.append(start)
+        batch.append(log_mel(samples, settings=features))
+        if len(batch) == BATCH:
+            parts.append(session.run(np.stack(batch)))
+            batch.clear()
+    if batch:
+        parts.append(session.run(np.stack(batch)))
+    logits, embeddings = zip(*parts, strict=True)
+    return Listening(
+        seconds=blocks.n_samples / features.rate,
+        starts=np.array(starts, dtype=np.int64),
+        logits=np.concatenate(logits),
+        embeddings=np.concatenate(embeddings),
+        damaged_packets=blocks.damaged_packets,
+    )
+
+
+class _Blocks:
+    """Mono blocks at the model's rate from a file or from samples, counted as they pass."""
+
+    def __init__(
+        self,
+        source: str | Path | Samples,
+        rate: int | None,
+        *,
+        target_rate: int,
+        max_seconds: float | None,
+    ) -> None:
+        self.n_samples = 0
+        self.damaged_packets = 0
+        self._source: audio.AudioStream | Samples
+        if isinstance(source, np.ndarray):
+            if rate is None:
+                raise BadValue("samples do not know their rate: give rate=... in Hz")
+            if source.size == 0:
+                raise BadValue("there are no samples to listen to")
+            resampled = audio.resample(source, rate=rate, target_rate=target_rate)
+            last = None if max_seconds is None else round(max_seconds * target_rate)
+            self._source = resampled[:last]
+        else:
+            if rate is not None:
+                raise BadValue("a file knows its own rate: give rate only with samples")
+            self._source = audio.stream_audio(source, rate=target_rate, seconds=max_seconds)
+
+    def __iter__(self) -> Iterator[Samples]:
+        stream = self._source
+        for block in [stream] if isinstance(stream, np.ndarray) else stream:
+            self.n_samples += block.size
+            yield block
+        if not isinstance(stream, np.ndarray):
+            self.damaged_packets = stream.damaged_packets
