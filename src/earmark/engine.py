@@ -15,7 +15,7 @@ import os
 import pickle
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -50,7 +50,7 @@ def map_units(
     *,
     workers: int | None = None,
     ray: str | None = None,
-) -> Iterator[Outcome[Unit, Value]]:
+) -> Generator[Outcome[Unit, Value], None, None]:
     """function(unit) for each unit: outcomes lazily and in the order of the units.
 
     function : picklable; it is sent to each worker once, so it may keep what is costly to build
@@ -62,7 +62,7 @@ def map_units(
     An EarmarkError becomes the unit's outcome. Any other exception is a bug, and becomes the
     outcome Unexpected with its traceback, so that it neither hides nor costs the other units.
     A script that calls this with several workers needs `if __name__ == "__main__":`, because each
-    worker imports the script again.
+    worker imports the script again. Closing the generator ends the workers at once.
     """
     if workers is not None and workers < 0:
         raise BadValue(f"workers must be 0 or more, not {workers}")
@@ -176,12 +176,12 @@ class _Worker:
 
 def _one_by_one(
     function: Callable[[Unit], Value], units: Iterable[Unit]
-) -> Iterator[Outcome[Unit, Value]]:
+) -> Generator[Outcome[Unit, Value], None, None]:
     for unit in units:
         yield Outcome(unit, *attempt(function, unit))
 
 
-def _in_order(crew: _Crew, units: Iterator[Unit]) -> Iterator[Outcome[Unit, Any]]:
+def _in_order(crew: _Crew, units: Iterator[Unit]) -> Generator[Outcome[Unit, Any], None, None]:
     schedule = _Schedule(crew, units)
     finished = False
     try:

@@ -14,6 +14,7 @@ EarmarkError
 └── DataError
     ├── BadCatalog      a catalog that does not parse
     ├── BadLedger       a ledger of downloads that is missing, damaged or of an unknown version
+    ├── NoAudio         a song for which there is no audio file
     ├── BadStore        shards that are damaged, incomplete or of an unknown version
     ├── BadRecipe       a recipe with an unknown key or an impossible value
     └── FolderInUse     another run works on the same folder
@@ -124,6 +125,10 @@ class BadCatalog(DataError):
 
 class BadLedger(DataError):
     """A ledger of downloads that is missing, damaged or of an unknown version."""
+
+
+class NoAudio(DataError):
+    """A song for which there is no audio file."""
 
 
 class BadStore(DataError):
