@@ -1,0 +1,56 @@
+"""Do probabilities come true as often as they say?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from earmark.errors import BadValue
+from earmark.metrics.sorted_lists import Counts, Floats, Labels, Scores, checked
+
+CALIBRATION_BINS = 15  # Guo et al. 2017
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What came true of scores that say the same, over all pairs of a track and a tag.
+
+    score, share : float64 (n_bins,), mean score and share of true ones; NaN in an empty bin
+    count : int64 (n_bins,), pairs in each bin of equal width
+    """
+
+    score: Floats
+    share: Floats
+    count: Counts
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error: |score - share|, mean over all pairs (Guo et al. 2017)."""
+        used = self.count > 0
+        gaps = np.abs(self.score[used] - self.share[used])
+        return float(np.average(gaps, weights=self.count[used]))
+
+
+def calibration(labels: Labels, scores: Scores, *, bins: int = CALIBRATION_BINS) -> Calibration:
+    """The calibration curve of scores in [0, 1]."""
+    labels, scores = checked(labels, scores)
+    if scores.min() < 0 or scores.max() > 1:
+        raise BadValue("calibration is of probabilities; these scores leave [0, 1]")
+    place = np.minimum((scores * bins).astype(np.int64), bins - 1).ravel()
+    count = np.bincount(place, minlength=bins)
+    sums = (
+        np.bincount(place, weights=values.ravel(), minlength=bins)
+        for values in (scores.astype(np.float64), labels)
+    )
+    score, share = (
+        np.divide(total, count, out=np.full(bins, np.nan), where=count > 0) for total in sums
+    )
+    return Calibration(score, share, count.astype(np.int64))
+
+
+def expected_calibration_error(
+    labels: Labels, scores: Scores, *, bins: int = CALIBRATION_BINS
+) -> float:
+    """How far probabilities are from what came true, on average, in [0, 1]."""
+    return calibration(labels, scores, bins=bins).error

@@ -1,0 +1,139 @@
+"""How far a measured number may be from that of other tracks of the same kind: the bootstrap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from earmark.errors import BadValue
+from earmark.metrics.sorted_lists import (
+    AVERAGES,
+    STATISTICS,
+    Average,
+    Counts,
+    Floats,
+    Labels,
+    Scores,
+    Statistic,
+    Values,
+    values_of,
+)
+
+REPLICATES = 1000  # enough for the ends of a 95 % interval to stand still in the third digit
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % interval of a statistic, by bootstrap over tracks.
+
+    error : the standard error
+    """
+
+    low: float
+    high: float
+    error: float
+
+    @classmethod
+    def of(cls, values: Floats) -> Interval:
+        """The interval of float64 (n_replicates,) values; NaN ones are left out."""
+        known = values[~np.isnan(values)]
+        if len(known) < 2:
+            return cls(np.nan, np.nan, np.nan)
+        low, high = np.percentile(known, [2.5, 97.5])
+        return cls(float(low), float(high), float(known.std(ddof=1)))
+
+
+def bootstrap(
+    labels: Labels,
+    scores: Scores,
+    statistic: Statistic,
+    *,
+    generator: np.random.Generator,
+    average: Average = "macro",
+    n: int = REPLICATES,
+) -> Interval:
+    """The interval of one statistic over n draws of as many tracks, with replacement."""
+    values, mean = values_of(labels, scores, average)
+    draws = _draws(len(labels), n, generator)
+    return Interval.of(np.array([mean(getattr(values.of(draw), statistic)) for draw in draws]))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much better b is than a on the same tracks.
+
+    share_above : of the replicates where b is better; near 0 or 1 the sign is certain
+    """
+
+    difference: float
+    interval: Interval
+    share_above: float
+
+
+def paired_bootstrap(
+    labels: Labels,
+    a: Scores,
+    b: Scores,
+    statistic: Statistic,
+    *,
+    generator: np.random.Generator,
+    average: Average = "macro",
+    n: int = REPLICATES,
+) -> Difference:
+    """The difference of b and a over n draws of tracks, the same tracks for both in each."""
+    both = [values_of(labels, scores, average) for scores in (a, b)]
+    replicates = np.array(
+        [
+            [mean(getattr(values.of(draw), statistic)) for values, mean in both]
+            for draw in _draws(len(labels), n, generator)
+        ]
+    )
+    differences = replicates[:, 1] - replicates[:, 0]
+    first, second = (mean(getattr(values, statistic)) for values, mean in both)
+    known = differences[~np.isnan(differences)]
+    return Difference(
+        second - first,
+        Interval.of(differences),
+        float((known > 0).mean() + (known == 0).mean() / 2) if known.size else np.nan,
+    )
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """Both statistics over draws of tracks.
+
+    per_tag : float64 (n_replicates, n_tags); means : float64 (n_replicates,), by average
+    """
+
+    per_tag: dict[Statistic, Floats]
+    means: dict[Statistic, dict[Average, Floats]]
+
+
+def replicates(
+    labels: Labels, scores: Scores, *, generator: np.random.Generator, n: int = REPLICATES
+) -> Replicates:
+    """Everything that an evaluation gives an interval for, from the same n draws."""
+    kinds = {average: values_of(labels, scores, average) for average in AVERAGES}
+    drawn: list[dict[Average, Values]] = [
+        {average: values.of(draw) for average, (values, _) in kinds.items()}
+        for draw in _draws(len(labels), n, generator)
+    ]
+    return Replicates(
+        {name: np.array([getattr(one["macro"], name) for one in drawn]) for name in STATISTICS},
+        {
+            name: {
+                average: np.array([mean(getattr(one[average], name)) for one in drawn])
+                for average, (_, mean) in kinds.items()
+            }
+            for name in STATISTICS
+        },
+    )
+
+
+def _draws(n_tracks: int, n: int, generator: np.random.Generator) -> Iterator[Counts]:
+    if n < 1:
+        raise BadValue(f"{n} replicates; give one or more")
+    for _ in range(n):
+        yield np.bincount(generator.integers(n_tracks, size=n_tracks), minlength=n_tracks)
