@@ -275,6 +275,9 @@ def test_artists_with_similar_names_are_not_accepted(one: str, other: str) -> No
         (("Hole", "Violet"), ("Hole", "Violet (Radio Edit)"), "review"),
         (("Hole", "Violet (Kid Remix)"), ("Hole", "Violet (Cub Remix)"), "reject"),
         (("Hole", "Violet (Live at Leeds)"), ("Hole", "Violet (Live)"), "review"),
+        (("Hole", "Violet (Version)"), ("Hole", "Violet"), "reject"),
+        (("Hole", "Violet live version"), ("Hole", "Violet (Live)"), "accept"),
+        (("Hole", "Violet (Kid Mix)"), ("Hole", "Violet (Kid Mix 2)"), "review"),
         (("Hole", "Pt. 2"), ("Hole", "Part II"), "accept"),
         (("Hole", "Song 2"), ("Hole", "Song 3"), "reject"),
         (("Hole", "Song"), ("Hole", "Song 2"), "review"),
@@ -343,6 +346,9 @@ def test_a_duration_that_agrees_answers_an_open_question() -> None:
     assert decision(wanted, found) == "review"
     assert decision(wanted, found, 248.0, 249.0) == "accept"
     assert decision(wanted, found, 248.0, 252.0) == "review"
+    song = hit(*found, seconds=249.0)
+    reason = judge(artist=wanted[0], title=wanted[1], seconds=248.0, hit=song).reason
+    assert reason.endswith(", but the durations agree")
 
 
 def test_a_duration_that_agrees_does_not_excuse_another_recording() -> None:

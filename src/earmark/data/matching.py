@@ -122,7 +122,7 @@ def judge(*, artist: str, title: str, hit: Hit, seconds: float | None = None) ->
     if difference is not None and seconds is not None:
         against(_compare_seconds(difference, seconds))
         if difference <= CONFIRMS:
-            findings = [Finding(SLIGHT, f.words) if f.left == OPEN else f for f in findings]
+            findings = [_confirmed(finding) for finding in findings]
     return _conclude(findings)
 
 
@@ -200,6 +200,13 @@ def _seconds_apart(seconds: float | None, hit_seconds: float | None) -> float | 
     if not (0 < seconds < math.inf and 0 < hit_seconds < math.inf):
         return None
     return abs(seconds - hit_seconds)
+
+
+def _confirmed(finding: Finding) -> Finding:
+    """An open question, answered by durations that agree."""
+    if finding.left != OPEN:
+        return finding
+    return Finding(SLIGHT, f"{finding.words}, but the durations agree")
 
 
 def _compare_seconds(difference: float, seconds: float) -> Finding | None:

@@ -37,7 +37,7 @@ def _by_word(kinds: dict[str, str]) -> dict[str, str]:
 
 
 # Words that name another version wherever they stand in a qualifier.
-_STRONG = _by_word(
+STRONG = _by_word(
     {
         "live": "concert concierto vivo directo",
         "unplugged": "unplugged",
@@ -97,7 +97,7 @@ _PHRASES = tuple(
 _LIVE_PLACE = re.compile(r"^\W*live\s*[-_,:;/@|]", re.IGNORECASE)  # "Live_ Sturgis Armory, 1968"
 _INCHES = re.compile(r"\b(7|10|12)\s*(?:\"|''|'|”|″|-?inch\b)", re.IGNORECASE)
 _FEATURED = re.compile(r"^\W*(?:(?:feat|ft|featuring)\b|f/)\W*", re.IGNORECASE)
-_KNOWN = _NEUTRAL | _STRONG.keys() | _WEAK.keys() | {"at", "on", "by", "live", "a", "of", "for"}
+_KNOWN = _NEUTRAL | STRONG.keys() | _WEAK.keys() | {"at", "on", "by", "live", "a", "of", "for"}
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def read_qualifier(text: str) -> Qualifier | None:
     rest, n_phrases = _NEUTRAL_PHRASE.subn(" ", whole)
     words = rest.split()
     rest = " ".join(words)
-    kinds = {_STRONG[word] for word in words if word in _STRONG}
+    kinds = {STRONG[word] for word in words if word in STRONG}
     if all(word in _KNOWN or word.isdigit() for word in words):
         kinds |= {_WEAK[word] for word in words if word in _WEAK}
     kinds |= {"remix" for word in words if word.endswith("mix")}

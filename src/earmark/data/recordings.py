@@ -7,7 +7,7 @@ from collections import Counter
 
 from earmark.data.findings import AGAINST, DOUBT, MISSPELT, OPEN, OTHER, SLIGHT, Finding
 from earmark.data.names import is_misspelling, similarity
-from earmark.data.qualifiers import Qualifier, read_qualifier
+from earmark.data.qualifiers import STRONG, Qualifier, read_qualifier
 from earmark.data.titles import TitleParts, canonical
 
 # Titles that many songs of one artist share, once their brackets are gone.
@@ -15,6 +15,7 @@ _COMMON = frozenset("intro outro interlude untitled skit prelude theme medley ov
 _LIVE = frozenset({"live", "unplugged", "session", "acoustic"})  # one recording may be called each
 _CUT = frozenset({"cut", "original"})  # the same recording, shortened or so called
 _DATED = frozenset({"remix", "take", "version"})  # "(2021 Mix)": a new mix of the old tapes, or not
+_NAMES_ONE = STRONG.keys() | {"live"}  # words before "Version" that say all of it
 # One artist makes many of these of a song, so that it matters which.
 _MANY = frozenset({"live", "session", "remix", "take", "version", "cut", "extended", "cover"})
 
@@ -84,8 +85,10 @@ def _qualifiers(parts: TitleParts) -> list[Qualifier]:
 
 
 def _flat(parts: TitleParts) -> str:
-    text = canonical(" ".join((parts.base, *parts.version)))
-    return re.sub(r"\bversion\b| ", "", text)
+    words = canonical(" ".join((parts.base, *parts.version))).split()
+    before = ["", *words]  # "Acoustic Version" is "Acoustic", but "(Version)" alone is a version
+    kept = (w for w, b in zip(words, before, strict=False) if w != "version" or b not in _NAMES_ONE)
+    return "".join(kept)
 
 
 def _numbers(name: str) -> list[str]:
@@ -119,9 +122,10 @@ def _compare_details(
         return None
     if not details or not hit_details:
         return Finding(OPEN if kinds & _MANY else SLIGHT, "only one title says which version")
-    if details < hit_details or hit_details < details:
-        return Finding(SLIGHT, "one title says more of the version")
     one, other = " ".join(sorted(details)), " ".join(sorted(hit_details))
+    if details < hit_details or hit_details < details:
+        counted = _numbers(one) != _numbers(other) and "live" not in kinds  # a date, not "Mix 2"
+        return Finding(OPEN if counted else SLIGHT, "one title says more of the version")
     if _numbers(one) == _numbers(other) and similarity(one, other) >= 0.9:
         return Finding(MISSPELT, "the version is spelt differently")
     return Finding(AGAINST, f"another {' '.join(sorted(kinds))} version")
