@@ -1,0 +1,98 @@
+"""What each epoch gave: a line, a curve, and TensorBoard for who wants to look on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from earmark.errors import MissingExtra
+from earmark.files import atomic_path, json_line, write_text
+
+Line = Mapping[str, Any]
+
+LINES, CURVE, BOARD = "history.jsonl", "history.png", "tensorboard"
+
+
+def write_history(run: Path, lines: Sequence[Line]) -> None:
+    """Write RUN/history.jsonl and RUN/history.png, whole, with one line an epoch.
+
+    Not appended to: after a kill, the epochs since the last checkpoint come again.
+    """
+    write_text(run / LINES, "".join(json_line(line) + "\n" for line in lines))
+    _draw(run / CURVE, lines)
+
+
+def in_words(line: Line, *, epochs: int) -> str:
+    """One epoch as people read it."""
+    words = [f"epoch {line['epoch']} of {epochs}: loss {line['loss']:.4f}"]
+    if line.get("valid_loss") is not None:
+        words.append(f"validation loss {line['valid_loss']:.4f}")
+    for key, name in (("roc_auc", "macro ROC-AUC"), ("average_precision", "macro AP")):
+        if line.get(key) is not None:
+            words.append(f"{name} {line[key]:.4f}")
+    words.append(f"{line['clips_a_second']:.1f} clips a second")
+    words.append(f"{100 * line['waiting']:.1f} % of it spent reading")
+    return ", ".join(words)
+
+
+class Board:
+    """TensorBoard's files, written only if asked for.
+
+    Raises MissingExtra where it is asked for and not installed.
+    """
+
+    def __init__(self, run: Path, *, wanted: bool) -> None:
+        self._writer: Any = None
+        if wanted:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError as error:
+                raise MissingExtra("tensorboard", "tensorboard") from error
+            self._writer = SummaryWriter(str(run / BOARD))
+
+    def __enter__(self) -> Board:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def add(self, line: Line) -> None:
+        """Show the numbers of an epoch."""
+        if self._writer is None:
+            return
+        for key, value in line.items():
+            if isinstance(value, int | float) and key not in ("epoch", "step"):
+                self._writer.add_scalar(key, value, line["step"])
+        self._writer.flush()
+
+
+def _draw(path: Path, lines: Sequence[Line]) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    losses, scores = figure.subplots(1, 2)
+    for axes, keys, title in (
+        (losses, {"loss": "training", "valid_loss": "validation"}, "loss"),
+        (scores, {"roc_auc": "macro ROC-AUC", "average_precision": "macro AP"}, "validation"),
+    ):
+        for key, name in keys.items():
+            points = [(line["epoch"], line[key]) for line in lines if line.get(key) is not None]
+            if points:
+                axes.plot(*zip(*points, strict=True), marker=".", label=name)
+        if axes.lines:
+            axes.legend()
+        axes.set_title(title)
+        axes.set_xlabel("epoch")
+        axes.grid(alpha=0.3)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)

@@ -1,0 +1,197 @@
+"""One step of learning, and all that a step changes."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F  # noqa: N812 - its name everywhere
+from torch import Tensor, nn
+
+from earmark.training.checkpoint import Arrays
+from earmark.training.crnn import CRNN
+from earmark.training.processes import Processes
+from earmark.training.recipe import Optimiser, Recipe
+
+_START, _END = 1 / 25, 1e-5  # of the highest rate, where one cycle begins and ends
+
+
+class Learner:
+    """A network, its optimiser, the moving average of its weights, and how many steps it took.
+
+    n_steps : of the whole run, for the schedule
+    new : names of the parameters that learn at the full rate; None for all
+    """
+
+    def __init__(
+        self,
+        model: CRNN,
+        recipe: Recipe,
+        *,
+        here: Processes,
+        n_steps: int,
+        new: frozenset[str] | None = None,
+    ) -> None:
+        self.model: CRNN = model.to(here.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.averaged = copy.deepcopy(self.model).eval() if recipe.loop.average else None
+        self.steps_done = 0
+        self._recipe, self._n_steps, self._device = recipe, n_steps, here.device
+        self._dtype = precision(recipe.loop.precision, here.device)
+        self._optimiser = _optimiser(self.model, recipe.optimiser, new)
+        network: nn.Module = self.model
+        if recipe.loop.compile:
+            network = torch.compile(network)  # type: ignore[assignment]
+        if here.count > 1:
+            network = nn.parallel.DistributedDataParallel(network)
+        self._network = network
+
+    @property
+    def result(self) -> CRNN:
+        """The network to validate and keep: the average where there is one."""
+        return self.averaged if self.averaged is not None else self.model
+
+    @property
+    def precision(self) -> str:
+        """What the convolutions multiply in: bf16 or f32."""
+        return "f32" if self._dtype is None else "bf16"
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next step."""
+        return rate_at(self.steps_done, self._n_steps, self._recipe.optimiser)
+
+    def step(self, clips: Tensor, labels: Tensor) -> Tensor:
+        """Learn from one batch; returns its loss, before the step, still on the device.
+
+        clips : float32 (batch, n_mels, n_frames), dB; labels : float32 (batch, n_tags), 0 to 1
+        """
+        for group in self._optimiser.param_groups:
+            group["lr"] = self.rate * group["share"]
+        self._network.train()
+        with torch.autocast(self._device.type, self._dtype, enabled=self._dtype is not None):
+            logits = self._network(clips)
+        loss = F.binary_cross_entropy_with_logits(logits.float(), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self._recipe.optimiser.clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self._recipe.optimiser.clip)
+        self._optimiser.step()
+        self._optimiser.zero_grad(set_to_none=True)
+        self.steps_done += 1
+        if self.averaged is not None:
+            self._average(self.averaged)
+        return loss.detach()
+
+    def arrays(self) -> Arrays:
+        """All that a step changes, by name."""
+        arrays = {f"model.{name}": _numpy(value) for name, value in _state(self.model)}
+        if self.averaged is not None:
+            arrays |= {f"average.{name}": _numpy(value) for name, value in _state(self.averaged)}
+        for name, parameter in self.model.named_parameters():
+            for key, value in self._optimiser.state[parameter].items():
+                arrays[f"optimiser.{key}.{name}"] = _numpy(value)
+        return arrays
+
+    def load(self, arrays: Arrays, *, steps_done: int) -> None:
+        """Go back to what `arrays` gave after so many steps."""
+        _restore(self.model, arrays, "model.")
+        if self.averaged is not None:
+            _restore(self.averaged, arrays, "average.")
+        for name, parameter in self.model.named_parameters():
+            state = self._optimiser.state[parameter]
+            for key in ("step", "exp_avg", "exp_avg_sq"):
+                value = torch.from_numpy(arrays[f"optimiser.{key}.{name}"].copy())
+                # as the optimiser keeps them: moments laid out in memory like their parameter
+                state[key] = torch.empty_like(parameter).copy_(value) if value.ndim else value
+                state[key] = state[key].to(parameter.device)
+        self.steps_done = steps_done
+
+    def _average(self, averaged: CRNN) -> None:
+        # an average of few steps forgets faster, or it would hold on to the first weights
+        keep = min(self._recipe.loop.average, (1 + self.steps_done) / (10 + self.steps_done))
+        with torch.no_grad():
+            for (_, mean), (_, value) in zip(_state(averaged), _state(self.model), strict=True):
+                if mean.is_floating_point():
+                    mean.lerp_(value, 1 - keep)
+                else:
+                    mean.copy_(value)
+
+
+def rate_at(step: int, n_steps: int, settings: Optimiser) -> float:
+    """The learning rate of a step, from 0 to n_steps - 1."""
+    if settings.schedule == "constant":
+        return settings.rate
+    rising = settings.warmup * n_steps
+    if step < rising:
+        first, last, part = settings.rate * _START, settings.rate, step / rising
+    else:
+        first, last = settings.rate, settings.rate * _END
+        part = (step - rising) / max(1.0, n_steps - 1 - rising)
+    return last + (first - last) * (1 + math.cos(math.pi * min(part, 1.0))) / 2
+
+
+def precision(asked: str, device: torch.device) -> torch.dtype | None:
+    """bfloat16 where asked for, or by itself where hardware multiplies it fast; None is float32."""
+    fast = (
+        torch.cuda.is_bf16_supported(including_emulation=False)
+        if device.type == "cuda"
+        else any(there for name, there in _capabilities().items() if "bf16" in name)
+    )
+    return torch.bfloat16 if asked == "bf16" or (asked == "auto" and fast) else None
+
+
+def load_weights(model: nn.Module, arrays: Arrays) -> None:
+    """Give a network the weights that `weights` named."""
+    _restore(model, arrays, "model.")
+
+
+def weights(model: nn.Module) -> Arrays:
+    """A network's weights and norms by name, as a checkpoint holds them."""
+    return {f"model.{name}": _numpy(value) for name, value in _state(model)}
+
+
+def _capabilities() -> dict[str, bool]:
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)  # torch 2.9 and later
+    return dict(capabilities())
+
+
+def _optimiser(
+    model: nn.Module, settings: Optimiser, new: frozenset[str] | None
+) -> torch.optim.Optimizer:
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        key = (parameter.ndim > 1, new is None or name in new)
+        groups.setdefault(key, []).append(parameter)
+    options = [
+        {
+            "params": parameters,
+            "weight_decay": settings.weight_decay if decays else 0.0,
+            "share": 1.0 if full else settings.body_rate,
+        }
+        for (decays, full), parameters in groups.items()
+    ]
+    if settings.name == "adam":
+        return torch.optim.Adam(
+            [option | {"weight_decay": 0.0} for option in options], settings.rate, fused=True
+        )
+    return torch.optim.AdamW(options, settings.rate, fused=True)
+
+
+def _state(module: nn.Module) -> list[tuple[str, Tensor]]:
+    return list(module.state_dict().items())
+
+
+def _numpy(value: Tensor) -> npt.NDArray[Any]:
+    return value.detach().cpu().contiguous().numpy()
+
+
+def _restore(module: nn.Module, arrays: Arrays, prefix: str) -> None:
+    module.load_state_dict(
+        {
+            name.removeprefix(prefix): torch.from_numpy(array)
+            for name, array in arrays.items()
+            if name.startswith(prefix)
+        }
+    )

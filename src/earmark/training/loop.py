@@ -1,0 +1,108 @@
+"""Training: epochs over a store, validated, saved, and gone on with after any kill.
+
+A run is decided by its recipe, its store and the number of processes: what it draws at random
+hangs on the seed and the number of the step alone, and a checkpoint holds all that a step changes.
+So a run that was killed and resumed ends with the weights of one that was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from earmark.data.exclusive import only_run_in
+from earmark.training.augment import augment
+from earmark.training.chance import generator, seed_torch
+from earmark.training.history import Board, in_words
+from earmark.training.memory import keep_freed_memory
+from earmark.training.processes import processes
+from earmark.training.recipe import Recipe
+from earmark.training.session import Session
+from earmark.training.stopping import Stop, stop_on_signals
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended, or where it stopped.
+
+    epochs : finished ones; best_epoch : the one whose weights are kept
+    roc_auc, average_precision : macro, of the validation songs then; None without validation
+    stopped_by : the signal that asked for it; None for a finished run
+    """
+
+    run: Path
+    epochs: int
+    best_epoch: int | None
+    roc_auc: float | None
+    average_precision: float | None
+    stopped_by: str | None = None
+
+
+def train(
+    recipe: Recipe,
+    store: str | Path,
+    run: str | Path,
+    *,
+    resume: bool = False,
+    tell: Callable[[str], object] = lambda _: None,
+) -> Result:
+    """Train a network on a store, into the folder `run`, until it is done or asked to stop.
+
+    resume : go on with the run in that folder, if there is one; without it, one there is an error
+    tell : called with words for a person, in the first process only
+
+    SIGTERM and SIGINT save and end between two steps. Under torchrun, each process calls this.
+    Raises BadRecipe, BadStore, FeatureMismatch, FolderInUse, MissingExtra, and DataError for a
+    loss that is no number, a damaged checkpoint, or a disk that says no.
+    """
+    run = Path(run)
+    keep_freed_memory()
+    with (
+        processes() as here,
+        only_run_in(run) if here.first else nullcontext(),
+        stop_on_signals() as stop,
+        Board(run, wanted=recipe.loop.tensorboard and here.first) as board,
+    ):
+        session = Session(recipe, Path(store), run, here=here, resume=resume)
+        if here.first:
+            for words in session.words:
+                tell(words)
+        while not session.done and not here.any(stop.asked) and _epoch(session, stop):
+            line = session.end_epoch()
+            board.add(line)
+            if here.first:
+                tell(in_words(line, epochs=recipe.loop.epochs))
+        if session.done:
+            session.finish()
+        best = session.progress.best or {}
+        return Result(
+            run,
+            epochs=session.progress.epoch,
+            best_epoch=best.get("epoch"),
+            roc_auc=best.get("roc_auc"),
+            average_precision=best.get("average_precision"),
+            stopped_by=None if session.done else (stop.signal or "another process"),
+        )
+
+
+def _epoch(session: Session, stop: Stop) -> bool:
+    """The steps of an epoch that are left; False, with all saved, if it was asked to stop."""
+    recipe, learner, labels = session.recipe, session.learner, session.labels
+    places = session.places_left()
+    with closing(session.train_clips.batches(places)) as batches:
+        for batch, chosen in zip(batches, places, strict=True):
+            random = generator(recipe.seed, "step", learner.steps_done, session.here.rank)
+            seed_torch(random)
+            truth = labels[torch.from_numpy(chosen).to(labels.device)].float()
+            clips, truth = augment(batch, truth, settings=recipe.augment, random=random)
+            session.count(learner.step(clips, truth))
+            if session.to_stop(stop.asked):
+                session.save()
+                return False
+            if session.save_is_due:
+                session.save()
+    return True

@@ -1,0 +1,89 @@
+"""One process, or several that torchrun has started, each with its share of every batch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.distributed
+from torch import Tensor
+
+from earmark.errors import BadRecipe
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Which of the processes that train together this one is.
+
+    rank : from 0; 0 is the one that writes files and talks
+    """
+
+    device: torch.device
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes and talks."""
+        return self.rank == 0
+
+    def any(self, here: bool) -> bool:
+        """Whether it is so in any of the processes."""
+        if self.count == 1:
+            return here
+        flag = torch.tensor(float(here), device=self.device)
+        torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX)
+        return bool(flag)
+
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean of a tensor over the processes."""
+        if self.count == 1:
+            return value
+        total = value.clone()
+        torch.distributed.all_reduce(total)
+        return total / self.count
+
+    def gather(self, rows: Tensor, *, n: int) -> npt.NDArray[np.float32]:
+        """Put rows together, of which this process has every count-th from its rank on.
+
+        rows : float32 (n_here, width)
+        returns : float32 (n, width), in order, in every process
+        """
+        if self.count == 1:
+            return rows.cpu().numpy()
+        longest = -(-n // self.count)
+        padded = torch.zeros(longest, rows.shape[1], device=self.device)
+        padded[: len(rows)] = rows
+        parts = [torch.empty_like(padded) for _ in range(self.count)]
+        torch.distributed.all_gather(parts, padded)
+        return torch.stack(parts, dim=1).flatten(0, 1)[:n].cpu().numpy()
+
+    def check_batch(self, batch: int) -> None:
+        """Raise BadRecipe for a batch that the processes cannot share."""
+        if batch % self.count:
+            raise BadRecipe(f"loop.batch is {batch}, which {self.count} processes cannot share")
+
+
+@contextmanager
+def processes() -> Iterator[Processes]:
+    """Join the processes that torchrun has started, or be the only one.
+
+    A GPU each (NCCL) where there are GPUs, else the processor (gloo).
+    """
+    count, local = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
+    device = torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
+    if count == 1:
+        yield Processes(device)
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Processes(device, torch.distributed.get_rank(), count)
+    finally:
+        torch.distributed.destroy_process_group()

@@ -1,0 +1,270 @@
+"""A run under way: what it is made of, how it begins or goes on, what it saves, when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from earmark.data.exclusive import disk_errors
+from earmark.data.store_index import INDEX
+from earmark.errors import DataError
+from earmark.files import sha256
+from earmark.training.checkpoint import Arrays, read_checkpoint, write_checkpoint
+from earmark.training.clips import Source, shuffled
+from earmark.training.crnn import n_parameters
+from earmark.training.history import write_history
+from earmark.training.initial import start_from
+from earmark.training.learner import Learner, weights
+from earmark.training.losses import Losses
+from earmark.training.memory import peak_bytes
+from earmark.training.processes import Processes
+from earmark.training.progress import Progress
+from earmark.training.recipe import Recipe
+from earmark.training.run_folder import BEST, LAST, RECORD, check_same, environment, write_record
+from earmark.training.songs import Indices, choose, digest
+from earmark.training.task import make_task
+from earmark.training.validation import Validation
+
+_STEPS_PER_QUESTION = 50  # on several GPUs, between asking each other whether to stop
+
+
+class Session:
+    """One process's side of a run; of several processes, the first one writes.
+
+    words : what a person should know before it starts
+    labels : bool (n_train, n_tags), on the device
+    """
+
+    def __init__(
+        self, recipe: Recipe, store: Path, run: Path, *, here: Processes, resume: bool
+    ) -> None:
+        here.check_batch(recipe.loop.batch)
+        self.recipe, self.run, self.here = recipe, run, here
+        source = Source(store, held=recipe.data.held, device=here.device)
+        songs = choose(source.store, recipe.data, seed=recipe.seed)
+        self.words = [source.words, *songs.words]
+        self.task = make_task(recipe, source.store, songs)
+        self.labels = torch.from_numpy(songs.train_labels).to(here.device)
+        self.train_clips = source.clips(songs.train)
+        self._validation: Validation | None = None
+        if len(songs.valid):
+            clips = source.clips(songs.valid[here.rank :: here.count])
+            self._validation = Validation(clips, songs.valid_labels, here=here)
+        self.progress = Progress()
+        self._n_steps = len(self._places(0))  # an epoch
+        self.learner = self._new_learner()
+        data = {
+            "n_train": len(songs.train),
+            "n_valid": len(songs.valid),
+            "store_sha256": sha256(store / INDEX),
+            **digest(source.store, songs),
+        }
+        self._record = self._begin(data, resume=resume)
+        self._losses = self._epoch_losses()
+        self._last_tick = self._last_save = perf_counter()
+        self._waited = 0.0
+
+    @property
+    def done(self) -> bool:
+        """Whether no epoch is to come."""
+        loop = self.recipe.loop
+        tired = 0 < loop.patience <= self.progress.since_best
+        return self.progress.epoch >= loop.epochs or tired
+
+    def places_left(self) -> list[Indices]:
+        """The share of this process in each step that the epoch under way has left."""
+        return self._places(self.progress.epoch)[self.progress.step :]
+
+    def count(self, loss: Tensor) -> None:
+        """One more step has been taken. Raises DataError for a loss that is no number."""
+        self.progress.step += 1
+        self._losses.add(self.here.mean(loss), step=self.learner.steps_done)
+
+    def to_stop(self, asked: bool) -> bool:
+        """Whether any of the processes was asked to stop; all of them ask at the same steps."""
+        every = _STEPS_PER_QUESTION if self.here.device.type == "cuda" else 1
+        if self.here.count > 1 and self.progress.step % every:
+            return False
+        return self.here.any(asked)
+
+    @property
+    def save_is_due(self) -> bool:
+        """Whether the recipe asks for a checkpoint after this step."""
+        loop = self.recipe.loop
+        by_steps = loop.checkpoint_steps and self.progress.step % loop.checkpoint_steps == 0
+        seconds = 60 * loop.checkpoint_minutes
+        return bool(by_steps) or 0 < seconds <= perf_counter() - self._last_save
+
+    def save(self) -> None:
+        """Write a checkpoint. Raises DataError for a loss that is no number, or a full disk."""
+        self._losses.look(step=self.learner.steps_done)
+        self._tick()
+        self.progress.losses = (self._losses.total, self._losses.count)
+        self._write(LAST, self.learner.arrays(), {"progress": self.progress.to_dict()})
+        self._last_save = perf_counter()
+
+    def end_epoch(self) -> dict[str, Any]:
+        """Validate, keep the best weights, save; returns the epoch's line of history."""
+        self._losses.look(step=self.learner.steps_done)
+        self._tick()
+        progress = self.progress
+        clips = self._n_steps * min(self.recipe.loop.batch, len(self.labels))
+        line: dict[str, Any] = {
+            "epoch": progress.epoch + 1,
+            "step": self.learner.steps_done,
+            "loss": self._losses.mean,
+            "rate": self.learner.rate,
+            "clips_a_second": clips / progress.epoch_seconds,
+            "waiting": progress.waited / progress.epoch_seconds,
+        }
+        arrays = weights(self.learner.result)
+        if self._validation is not None:
+            logits = self._validation.logits(self.learner.result)
+            line |= self._validation.measure(logits)
+            arrays |= {"valid.logits": logits, "valid.labels": self._validation.labels}
+        self._tick()
+        line["seconds"] = progress.seconds
+        progress.since_best += 1
+        if progress.best is None or _merit(line) > _merit(progress.best):
+            progress.best, progress.since_best = line, 0
+            self._write(BEST, arrays, {"line": line})
+        progress.history.append(line)
+        progress.epoch, progress.step = progress.epoch + 1, 0
+        progress.losses, progress.epoch_seconds, progress.waited = (0.0, 0), 0.0, 0.0
+        self._losses = self._epoch_losses()
+        self.save()
+        self._write_history()
+        return line
+
+    def finish(self) -> None:
+        """Write the record of a run that is done."""
+        if self._record["results"] is not None:
+            return
+        self._write_history()  # again, as a kill may have come between it and its checkpoint
+        gpu = self.here.device.type == "cuda"
+        self._record["results"] = {
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "epochs": self.progress.epoch,
+            "best": self.progress.best,
+            "seconds": self.progress.seconds,
+            "peak_memory_bytes": peak_bytes(),
+            "peak_gpu_memory_bytes": torch.cuda.max_memory_allocated() if gpu else None,
+        }
+        if self.here.first:
+            with disk_errors(self.run):
+                write_record(self.run, self._record)
+
+    def _new_learner(self) -> Learner:
+        model, new = self.task.network(self.recipe), None
+        words = f"{n_parameters(model):,} parameters, {len(self.task.tags)} tags"
+        if self.recipe.init is not None:
+            new = start_from(model, self.recipe.init, tags=self.task.tags)
+            fresh = ", ".join(sorted(new)) or "nothing"
+            words += f", from the weights in {self.recipe.init} (new: {fresh})"
+        n_steps = self._n_steps * self.recipe.loop.epochs
+        learner = Learner(model, self.recipe, here=self.here, n_steps=n_steps, new=new)
+        where = "the processor" if self.here.device.type == "cpu" else "the GPU"
+        processes = f" of each of {self.here.count} processes" if self.here.count > 1 else ""
+        self.words.append(
+            f"{words}; {self._n_steps} steps an epoch, in {learner.precision} on {where}{processes}"
+        )
+        return learner
+
+    def _begin(self, data: Mapping[str, Any], *, resume: bool) -> dict[str, Any]:
+        """Start a record, or go on from what the folder holds; returns the record."""
+        # all processes look before the first one writes
+        begun, saved = (self.here.any((self.run / name).exists()) for name in (RECORD, LAST))
+        if begun and not resume:
+            raise DataError(
+                f"{self.run} holds a run. Add --resume to go on with it, or take another folder"
+            )
+        if begun:
+            record = check_same(self.run, self.recipe, data)
+            for key in ("processes", "precision"):
+                if record[key] != self._how()[key]:
+                    self.words.append(
+                        f"warning: begun with {key} {record[key]}, and goes on with "
+                        f"{self._how()[key]}: the weights will not be those of one session"
+                    )
+            if saved:
+                self._go_on()
+            return record
+        record = {
+            "recipe": self.recipe.to_dict(),
+            "task": self.task.to_dict(),
+            "data": dict(data),
+            "environment": environment(),
+            "parameters": n_parameters(self.learner.model),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            **self._how(),
+            "results": None,
+        }
+        if self.here.first:
+            with disk_errors(self.run):
+                write_record(self.run, record)
+        return record
+
+    def _go_on(self) -> None:
+        path = self.run / LAST
+        arrays, facts = read_checkpoint(path)
+        try:
+            self.progress = Progress.from_dict(facts["progress"])
+            self.learner.load(arrays, steps_done=self._steps_done())
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise DataError(f"{path} is not of this run, or damaged ({error})") from error
+        self.words.append(
+            f"goes on after epoch {self.progress.epoch}, step {self.progress.step} of the next"
+        )
+
+    def _steps_done(self) -> int:
+        return self.progress.epoch * self._n_steps + self.progress.step
+
+    def _how(self) -> dict[str, Any]:
+        return {"processes": self.here.count, "precision": self.learner.precision}
+
+    def _places(self, epoch: int) -> list[Indices]:
+        return shuffled(
+            len(self.labels),
+            batch=self.recipe.loop.batch,
+            seed=self.recipe.seed,
+            epoch=epoch,
+            part=self.here.rank,
+            parts=self.here.count,
+        )
+
+    def _epoch_losses(self) -> Losses:
+        total, count = self.progress.losses
+        return Losses(device=self.here.device, total=total, count=count)
+
+    def _tick(self) -> None:
+        now, waited = perf_counter(), self.train_clips.waited
+        self.progress.seconds += now - self._last_tick
+        self.progress.epoch_seconds += now - self._last_tick
+        self.progress.waited += waited - self._waited
+        self._last_tick, self._waited = now, waited
+
+    def _write(self, name: str, arrays: Arrays, facts: Mapping[str, Any]) -> None:
+        if self.here.first:
+            with disk_errors(self.run):
+                write_checkpoint(self.run / name, arrays, facts)
+
+    def _write_history(self) -> None:
+        if self.here.first:
+            with disk_errors(self.run):
+                write_history(self.run, self.progress.history)
+
+
+def _merit(line: Mapping[str, Any]) -> tuple[int, float]:
+    """What the best epoch has most of: ROC-AUC; where no tag has one, the least loss; else time."""
+    if line.get("roc_auc") is not None:
+        return 2, line["roc_auc"]
+    if "valid_loss" in line:
+        return 1, -np.inf if line["valid_loss"] is None else -line["valid_loss"]
+    return 0, line["epoch"]

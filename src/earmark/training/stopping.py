@@ -1,0 +1,49 @@
+"""Being asked to stop, and stopping between two steps."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Stop:
+    """Whether somebody has asked to stop, and by which signal."""
+
+    def __init__(self) -> None:
+        self.signal: str | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether the run should save and end."""
+        return self.signal is not None
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Stop]:
+    """Take SIGTERM and SIGINT as wishes; a second one of them ends the process as ever.
+
+    Outside the main thread, signals are left alone.
+    """
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def wish(number: int, _: FrameType | None) -> None:
+        stop.signal = signal.Signals(number).name
+        restore()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    for number in before:
+        signal.signal(number, wish)
+    try:
+        yield stop
+    finally:
+        restore()

@@ -1,0 +1,119 @@
+"""What the data decides of a network, and the networks made for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from earmark.data.store import Store
+from earmark.errors import BadRecipe, BadStore, BadValue
+from earmark.features import LogMel, preset
+from earmark.training.chance import generator, seed_torch
+from earmark.training.crnn import CRNN
+from earmark.training.recipe import Recipe
+from earmark.training.songs import Indices, Songs, priors
+
+_MEASURED = 512  # songs that tell mean and deviation well enough
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be told from what.
+
+    tags : the outputs, in order; priors : share of training songs that carry each
+    standardise : (mean, deviation) in dB of the input
+    """
+
+    tags: tuple[str, ...]
+    features: LogMel
+    priors: tuple[float, ...]
+    standardise: tuple[float, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The task as JSON holds it."""
+        return {
+            "tags": list(self.tags),
+            "features": self.features.to_dict(),
+            "priors": list(self.priors),
+            "standardise": list(self.standardise),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Task:
+        """A task from JSON; KeyError or TypeError for what is none."""
+        mean, deviation = values["standardise"]
+        return cls(
+            tuple(values["tags"]),
+            LogMel.from_dict(values["features"]),
+            tuple(values["priors"]),
+            (float(mean), float(deviation)),
+        )
+
+    def network(self, recipe: Recipe) -> CRNN:
+        """A network for this task, its first weights from the recipe's seed.
+
+        Its first guess for every song is the priors. Raises BadRecipe where settings and
+        spectrograms do not go together.
+        """
+        seed_torch(generator(recipe.seed, "weights"))
+        try:
+            model = CRNN(
+                recipe.model,
+                n_tags=len(self.tags),
+                n_mels=self.features.n_mels,
+                n_frames=self.features.n_frames,
+                standardise=self.standardise,
+            )
+        except BadValue as error:
+            raise BadRecipe(f"{recipe.name}: {error}") from error
+        with torch.no_grad():
+            model.output.bias.copy_(torch.logit(torch.tensor(self.priors)))
+        return model
+
+
+def make_task(recipe: Recipe, store: Store, songs: Songs) -> Task:
+    """The task of a recipe on the songs of a store.
+
+    Raises FeatureMismatch for a store of other features than the recipe's, and BadRecipe.
+    """
+    features = store.settings
+    if recipe.features is not None:
+        preset(recipe.features).require(features, what="the store")
+    _check_crop(recipe, features)
+    standardise = recipe.model.standardise or measure(store, songs.train, seed=recipe.seed)
+    shares = tuple(float(share) for share in priors(songs.train_labels))
+    return Task(tuple(store.tags), features, shares, standardise)
+
+
+def measure(store: Store, indices: Indices, *, seed: int) -> tuple[float, float]:
+    """(mean, deviation) in dB of some hundred of these songs, to three digits.
+
+    Raises BadStore where all is silence.
+    """
+    drawn = np.sort(generator(seed, "measure").permutation(indices)[:_MEASURED])
+    total = squares = 0.0
+    n = 0
+    for first in range(0, len(drawn), 64):
+        clips = store.log_mels(drawn[first : first + 64]).astype(np.float64)
+        total, squares, n = total + clips.sum(), squares + (clips**2).sum(), n + clips.size
+    mean = total / n
+    deviation = float(np.sqrt(max(squares / n - mean**2, 0)))
+    if not deviation > 1e-3:
+        raise BadStore(f"the spectrograms all hold the same value ({mean:.1f} dB): only silence?")
+    return round(float(mean), 3), round(deviation, 3)
+
+
+def _check_crop(recipe: Recipe, features: LogMel) -> None:
+    crop, model = recipe.augment.crop_frames, recipe.model
+    if crop >= features.n_frames and crop:
+        raise BadRecipe(f"augment.crop_frames is {crop}; clips have {features.n_frames} frames")
+    if crop and model.input_norm == "frame":
+        raise BadRecipe('augment.crop_frames needs model.input_norm = "channel" or "none"')
+    if crop and model.recurrent == "none" and model.summary == "flatten":
+        raise BadRecipe('augment.crop_frames needs model.summary = "mean" or "max"')
+    if crop and min(model.left(features.n_mels, crop)) < 1:
+        raise BadRecipe(f"the pools of the model leave nothing of {crop} frames")
