@@ -44,8 +44,8 @@ def tag(
     rank: Annotated[
         Rank | None,
         typer.Option(
-            help="Sort by score, by lift (score / prior) or by evidence (log-odds, less half the "
-            "prior's). By score, unless said otherwise."
+            help="Sort by score, by lift (score / prior) or by evidence (log-odds, less a share of "
+            "the prior's). By score, unless said otherwise."
         ),
     ] = None,
     workers: Annotated[
