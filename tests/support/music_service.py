@@ -305,7 +305,7 @@ def endless(connection: Connection, body: bytes) -> None:
     def more() -> None:
         if not connection.transport.is_closing():
             if connection.transport.get_write_buffer_size() < 2**20:
-                connection.transport.write(body)
+                connection.transport.write(body.ljust(2**16, b"\0"))
             loop.call_later(0.001, more)
 
     more()

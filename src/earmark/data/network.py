@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -129,7 +130,10 @@ class Network:
 
         Raises Trouble, Refused, or GaveUp when the host has been rejecting for too long.
         """
-        pace = self._pace(url)
+        try:
+            pace = self._pace(url)
+        except ValueError as error:
+            raise Refused(f"{url!r} leads nowhere: {error}", gone=True) from error
         alone = 0
         while True:
             try:
@@ -185,8 +189,7 @@ async def attempts(number: int, *, cooldown: float) -> AsyncIterator[stamina.Att
         import stamina
     except ImportError as error:
         raise MissingExtra("stamina", "data") from error
-    # each retry would be a line on stderr where nobody has set up logging
-    logging.getLogger("stamina").addHandler(logging.NullHandler())
+    _quiet()
     async for attempt in stamina.retry_context(
         on=(Trouble, BadContent),
         attempts=number,
@@ -196,6 +199,12 @@ async def attempts(number: int, *, cooldown: float) -> AsyncIterator[stamina.Att
         wait_max=cooldown,
     ):
         yield attempt
+
+
+@functools.cache  # once
+def _quiet() -> None:
+    """Keep stamina's log of retries from stderr where nobody has set up logging."""
+    logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 
 def check_status(status: int, headers: Mapping[str, str], gone: tuple[int, ...]) -> None:

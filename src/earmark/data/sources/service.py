@@ -87,7 +87,10 @@ class Service(ABC):
     async def _fetch(
         self, hit: Hit, network: Network, limits: Limits, gone: tuple[int, ...]
     ) -> bytes:
-        url = urljoin(self.endpoint + "/", hit.preview_url or "")
+        try:
+            url = urljoin(self.endpoint + "/", hit.preview_url or "")
+        except ValueError as error:
+            raise Refused(f"{hit.preview_url!r} leads nowhere: {error}", gone=True) from error
         return await network.get(url, limits=limits, read=lambda reply: reply.body, gone=gone)
 
     async def _renew(self, hit: Hit, network: Network, limits: Limits) -> Hit:
