@@ -1,0 +1,54 @@
+"""A model's vocabulary beside that of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from earmark import tags
+from earmark.errors import BadValue
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of the data belong to which tag of the model.
+
+    of_model : {column of the model: columns of the data}, rising; a song carries the model's tag
+        if it carries one of the data's
+    only_data : the data's tags that the model does not know
+    """
+
+    of_model: dict[int, list[int]]
+    only_data: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, model_tags: Sequence[str], data_tags: Sequence[str], same: Mapping[str, str]
+    ) -> Columns:
+        """Tags are the same in upper and lower case, and where `same` {data: model} says so.
+
+        Raises BadValue for names in `same` that are not there, and where nothing is in common.
+        """
+        meaning = {tags.index(data_tags, name): other for name, other in same.items()}
+        for other in same.values():
+            tags.index(model_tags, other)  # refuses what the model does not know
+        place = {tag.casefold(): i for i, tag in reversed(list(enumerate(model_tags)))}
+        found: dict[int, list[int]] = {}
+        only_data = []
+        for column, tag in enumerate(data_tags):
+            of_model = place.get(meaning.get(column, tag).casefold())
+            if of_model is None:
+                only_data.append(tag)
+            else:
+                found.setdefault(of_model, []).append(column)
+        if not found:
+            raise BadValue(
+                f"the model and the data have no tag in common. The model knows "
+                f"{_some(model_tags)}; the data {_some(data_tags)}. --same DATA_TAG=MODEL_TAG "
+                "says which mean the same"
+            )
+        return cls(dict(sorted(found.items())), tuple(only_data))
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
