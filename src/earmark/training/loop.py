@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -32,6 +33,7 @@ class Result:
     epochs : finished ones; best_epoch : the one whose weights are kept
     roc_auc, average_precision : macro, of the validation songs then; None without validation
     stopped_by : the signal that asked for it; None for a finished run
+    first_process : whether this process is the one of all that talks
     """
 
     run: Path
@@ -40,6 +42,17 @@ class Result:
     roc_auc: float | None
     average_precision: float | None
     stopped_by: str | None = None
+    first_process: bool = True
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as a program reads it."""
+        return {
+            "run": str(self.run),
+            "epochs": self.epochs,
+            "best_epoch": self.best_epoch,
+            "roc_auc": self.roc_auc,
+            "average_precision": self.average_precision,
+        }
 
 
 def train(
@@ -86,6 +99,7 @@ def train(
             roc_auc=best.get("roc_auc"),
             average_precision=best.get("average_precision"),
             stopped_by=None if session.done else (stop.signal or "another process"),
+            first_process=here.first,
         )
 
 

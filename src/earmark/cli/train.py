@@ -1,0 +1,99 @@
+"""`earmark train` and `earmark export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from earmark.cli.terminal import Exit, print_json, say
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Mount `train` and `export`."""
+    app.command("train")(train)
+    app.command("export")(export)
+
+
+def train(
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE", help="A TOML file, or one of ours: choi2016, default, ..."
+        ),
+    ],
+    store: Annotated[
+        Path, typer.Option(metavar="STORE", help="The store, as `earmark data shards` makes it.")
+    ],
+    run: Annotated[
+        Path, typer.Option("--output", "-o", metavar="RUN", help="Folder for weights and records.")
+    ],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in that folder, if there is one.")
+    ] = False,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change the recipe, as in optimiser.rate=0.003."
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="The result as one JSON object.")] = False,
+) -> None:
+    """Train a network. With several GPUs: torchrun --nproc-per-node N -m earmark train ..."""
+    from earmark.training.loop import train as train_network
+    from earmark.training.recipe import read_recipe
+
+    result = train_network(
+        read_recipe(recipe, changes=changes or []), store, run, resume=resume, tell=say
+    )
+    if result.stopped_by is not None:
+        say(f"stopped by {result.stopped_by}. All is saved: go on with --resume")
+        raise typer.Exit(Exit.INTERRUPTED)
+    if not result.first_process:
+        return
+    if json:
+        print_json(result.as_json())
+    else:
+        scores = [
+            f"{name} {value:.4f}"
+            for name, value in (
+                ("macro ROC-AUC", result.roc_auc),
+                ("macro AP", result.average_precision),
+            )
+            if value is not None
+        ]
+        said = f" (validation {', '.join(scores)})" if scores else ""
+        print(f"{run}: {result.epochs} epochs, best {result.best_epoch}{said}")
+
+
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The .onnx file.")],
+    waveform: Annotated[
+        bool,
+        typer.Option(
+            "--waveform",
+            help="A graph that takes samples and gives scores, for use outside earmark.",
+        ),
+    ] = False,
+    name: Annotated[
+        str | None, typer.Option(help="What the model is called; as its recipe by default.")
+    ] = None,
+    licence: Annotated[
+        str, typer.Option(help="Under which others may use the model.")
+    ] = "not stated",
+    description: Annotated[str, typer.Option(help="A line about the model.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="The model's card as JSON.")] = False,
+) -> None:
+    """Make the best weights of a run the one-file model."""
+    from earmark.training.export import Terms
+    from earmark.training.export import export as export_run
+
+    terms = Terms(name=name, licence=licence, description=description)
+    card = export_run(run, output, terms=terms, waveform=waveform)
+    if json:
+        print(card.to_json())
+        return
+    difference = card.training["largest_difference_to_torch"]
+    print(f"{output}: {card.name}, {len(card.tags)} tags, within {difference:.0e} of torch")

@@ -1,0 +1,177 @@
+"""A finished run as the one-file model, compared with the network it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from earmark.errors import BadModel, DataError
+from earmark.files import sha256, write_bytes
+from earmark.graph import build
+from earmark.metrics import average_precision, expected_calibration_error, roc_auc
+from earmark.model_file import INPUT, LOGITS, Card, write_model
+from earmark.training.calibration import calibrate
+from earmark.training.chance import generator
+from earmark.training.checkpoint import Arrays, read_checkpoint
+from earmark.training.crnn import CRNN
+from earmark.training.learner import load_weights
+from earmark.training.recipe import make_recipe
+from earmark.training.run_folder import BEST, RECORD, read_record
+from earmark.training.task import Task
+from earmark.training.to_graph import network
+from earmark.training.waveform import waveform_model
+
+if TYPE_CHECKING:
+    import onnx
+
+LARGEST_DIFFERENCE = 1e-4  # between the logits of torch and of the graph
+BATCHES = (1, 2, 5)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a model file says of itself that no run knows.
+
+    name : the recipe's by default
+    """
+
+    name: str | None = None
+    licence: str = "not stated"
+    description: str = ""
+
+
+def export(
+    run: str | Path, output: str | Path, *, terms: Terms | None = None, waveform: bool = False
+) -> Card:
+    """Write the best weights of a run as a model file; returns its card.
+
+    waveform : write a graph that takes samples and gives scores, instead of a model file
+
+    Raises DataError for a run without weights, and BadModel if the graph and torch disagree by
+    more than 1e-4 at any batch size or length.
+    """
+    run, terms = Path(run), terms or Terms()
+    record = read_record(run)
+    if not (run / BEST).is_file():
+        raise DataError(f"{run} has no weights yet: no epoch has been finished")
+    arrays, facts = read_checkpoint(run / BEST)
+    model, task = _model(run, record, arrays)
+    graph = build(network(model, n_mels=task.features.n_mels, n_frames=task.features.n_frames))
+    compared = compare(model, graph, task)
+    recipe = record["recipe"]
+    training: dict[str, Any] = {
+        key: record[key]
+        for key in ("recipe", "data", "environment", "parameters", "processes", "precision")
+    }
+    training["weights_sha256"] = sha256(run / BEST)
+    training["epoch"] = facts["line"]["epoch"]
+    training["largest_difference_to_torch"] = compared
+    calibration = reliability = None
+    if "valid.logits" in arrays:
+        logits, labels = arrays["valid.logits"], arrays["valid.labels"]
+        calibration = calibrate(logits, labels)
+        reliability = tuple(
+            None if np.isnan(value) else float(value)
+            for value in roc_auc(labels, logits, average=None)
+        )
+    card = Card(
+        name=terms.name or recipe["name"],
+        tags=task.tags,
+        features=task.features,
+        priors=task.priors,
+        source=f"trained by earmark {record['environment']['earmark']}, recipe {recipe['name']}",
+        licence=terms.licence,
+        description=terms.description,
+        calibration=calibration,
+        reliability=reliability,
+        training=training,
+    )
+    if calibration is not None:
+        training["validation"] = _validation(card, logits, labels)
+    if waveform:
+        whole = waveform_model(graph, card)
+        write_bytes(output, whole.SerializeToString(deterministic=True))
+    else:
+        write_model(output, graph, card)
+    return card
+
+
+def compare(model: CRNN, graph: onnx.ModelProto, task: Task) -> float:
+    """The largest difference between the logits of torch and of the graph.
+
+    At several batch sizes, and, where the network takes other lengths, on graphs built for them.
+    Raises BadModel if it is above LARGEST_DIFFERENCE.
+    """
+    n_mels, n_frames = task.features.n_mels, task.features.n_frames
+    cases = [(graph, n_frames, batch) for batch in BATCHES]
+    cases += [
+        (build(network(model, n_mels=n_mels, n_frames=other)), other, 2)
+        for other in _other_lengths(model, task)
+    ]
+    random = generator(0, "measure")
+    largest = 0.0
+    for proto, length, batch in cases:
+        noise = random.normal(size=(batch, n_mels, length)) + random.normal(size=(batch, n_mels, 1))
+        clips = (model.mean + model.deviation * noise).astype(np.float32)
+        with torch.inference_mode():
+            expected = model(torch.from_numpy(clips)).numpy()
+        difference = float(np.abs(_run(proto, clips) - expected).max())
+        if not difference <= LARGEST_DIFFERENCE:
+            raise BadModel(
+                f"the graph and torch differ by {difference:.1e} in the logits of {batch} clips of "
+                f"{length} frames; {LARGEST_DIFFERENCE:.0e} is allowed. Nothing was written: "
+                "please report this with the recipe"
+            )
+        largest = max(largest, difference)
+    return largest
+
+
+def _model(run: Path, record: Mapping[str, Any], arrays: Arrays) -> tuple[CRNN, Task]:
+    try:
+        recipe = make_recipe(record["recipe"], source=str(run / RECORD))
+        task = Task.from_dict(record["task"])
+        model = task.network(recipe)
+        load_weights(model, arrays)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise DataError(f"{run / RECORD} and {run / BEST} do not fit together ({error})") from error
+    return model.eval(), task
+
+
+def _other_lengths(model: CRNN, task: Task) -> list[int]:
+    settings, n_frames = model.settings, task.features.n_frames
+    fixed = settings.input_norm == "frame"
+    fixed = fixed or (settings.recurrent == "none" and settings.summary == "flatten")
+    lengths = [] if fixed else [n_frames * 2 // 3, n_frames + n_frames // 4]
+    return [length for length in lengths if min(settings.left(task.features.n_mels, length)) > 0]
+
+
+def _run(graph: onnx.ModelProto, clips: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    logits: npt.NDArray[np.float32] = session.run([LOGITS], {INPUT: clips})[0]
+    return logits
+
+
+def _validation(
+    card: Card, logits: npt.NDArray[np.float32], labels: npt.NDArray[np.bool_]
+) -> dict[str, Any]:
+    """What the kept weights said of the validation songs, before and after calibration."""
+    plain = 0.5 * (1 + np.tanh(0.5 * logits))
+    values = {
+        "n_tracks": len(labels),
+        "roc_auc_macro": roc_auc(labels, logits),
+        "average_precision_macro": average_precision(labels, logits),
+        "calibration_error_before": expected_calibration_error(labels, plain),
+        # fitted on these songs: on others it is a little larger
+        "calibration_error_after": expected_calibration_error(labels, card.scores(logits)),
+    }
+    return {name: None if np.isnan(value) else value for name, value in values.items()}
