@@ -11,8 +11,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from earmark import windows
 from earmark.audio import AUDIO_SUFFIXES, stream_audio
@@ -32,7 +34,7 @@ from earmark.data.shard_format import (
 )
 from earmark.data.store_index import INDEX, Index, make_index, read_index, write_index
 from earmark.engine import Outcome, map_units
-from earmark.errors import BadStore, DataError, EarmarkError, NoAudio, UnreadableAudio
+from earmark.errors import BadStore, DataError, EarmarkError, MissingExtra, NoAudio, UnreadableAudio
 from earmark.features import Samples, log_mel
 from earmark.files import json_line
 
@@ -58,8 +60,8 @@ def write_shards(
     store, FolderInUse, and DataError where no song has audio or the disk says no.
     """
     folder = Path(folder)
+    files = _AudioFiles(None if audio is None else Path(audio))
     with only_run_in(folder), disk_errors(folder):
-        files = _AudioFiles(None if audio is None else Path(audio))
         parts = list(_parts(catalog, form))
         if not any(files.of(song) for part in parts for song in part.songs()):
             raise DataError(f"not one of the {len(catalog)} songs has an audio file{files.where}")
@@ -136,9 +138,20 @@ class _Listener:
         settings = self.form.features
         stream = _Counted(unit.path, settings.rate)
         _, samples = windows.centre(stream, settings=settings)
-        codes, offset, step = pack(log_mel(samples, settings=settings), dtype=self.form.dtype)
+        with _blas().limit(limits=1):  # sums of several threads differ in their last bits
+            spectrogram = log_mel(samples, settings=settings)
+        codes, offset, step = pack(spectrogram, dtype=self.form.dtype)
         seconds = stream.n_samples / settings.rate
         return Clip(codes, offset, step, crc32c(codes), seconds, stream.damaged_packets)
+
+
+@lru_cache(maxsize=1)
+def _blas() -> Any:
+    try:
+        from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise MissingExtra("threadpoolctl", "data") from error
+    return ThreadpoolController().select(user_api="blas")
 
 
 class _Counted:
@@ -179,7 +192,7 @@ class _AudioFiles:
         if song.id in self._by_id or not song.path:
             return self._by_id.get(song.id)
         path = Path(song.path) if self.folder is None else self.folder / song.path
-        return path if path.is_file() else None
+        return path if os.path.isfile(path) else None  # noqa: PTH113 - also false for no rights
 
     def source(self, path: Path | None) -> str:
         """The same text wherever the folder is."""
