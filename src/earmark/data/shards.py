@@ -27,6 +27,7 @@ from earmark.data.shard_format import (
     crc32c,
     pack,
     read_card,
+    read_sidecar,
     shard_card,
     shard_name,
     shard_names,
@@ -85,15 +86,11 @@ def write_shards(
 
 def forget_failures(folder: str | Path) -> int:
     """Drop the shards that hold songs without a clip, for the next run to make; how many."""
-    import pyarrow.parquet as pq
-
     folder = Path(folder)
     with only_run_in(folder), disk_errors(folder):
         sidecars = [folder / f"{name}.parquet" for name in shard_names(folder)]
         failed = [
-            path
-            for path in sidecars
-            if path.exists() and pq.read_table(path, columns=["clip"])["clip"].null_count
+            path for path in sidecars if path.exists() and read_sidecar(path)[1]["clip"].null_count
         ]
         if failed:
             (folder / INDEX).unlink(missing_ok=True)
