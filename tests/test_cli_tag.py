@@ -31,8 +31,13 @@ def model(tmp_path_factory):
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("music")
     (folder / "album").mkdir()
-    for name, pitch in (("album/one.flac", 220), ("album/two.wav", 330), ("three.mp3", 440)):
-        write_audio(folder / name, tone(pitch, seconds=2, rate=22_050), rate=22_050)
+    for name, codec in (
+        ("album/one.flac", "flac"),
+        ("album/two.wav", "pcm_s16le"),
+        ("three.mp3", "mp3"),
+    ):
+        pitch = tone(55 * len(name), seconds=2, rate=22_050)
+        write_audio(folder / name, pitch, codec=codec, rate=22_050)
     (folder / "notes.txt").write_text("not music")
     return folder
 

@@ -39,7 +39,8 @@ def songs(tmp_path_factory):
     paths = []
     for number in range(8):
         path = folder / f"song-{number}.flac"
-        write_audio(path, tone(110 * (number + 2), seconds=3 + number, rate=22_050), rate=22_050)
+        pitch = tone(110 * (number + 2), seconds=3 + number, rate=22_050)
+        write_audio(path, pitch, codec="flac", rate=22_050)
         paths.append(path)
     (folder / "empty.mp3").touch()
     (folder / "text.mp3").write_text("these are the words of a song\n" * 100)
@@ -78,8 +79,8 @@ def test_a_long_track_is_heard_whole_and_the_centre_on_request(tagger):
 
 
 def test_samples_at_another_rate_are_resampled_and_a_rate_is_asked_for(tagger):
-    low = tagger.tag(tone(440, seconds=30, rate=RATE), rate=RATE)
-    high = tagger.tag(tone(440, seconds=30, rate=44_100), rate=44_100)
+    low = tagger.tag(tone(440, seconds=30, rate=RATE)[0], rate=RATE)
+    high = tagger.tag(tone(440, seconds=30, rate=44_100)[0], rate=44_100)
     assert high.seconds == pytest.approx(low.seconds, abs=0.001)
     by_tag = {tag.tag: tag.score for tag in low.tags}
     assert all(tag.score == pytest.approx(by_tag[tag.tag], abs=0.05) for tag in high.tags)
