@@ -11,7 +11,9 @@ from typing import Any
 import engine_units
 import psutil
 import pytest
+import stores
 
+from earmark.data.shards import write_shards
 from earmark.engine import map_units
 from earmark.errors import BadValue, MissingExtra, WorkerDied
 
@@ -78,6 +80,16 @@ def test_errors_of_units_arrive_whole_from_a_cluster(cluster: Any) -> None:
     outcomes = list(map_units(engine_units.fail_at_three, range(5), ray=cluster.address))
     assert [outcome.value for outcome in outcomes] == [0, 1, 2, None, 4]
     assert isinstance(outcomes[3].error, BadValue)
+
+
+@pytest.mark.slow
+def test_a_cluster_writes_the_same_bytes_into_a_store(cluster: Any, tmp_path: Path) -> None:
+    stores.write_audio(tmp_path, 9, missing=[3])
+    (tmp_path / "audio" / "S003.mp3").write_text("no music")
+    for name, where in {"here": {"workers": 1}, "there": {"ray": cluster.address}}.items():
+        form = stores.tiny_form()
+        write_shards(stores.catalog(9), tmp_path / name, form=form, audio=tmp_path, **where)
+    assert stores.bytes_of(tmp_path / "there") == stores.bytes_of(tmp_path / "here")
 
 
 @pytest.mark.slow

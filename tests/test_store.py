@@ -102,12 +102,17 @@ def test_a_batch_goes_into_an_array_that_is_given(store: Store, folder: Path) ->
     out = np.empty((3, 16, 33), store.form.dtype)
     assert store.raw(np.array([9, 0, 9]), out=out) is out
     np.testing.assert_array_equal(out, whole(folder)[[9, 0, 9]])
+    decibels = np.empty((3, 16, 33), np.float32)
+    assert store.log_mels([9, 0, 9], out=decibels) is decibels
+    np.testing.assert_array_equal(decibels, store.log_mels([9, 0, 9]))
 
 
 @pytest.mark.parametrize("shape", [(2, 16, 33), (3, 16, 34)])
 def test_an_array_of_another_shape_is_refused(store: Store, shape: tuple[int, ...]) -> None:
     with pytest.raises(BadValue, match=r"it must be \w+ \(3, 16, 33\)"):
         store.raw([0, 1, 2], out=np.empty(shape, store.form.dtype))
+    with pytest.raises(BadValue, match=r"it must be float32 \(3, 16, 33\)"):
+        store.log_mels([0, 1, 2], out=np.empty(shape, np.float32))
 
 
 @pytest.mark.parametrize("indices", [[-1], [0, 10]])

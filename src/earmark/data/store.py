@@ -115,23 +115,19 @@ class Store:
         returns : float16 or uint8 (k, n_mels, n_frames); dB = offsets + steps * raw
         """
         places = self._checked(indices)
-        shape = (len(places), *self.form.clip_shape)
-        if out is None:
-            out = np.empty(shape, self.form.dtype)
-        elif out.shape != shape or out.dtype != self.form.dtype or not out.flags.c_contiguous:
-            raise BadValue(f"out is {out.dtype} {out.shape}; it must be {self.form.dtype} {shape}")
-        clips = out
+        clips = self._target(len(places), self.form.dtype, out)
         self._in_parts(len(places), lambda part: self._gather(places[part], clips[part]))
-        return out
+        return clips
 
-    def log_mels(self, indices: Indices) -> Array:
+    def log_mels(self, indices: Indices, *, out: Array | None = None) -> Array:
         """Clips in dB.
 
         indices : (k,), each in 0..n-1, in any order and also more than once
+        out : where they go, if given, which is faster: contiguous, of the result's shape and dtype
         returns : float32 (k, n_mels, n_frames)
         """
         places = self._checked(indices)
-        clips = np.empty((len(places), *self.form.clip_shape), np.float32)
+        clips = self._target(len(places), "float32", out)
 
         def convert(part: slice) -> None:
             one = np.empty((1, *self.form.clip_shape), self.form.dtype)
@@ -169,6 +165,14 @@ class Store:
                 f"indices from {places.min()} to {places.max()}; the store has {len(self)} clips"
             )
         return places.astype(np.int64)
+
+    def _target(self, n: int, dtype: str, out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+        shape = (n, *self.form.clip_shape)
+        if out is None:
+            return np.empty(shape, dtype)
+        if out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous:
+            raise BadValue(f"out is {out.dtype} {out.shape}; it must be {dtype} {shape}")
+        return out
 
     def _in_parts(self, n: int, work: Callable[[slice], None]) -> None:
         """work(part) for equal parts of range(n), each in a thread."""
