@@ -7,7 +7,7 @@ import numpy as np
 from earmark import metrics
 from earmark.errors import BadValue
 from earmark.evaluation.evaluate import Json, number
-from earmark.evaluation.scoring import Scored
+from earmark.evaluation.scored import Scored
 from earmark.metrics import AVERAGES, STATISTICS, Difference
 
 
@@ -38,6 +38,7 @@ def compare(a: Scored, b: Scored, *, seed: int, n: int = metrics.REPLICATES) -> 
     """
     if a.ids != b.ids or not np.array_equal(a.labels, b.labels):
         raise BadValue("the two models were not scored on the same songs and labels")
+    a, b = a.measurable(), b.measurable()
     # the same seed gives both the same draws, which is what makes the bootstrap a paired one
     drawn = [
         metrics.replicates(one.labels, one.scores, generator=np.random.default_rng(seed), n=n)

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark import __version__, metrics, ranking
-from earmark.evaluation.scoring import Scored
+from earmark.evaluation.mistakes import confusions, worst
+from earmark.evaluation.scored import Scored
 from earmark.metrics import AVERAGES, STATISTICS, Interval, Replicates
 
 Json = dict[str, Any]
@@ -24,12 +25,13 @@ def evaluate(
 
     n : draws of tracks for the intervals
 
-    Numbers that nothing defines are None, and the tags with one class only are in skipped_tags.
+    Numbers that nothing defines are None. Tags with one class only are left out of everything, and
+    are in skipped_tags.
     `nothing_heard` is what the model's priors alone reach on the same labels: a model that hears
     something is above it.
     """
+    scored = scored.measurable()
     labels, scores = scored.labels, scored.scores
-    skipped = metrics.one_class(labels)
     drawn = metrics.replicates(labels, scores, generator=generator, n=n)
     constant = np.broadcast_to(scored.priors, labels.shape)
     return {
@@ -49,11 +51,12 @@ def evaluate(
             "before": metrics.expected_calibration_error(labels, scored.raw),
             "after": metrics.expected_calibration_error(labels, scores),
         },
-        "per_tag": _per_tag(scored, skipped, drawn),
-        "skipped_tags": [tag for tag, skip in zip(scored.tags, skipped, strict=True) if skip],
+        "per_tag": _per_tag(scored, drawn),
+        "skipped_tags": list(scored.skipped),
         "tags_only_in_model": list(scored.only_model),
         "tags_only_in_data": list(scored.only_data),
         "confusions": confusions(scored),
+        "worst_mistakes": worst(scored),
         "failures": [failure.as_json() for failure in scored.failures],
     }
 
@@ -72,7 +75,7 @@ def _means(scored: Scored, name: metrics.Statistic, drawn: Replicates) -> Json:
     }
 
 
-def _per_tag(scored: Scored, skipped: metrics.Labels, drawn: Replicates) -> list[Json]:
+def _per_tag(scored: Scored, drawn: Replicates) -> list[Json]:
     values = {
         name: of(scored.labels, scored.scores, average=None) for name, of in _STATISTICS.items()
     }
@@ -86,7 +89,7 @@ def _per_tag(scored: Scored, skipped: metrics.Labels, drawn: Replicates) -> list
             "average_precision_ci": ends(drawn.per_tag["average_precision"][:, i]),
         }
         for i, tag in enumerate(scored.tags)
-        if not skipped[i]
+        if tag not in scored.skipped
     ]
 
 
@@ -102,38 +105,6 @@ def _precisions(scored: Scored) -> Json:
         }
         for by in ranking.RANKINGS
     }
-
-
-def confusions(scored: Scored, *, most: int = 20, least_tracks: int = 10) -> list[Json]:
-    """The pairs of tags that are taken for each other most often.
-
-    A tag counts as heard in as many tracks as carry it, those with its highest scores. `share` is
-    the share of tracks with `tag` but without `heard` in which `heard` is heard all the same;
-    `expected` is its share of all tracks without `heard`.
-    """
-    labels = scored.labels
-    heard = np.zeros(labels.shape, dtype=bool)
-    for column, n_positive in enumerate(labels.sum(axis=0)):
-        heard[np.argsort(-scored.scores[:, column], kind="stable")[:n_positive], column] = True
-    wrong = heard & ~labels
-    with_tag = labels.astype(np.float32)
-    n_both = with_tag.T @ (~labels).astype(np.float32)  # tracks with tag (row), without heard
-    n_wrong = with_tag.T @ wrong.astype(np.float32)
-    share = np.where(n_both >= least_tracks, n_wrong / np.maximum(n_both, 1), 0)
-    expected = wrong.sum(axis=0) / np.maximum((~labels).sum(axis=0), 1)
-    np.fill_diagonal(share, 0)
-    order = np.argsort(-share, axis=None, kind="stable")[:most]
-    return [
-        {
-            "tag": scored.tags[row],
-            "heard": scored.tags[column],
-            "share": float(share[row, column]),
-            "expected": float(expected[column]),
-            "tracks": int(n_both[row, column]),
-        }
-        for row, column in zip(*np.unravel_index(order, share.shape), strict=True)
-        if share[row, column] > 0
-    ]
 
 
 def number(value: float) -> float | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from earmark import metrics
 from earmark.evaluation.evaluate import Json, ends, number
-from earmark.evaluation.scoring import Scored
+from earmark.evaluation.scored import Scored
 
 
 def learning_curve(

@@ -10,10 +10,11 @@ import numpy as np
 
 from earmark import engine, metrics, windows
 from earmark.audio import load_audio
-from earmark.errors import BadValue, UnreadableAudio
+from earmark.errors import BadValue, DataError
 from earmark.evaluation.distortions import DISTORTIONS, RATE
 from earmark.evaluation.evaluate import Json, number
-from earmark.evaluation.scoring import Array, Progress, Scored, loaded
+from earmark.evaluation.scored import Array, Scored
+from earmark.evaluation.scoring import Progress, loaded
 from earmark.listening import Options, listen
 from earmark.runtime import Session
 
@@ -46,15 +47,16 @@ def robustness(
     if not scored.paths:
         raise BadValue("a store holds no audio to distort: score a catalog with paths")
     work = _Distorted(session.path, session.runtime, tuple(conditions), seed)
-    rows, logits = [], []
+    rows, logits, first = [], [], None
     outcomes = engine.map_units(work, enumerate(scored.paths), workers=workers)
     for row, outcome in enumerate(outcomes):
         progress(1)
+        first = first or outcome.error
         if outcome.value is not None:
             rows.append(row)
             logits.append(outcome.value)
     if not rows:
-        raise UnreadableAudio(scored.paths[0], "neither it nor any other song could be distorted")
+        raise DataError(f"not one of the {len(scored.paths)} songs could be distorted: {first}")
     columns = [scored.card.tags.index(tag) for tag in scored.tags]
     scores = scored.card.scores(np.stack(logits, axis=1))[:, :, columns]
     labels = scored.labels[rows]

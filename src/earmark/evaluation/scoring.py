@@ -10,88 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from earmark import engine, files, windows
 from earmark.audio import load_audio
-from earmark.errors import BadValue, DataError, EarmarkError, UnreadableAudio
+from earmark.errors import BadValue, DataError
 from earmark.evaluation.columns import Columns
+from earmark.evaluation.scored import Array, Failure, Labels, Places, Scored
 from earmark.features import log_mel
 from earmark.listening import Options, listen
-from earmark.model_file import Card
 from earmark.runtime import BATCH, Session
 
 if TYPE_CHECKING:
     from earmark.data.catalog import Catalog
     from earmark.data.store import Store
 
-Array = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.bool_]
 Progress = Callable[[int], object]
 ALL = "all"  # a split of every song
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A song that could not be heard, and why."""
-
-    id: str
-    path: str
-    error: EarmarkError
-
-    def as_json(self) -> dict[str, Any]:
-        """The JSON line of a song that failed."""
-        return {"id": self.id, "path": self.path, "error": self.error.as_json()}
-
-
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """Labels and scores of the same songs and tags; n_tags are those that both sides know.
-
-    card : of the model; source : what was scored, and by which bytes, as JSON
-    tags : in the model's spelling and order; priors : float32 (n_tags,), the model's
-    ids : n_tracks
-    labels : bool (n_tracks, n_tags)
-    scores : float32 (n_tracks, n_tags), as the model ships them; raw : before its calibration
-    only_model, only_data : tags that the other side does not know
-    n_unlabelled : songs left out because nobody knows their tags
-    spectrogram : float32 (n_mels, n_frames), dB, of one track by its place
-    paths : the audio files, n_tracks; none for a store
-    """
-
-    card: Card
-    source: Mapping[str, Any]
-    tags: tuple[str, ...]
-    ids: tuple[str, ...]
-    labels: Labels
-    scores: Array
-    raw: Array
-    only_model: tuple[str, ...]
-    only_data: tuple[str, ...]
-    n_unlabelled: int
-    spectrogram: Callable[[int], Array]
-    paths: tuple[Path, ...] = ()
-    failures: tuple[Failure, ...] = ()
-
-    @property
-    def priors(self) -> Array:
-        """Share of songs with each tag where the model learned."""
-        places = [self.card.tags.index(tag) for tag in self.tags]
-        return np.array(self.card.priors, dtype=np.float32)[places]
-
-    def select(self, rows: Sequence[int], columns: Sequence[int]) -> Scored:
-        """These songs and these tags only."""
-        grid = np.ix_(rows, columns)
-        return dataclasses.replace(
-            self,
-            tags=tuple(self.tags[column] for column in columns),
-            ids=tuple(self.ids[row] for row in rows),
-            labels=self.labels[grid],
-            scores=self.scores[grid],
-            raw=self.raw[grid],
-            spectrogram=lambda place: self.spectrogram(rows[place]),
-            paths=tuple(self.paths[row] for row in rows) if self.paths else (),
-        )
 
 
 def score_store(
@@ -149,7 +83,7 @@ def score_catalog(
     workers : processes; as many as there are cores by default
 
     A file that cannot be heard is left out, and is in `failures`. Raises BadValue where nothing
-    can be measured, UnreadableAudio where nothing can be heard.
+    can be measured, DataError where nothing can be heard.
     """
     known, n_unlabelled = songs_of(catalog, split=split)
     columns = Columns.of(session.card.tags, catalog.tags, same or {})
@@ -168,9 +102,8 @@ def score_catalog(
             rows.append(place)
             logits.append(outcome.value)
     if not rows:
-        raise UnreadableAudio(
-            failures[0].path,
-            f"{failures[0].error}; nor could any of the {len(failures)} songs be heard",
+        raise DataError(
+            f"not one of the {len(failures)} songs could be heard; the first: {failures[0].error}"
         )
     path_of = dict(zip(known, units, strict=True))
     paths = tuple(path_of[row] for row in rows)
@@ -194,7 +127,7 @@ def score_catalog(
     )
 
 
-def songs_of(data: Store | Catalog, *, split: str) -> tuple[npt.NDArray[np.int64], int]:
+def songs_of(data: Store | Catalog, *, split: str) -> tuple[Places, int]:
     """The places of the labelled songs of a split, or of "all"; and how many are not labelled.
 
     Raises BadValue where there are none.
@@ -213,9 +146,7 @@ def songs_of(data: Store | Catalog, *, split: str) -> tuple[npt.NDArray[np.int64
     return known, len(chosen) - len(known)
 
 
-def audio_paths(
-    names: Sequence[str], places: npt.NDArray[np.int64], *, folder: str | Path
-) -> list[Path]:
+def audio_paths(names: Sequence[str], places: Places, *, folder: str | Path) -> list[Path]:
     """The audio files of these songs. Raises DataError for songs without a path."""
     without = [place for place in places if not names[place]]
     if without:

@@ -25,6 +25,7 @@ from earmark.metrics.calibration import (
     expected_calibration_error,
 )
 from earmark.metrics.intervals import (
+    REPLICATES,
     Difference,
     Interval,
     Replicates,
@@ -45,8 +46,9 @@ from earmark.metrics.sorted_lists import (
 )
 
 __all__ = [
-    "AVERAGES", "STATISTICS", "Average", "Calibration", "Difference", "Interval", "Labels",
-    "Replicates", "Scores", "Statistic", "average_precision", "bootstrap", "calibration",
+    "AVERAGES", "REPLICATES", "STATISTICS", "Average", "Calibration", "Difference", "Floats",
+    "Interval",
+    "Labels", "Replicates", "Scores", "Statistic", "average_precision", "bootstrap", "calibration",
     "expected_calibration_error", "one_class", "paired_bootstrap", "precision_at_k",
     "precision_recall_curve", "replicates", "roc_auc", "roc_curve",
 ]  # fmt: skip

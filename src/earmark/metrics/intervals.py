@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +71,17 @@ class Difference:
     interval: Interval
     share_above: float
 
+    @classmethod
+    def of(cls, values: Sequence[float], drawn: Sequence[Floats]) -> Difference:
+        """The second of two values less the first.
+
+        drawn : float64 (n_replicates,) of each, from the same draws of tracks
+        """
+        differences = drawn[1] - drawn[0]
+        known = differences[~np.isnan(differences)]
+        above = (known > 0).mean() + (known == 0).mean() / 2 if known.size else np.nan
+        return cls(values[1] - values[0], Interval.of(differences), float(above))
+
 
 def paired_bootstrap(
     labels: Labels,
@@ -90,14 +101,8 @@ def paired_bootstrap(
             for draw in _draws(len(labels), n, generator)
         ]
     )
-    differences = replicates[:, 1] - replicates[:, 0]
-    first, second = (mean(getattr(values, statistic)) for values, mean in both)
-    known = differences[~np.isnan(differences)]
-    return Difference(
-        second - first,
-        Interval.of(differences),
-        float((known > 0).mean() + (known == 0).mean() / 2) if known.size else np.nan,
-    )
+    whole = [mean(getattr(values, statistic)) for values, mean in both]
+    return Difference.of(whole, list(replicates.T))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,260 @@
+"""`earmark evaluate`: a model file, or two, on songs whose tags are known."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from earmark.cli.terminal import Exit, print_json, progress, say
+from earmark.errors import BadValue
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+    from earmark.data.catalog import Catalog
+    from earmark.evaluation.scored import Scored
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Mount `evaluate`."""
+    app.command("evaluate")(evaluate)
+
+
+def evaluate(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL [OTHER]",
+            help="A model file or name; a second one is compared with it on the same songs.",
+        ),
+    ],
+    store: Annotated[
+        Path | None, typer.Option(metavar="STORE", help="Spectrograms of `earmark data shards`.")
+    ] = None,
+    catalog: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Instead: audio, by a CSV file or by a catalog of `earmark data`."
+        ),
+    ] = None,
+    audio: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The folder that the catalog's paths are relative to."),
+    ] = None,
+    split: Annotated[
+        str, typer.Option(help="train, valid, test, a fold number, or all for every song.")
+    ] = "test",
+    same: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DATA_TAG=MODEL_TAG", help="Two names of one tag; may be given again."
+        ),
+    ] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Hear all of each file, not the middle as a store does.")
+    ] = False,
+    distorted: Annotated[
+        bool,
+        typer.Option("--robustness", help="Hear the catalog's audio distorted as well."),
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="For report.html and report.json."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    replicates: Annotated[
+        int | None, typer.Option(min=2, help="Draws of songs for the intervals; 1000 by default.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of those draws, and of added noise.")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that hear audio; one a core by default.")
+    ] = None,
+) -> None:
+    """Measure how well a model's scores agree with known tags.
+
+    Macro is a mean over tags, micro over all pairs of song and tag, samples over songs.
+    """
+    import numpy as np
+
+    from earmark import zoo
+    from earmark.data.store import open_store
+    from earmark.evaluation import compare, report, robustness
+    from earmark.evaluation.evaluate import evaluate as measure
+    from earmark.evaluation.scoring import score_catalog, score_store, songs_of
+    from earmark.listening import Options
+    from earmark.metrics import REPLICATES
+    from earmark.runtime import Session
+
+    if len(models) > 2:
+        raise BadValue(f"{len(models)} models; give one to measure or two to compare")
+    if (store is None) == (catalog is None):
+        raise BadValue("give the songs as --store STORE or as --catalog FILE, one of the two")
+    if distorted and (catalog is None or len(models) > 1):
+        raise BadValue("--robustness distorts audio: give --catalog FILE and one model")
+    n = replicates or REPLICATES
+    names = _pairs(same or [])
+    sessions = [Session(zoo.resolve(model)) for model in models]
+    hear: Callable[..., Scored]
+    if store is not None:
+        # each clip is read once for each model, in order: no need for memory
+        clips = open_store(store, resident=False)
+        total = len(songs_of(clips, split=split)[0])
+        hear = partial(score_store, store=clips, split=split, same=names)
+    else:
+        assert catalog is not None
+        songs = _catalog(catalog)
+        total = len(songs_of(songs, split=split)[0])
+        hear = partial(
+            score_catalog, catalog=songs, path=catalog, audio=audio, split=split, same=names,
+            options=Options(center=not whole), workers=workers,
+        )  # fmt: skip
+    scored = []
+    for session in sessions:
+        with progress(f"hearing with {session.card.name}", total=total) as advance:
+            scored.append(hear(session, progress=advance))
+    if len(scored) == 2:
+        scored = list(compare.common(*scored))
+    say(f"{len(scored[0].ids)} songs heard; now {n} draws of them for the intervals")
+    results = [measure(one, generator=np.random.default_rng(seed), n=n) for one in scored]
+    result = results[0] | {"command": shlex.join(sys.argv), "seed": seed}
+    if distorted:
+        with progress("distorting", total=len(scored[0].paths)) as advance:
+            result["robustness"] = robustness.robustness(
+                scored[0], sessions[0], seed=seed, workers=workers, progress=advance
+            )
+    if len(results) == 2:
+        difference = compare.compare(*scored, seed=seed, n=n)
+        result = {"a": result, "b": results[1], "difference": difference}
+    if output is not None:
+        report.write_report(output, result, scored)
+        say(f"the report is {output / report.PAGE}")
+    if json:
+        print_json(result)
+    else:
+        _print(result)
+    failures = [failure for one in scored for failure in one.failures]
+    for failure in failures:
+        say(f"error: {failure.error}")
+    if failures:
+        raise typer.Exit(Exit.SOME_FAILED)
+
+
+def _pairs(same: list[str]) -> dict[str, str]:
+    """{in the data: in the model}"""
+    pairs = [pair.partition("=") for pair in same]
+    for pair, (data, equals, model) in zip(same, pairs, strict=True):
+        if not (data and equals and model):
+            raise BadValue(f"--same {pair!r} names no two tags; write DATA_TAG=MODEL_TAG")
+    return {data: model for data, _, model in pairs}
+
+
+def _catalog(path: Path) -> Catalog:
+    from earmark.data.catalog import read_catalog
+    from earmark.data.read_csv import read_csv
+
+    return read_csv(path).catalog if path.suffix.lower() == ".csv" else read_catalog(path)
+
+
+def _print(result: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    if "difference" in result:
+        for name, one in (("A", result["a"]), ("B", result["b"])):
+            print(f"{name} = {one['model']}  {one['model_file']}")
+            console.print(_summary(one))
+        print("B - A, on the same draws of songs")
+        console.print(_differences(result["difference"]))
+        return
+    print(f"{result['model']} on {result['n_tracks']} songs of {result['split']}")
+    console.print(_summary(result))
+    console.print(_tags(result))
+    for words, key in (
+        ("one class only, left out", "skipped_tags"),
+        ("not in the data", "tags_only_in_model"),
+        ("not in the model", "tags_only_in_data"),
+    ):
+        if result[key]:
+            print(f"{words}: {', '.join(result[key])}")
+    if result["n_unlabelled"]:
+        print(f"{result['n_unlabelled']} songs without known tags were left out")
+    if "robustness" in result:
+        console.print(_robustness(result["robustness"]))
+
+
+def _summary(result: dict[str, Any]) -> Table:
+    table = _table("mean over", "ROC-AUC", "95 %", "AP", "95 %", "ROC-AUC of the priors alone")
+    for average, key, words in (
+        ("macro", "ci", "tags (macro)"),
+        ("micro", "micro_ci", "pairs (micro)"),
+        ("samples", "samples_ci", "songs (samples)"),
+    ):
+        cells = [words]
+        for name in ("roc_auc", "average_precision"):
+            cells += [_number(result[name][average]), _ends(result[name][key])]
+        table.add_row(*cells, _number(result["nothing_heard"]["roc_auc"][average]))
+    return table
+
+
+def _tags(result: dict[str, Any]) -> Table:
+    table = _table("tag", "songs", "ROC-AUC", "95 %", "AP")
+    rows = sorted(result["per_tag"], key=lambda row: -(row["roc_auc"] or 0))
+    for row in rows:
+        numbers = _number(row["roc_auc"]), _ends(row["ci"]), _number(row["average_precision"])
+        table.add_row(_text(row["tag"]), str(row["positives"]), *numbers)
+    return table
+
+
+def _differences(difference: dict[str, Any]) -> Table:
+    table = _table("mean over", "ROC-AUC", "95 %", "AP", "95 %")
+    for average in ("macro", "micro", "samples"):
+        cells = [average]
+        for name in ("roc_auc", "average_precision"):
+            one = difference[name][average]
+            cells += [_number(one["difference"], sign=True), _ends(one["ci"], sign=True)]
+        table.add_row(*cells)
+    return table
+
+
+def _robustness(conditions: list[dict[str, Any]]) -> Table:
+    table = _table("heard through", "mean score difference", "ROC-AUC", "macro AP")
+    for one in conditions:
+        table.add_row(
+            one["condition"],
+            _number(one["score_difference"]),
+            _number(one["roc_auc"]),
+            _number(one["average_precision"]),
+        )
+    return table
+
+
+def _table(first: str, *others: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None)
+    table.add_column(first)
+    for name in others:
+        table.add_column(name, justify="right")
+    return table
+
+
+def _text(words: str) -> Text:
+    """Words as they are: a tag may look like markup."""
+    from rich.text import Text
+
+    return Text(words)
+
+
+def _number(value: float | None, *, sign: bool = False) -> str:
+    return "-" if value is None else f"{value:+.4f}" if sign else f"{value:.4f}"
+
+
+def _ends(ci: list[float | None], *, sign: bool = False) -> str:
+    return " to ".join(_number(end, sign=sign) for end in ci)
