@@ -77,7 +77,7 @@ def defined_logits(kind, weights, clip, *, as_published=False):
     return {"cs2470": made.cs2470_logits, "won2020": made.won_logits}[kind](weights, clip)
 
 
-@pytest.mark.parametrize("maker", MAKERS)
+@pytest.mark.parametrize("maker", [maker for maker in MAKERS if "tensorflow" not in maker])
 def test_a_file_of_each_layout_gives_the_logits_of_its_definition(maker, tmp_path):
     kind, write = MAKERS[maker]
     weights = write(tmp_path / "weights")
@@ -101,12 +101,18 @@ def test_the_two_readings_of_choi_s_weights_differ_as_they_are_defined(network, 
     assert np.abs(restored - expected).max() > 0.05
 
 
-def test_the_same_network_saved_on_theano_and_on_tensorflow_gives_the_same_logits(tmp_path):
-    logits = [
-        Session(
-            converted("choi2016", made.write_choi(tmp_path / backend, backend=backend), tmp_path)
-        ).run(decibels("choi2016", 1))[0]
+@pytest.mark.parametrize("network", ["crnn", "cnn"])
+def test_the_same_network_saved_on_theano_and_on_tensorflow_gives_the_same_logits(
+    network, tmp_path
+):
+    first, second = (
+        made.write_choi(tmp_path / backend, network=network, backend=backend)
         for backend in ("theano", "tensorflow")
+    )
+    assert first.read_bytes() != second.read_bytes()
+    x = decibels("choi2016", 1)
+    logits = [
+        Session(converted("choi2016", weights, tmp_path)).run(x)[0] for weights in (first, second)
     ]
     np.testing.assert_allclose(*logits, atol=1e-6)
 
@@ -392,20 +398,45 @@ def test_a_pytorch_file_of_anything_but_named_tensors_is_refused(value, message,
         read_tensors(path)
 
 
-def test_a_tensor_that_reaches_outside_of_its_numbers_is_refused(tmp_path):
+def rewritten(path, changes):
+    """A zip archive with some of its files changed; the checksums are right again."""
+    copy = path.with_suffix(".changed")
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(copy, "w") as target:
+        for entry in source.namelist():
+            change = changes.get(entry.rpartition("/")[2], bytes)
+            target.writestr(entry, change(source.read(entry)))
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"K\x64\x85", b"K\xfa\x85"),  # the shape (100,), as (250,)
+        (b"K\x07", b"K\x66"),  # the offset 7, as 102
+        (b"K\x01\x85", b"K\x02\x85"),  # the stride (1,), as (2,)
+    ],
+)
+def test_a_tensor_that_reaches_outside_of_its_numbers_is_refused(before, after, tmp_path):
     import torch
 
     path = tmp_path / "state.pth"
-    torch.save({"weight": torch.zeros(200)}, path)
-    damaged = tmp_path / "damaged.pth"
-    with zipfile.ZipFile(path) as source, zipfile.ZipFile(damaged, "w") as target:
-        for name in source.namelist():
-            data = source.read(name)
-            # the shape (200,) and the storage's 200 stand as BININT1; the shape comes last
-            head, _, tail = data.rpartition(b"K\xc8")
-            target.writestr(name, head + b"K\xc9" + tail if name.endswith("data.pkl") else data)
+    torch.save({"weight": torch.zeros(200)[7:107]}, path)
+
+    def change(data):
+        assert data.count(before) == 1
+        return data.replace(before, after)
+
     with pytest.raises(BadModel, match="a tensor reaches outside of its storage"):
-        read_tensors(damaged)
+        read_tensors(rewritten(path, {"data.pkl": change}))
+
+
+def test_numbers_of_the_other_byte_order_are_refused(tmp_path):
+    import torch
+
+    path = tmp_path / "state.pth"
+    torch.save({"weight": torch.zeros(2)}, path)
+    with pytest.raises(BadModel, match="a machine of the other byte order"):
+        read_tensors(rewritten(path, {"byteorder": lambda _: b"big"}))
 
 
 @pytest.mark.parametrize(
@@ -433,7 +464,7 @@ def test_a_file_with_damaged_bytes_is_read_or_refused_but_never_anything_else(ar
     torch.manual_seed(0)
     torch.save(torch.nn.GRU(4, 3).state_dict(), path, _use_new_zipfile_serialization=archive)
     whole, rng, n_refused = path.read_bytes(), random.Random(0), 0
-    for _ in range(600):
+    for _ in range(300):
         damaged = bytearray(whole)
         for _ in range(rng.choice([1, 1, 3])):
             damaged[rng.randrange(len(damaged))] = rng.randrange(256)
@@ -444,7 +475,7 @@ def test_a_file_with_damaged_bytes_is_read_or_refused_but_never_anything_else(ar
             n_refused += 1
         else:
             assert all(isinstance(tensor, np.ndarray) for tensor in tensors.values())
-    assert n_refused > 100
+    assert n_refused > 50
 
 
 # The published files themselves
@@ -488,15 +519,14 @@ def real_decibels(shared, kind, n):
     return np.ascontiguousarray(clips, dtype=np.float32)
 
 
-@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 @pytest.mark.parametrize("file", FILES)
-def test_the_logits_depend_neither_on_the_batch_nor_on_the_runtime(file, runtime, shared, tmp_path):
+def test_the_logits_depend_neither_on_the_batch_nor_on_the_runtime(file, shared, tmp_path):
     kind = FILES[file]
     model = converted(kind, shared / "published" / file, tmp_path)
-    x = real_decibels(shared, kind, 3)
-    alone = np.concatenate([Session(model).run(clip[None])[0] for clip in x])
-    together = Session(model, runtime=runtime).run(x)[0]
-    np.testing.assert_allclose(together, alone, atol=1e-5)
+    session, x = Session(model), real_decibels(shared, kind, 3)
+    alone = np.concatenate([session.run(clip[None])[0] for clip in x])
+    np.testing.assert_allclose(session.run(x)[0], alone, atol=1e-5)
+    np.testing.assert_allclose(Session(model, runtime="openvino").run(x)[0], alone, atol=1e-5)
 
 
 @pytest.mark.parametrize("network", ["crnn", "fcn"])
