@@ -1,6 +1,6 @@
 """The whole Million Song split, 242,854 ids, against a service that misbehaves: is a song lost?
 
-    python benchmarks/previews_simulation.py [--songs N] [--parts 2] [--kills 3]
+    python -m benchmarks.previews_simulation [--songs N] [--parts 2] [--kills 3]
 
 A service on loopback rejects 2 % of the requests, in bursts, and cuts 1 % of the replies, half of
 them without a word; it has nothing for 3 % of the songs, and only a karaoke version for 1 %. The

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -73,7 +73,7 @@ class Answer:
 
 def to_row(entry: Entry) -> tuple[Any, ...]:
     """The values of an entry in the order of COLUMNS."""
-    hit = None if entry.hit is None else json.dumps(asdict(entry.hit), ensure_ascii=False)
+    hit = None if entry.hit is None else json.dumps(vars(entry.hit), ensure_ascii=False)
     return tuple(hit if name == "hit" else getattr(entry, name) for name in COLUMNS)
 
 

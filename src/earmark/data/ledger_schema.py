@@ -83,6 +83,8 @@ def create(connection: sqlite3.Connection) -> None:
     # and the next run finds the previews of those moments on the disk
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
+    # 64 MB: a quarter million songs; the default of 2 MB makes updates three times slower
+    connection.execute("PRAGMA cache_size = -65536")
     if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
         connection.executescript(
             f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; "

@@ -52,10 +52,10 @@ def merge(
 ) -> Merged:
     """Join folders into `output`, which may be there already and then is one of them.
 
-    Of a song that is in several the state that has come furthest counts, then the higher score,
-    then the later change: the result does not depend on the order of the folders. Previews are
-    linked where possible, else copied, and compared with the SHA-256 of their ledger. Killed and
-    called again it goes on. A folder without a ledger counts by its previews.
+    Of a song that is in several the state that has come furthest counts, then a known hit, the
+    higher score, the later change: the result does not depend on the order of the folders.
+    Previews are linked where possible, else copied, and compared with the SHA-256 of their ledger.
+    Killed and called again it goes on. A folder without a ledger counts by its previews.
 
     on_song : called with the number of songs read so far
 
@@ -116,10 +116,11 @@ class _Joining:
             yield entry
 
 
-def _rank(entry: Entry) -> tuple[int, float, float, str, str]:
+def _rank(entry: Entry) -> tuple[int, bool, float, float, str, str]:
     """How far a song has come; equal only for the same outcome."""
     return (
         _ORDER[entry.state],
+        entry.hit is not None,  # a preview with its story before one that was found on the disk
         entry.score or 0.0,
         entry.changed_at,
         entry.sha256 or "",
