@@ -77,10 +77,15 @@ def test_pooling_gives_each_window_one_vote():
         windows.pool(logits, how="median")
 
 
+def test_a_stretch_is_repeated_until_it_fills_a_window():
+    stretch = np.array([1, 2, 3], dtype=np.float32)
+    assert windows.repeat(stretch, settings=SMALL).tolist() == ([1, 2, 3] * 17)[:50]
+
+
 def test_each_moment_is_the_mean_of_the_windows_that_hear_it():
     starts = np.array([0, 25, 50])
     logits = np.array([[0.0], [3.0], [9.0]], dtype=np.float32)
-    cells = windows.over_time(starts, logits, settings=SMALL, n_samples=100, cell_samples=25)
+    cells = windows.over_time(starts, logits, length=50, n_samples=100, cell_samples=25)
     assert cells[:, 0].tolist() == [0.0, 1.5, 6.0, 9.0]
-    with pytest.raises(BadValue, match="unheard"):
-        windows.over_time(starts, logits, settings=SMALL, n_samples=150, cell_samples=25)
+    with pytest.raises(BadValue, match="not heard"):
+        windows.over_time(starts, logits, length=50, n_samples=150, cell_samples=25)

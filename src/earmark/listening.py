@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,19 +26,22 @@ class Options:
     rank : what the tags are sorted by
     center : hear the middle of the track only, one window, as the papers do
     hop_seconds : from one window to the next; None is a whole window
+    stretch_seconds : hear stretches of that length, each repeated until it fills a window, so that
+        the answer is about those seconds alone; None hears whole windows
     max_seconds : stop listening there; None hears the whole track
     """
 
     rank: Ranking = DEFAULT_RANKING
     center: bool = False
     hop_seconds: float | None = None
+    stretch_seconds: float | None = None
     max_seconds: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse options that nothing can be heard with."""
         if self.rank not in ranking.RANKINGS:
             raise BadValue(f"no ranking {self.rank!r}; choose one of {', '.join(ranking.RANKINGS)}")
-        for name in ("hop_seconds", "max_seconds"):
+        for name in ("hop_seconds", "stretch_seconds", "max_seconds"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise BadValue(f"{name} is {value}; it must be above zero")
@@ -73,18 +77,20 @@ def listen(
     """
     features = session.card.features
     blocks = _Blocks(source, rate, target_rate=features.rate, max_seconds=options.max_seconds)
-    hop_samples = None
-    if options.hop_seconds is not None:
-        hop_samples = max(1, round(options.hop_seconds * features.rate))
-    cuts = windows.cut(blocks, settings=features, hop_samples=hop_samples)
+    length, hop = (
+        features.window_samples if seconds is None else max(1, round(seconds * features.rate))
+        for seconds in (options.stretch_seconds, options.hop_seconds)
+    )
+    pieces = dataclasses.replace(features, window_samples=length)
+    cuts = windows.cut(blocks, settings=pieces, hop_samples=min(hop, length))
     if options.center:
         cuts = iter([windows.centre(blocks, settings=features)])
     starts: list[int] = []
     batch: list[Array] = []
     parts: list[tuple[Array, Array]] = []
-    for start, samples in cuts:
+    for start, piece in cuts:
         starts.append(start)
-        batch.append(log_mel(samples, settings=features))
+        batch.append(log_mel(windows.repeat(piece, settings=features), settings=features))
         if len(batch) == BATCH:
             parts.append(session.run(np.stack(batch)))
             batch.clear()

@@ -18,8 +18,8 @@ from earmark.listening import Options
 from earmark.tagger import Tagger
 
 Array = npt.NDArray[np.float32]
-# A quarter of a window from one to the next: four windows vote on each moment.
-WINDOWS_PER_MOMENT = 4
+# A moment is an eighth of a window; it is judged by the stretches, twice as long, that hold it.
+MOMENTS_PER_WINDOW = 8
 _PICTURE_TAGS = 20  # rows that stay readable
 _PICTURE_SECONDS = 0.25  # width of a spectrogram column, at the finest
 
@@ -42,21 +42,24 @@ class Taggram:
 def taggram(tagger: Tagger, path: str | Path, *, max_seconds: float | None = None) -> Taggram:
     """The tags of a file over time. Raises UnreadableAudio."""
     features = tagger.card.features
-    hop_samples = features.window_samples // WINDOWS_PER_MOMENT
-    heard = tagger.listen(
-        path, options=Options(hop_seconds=hop_samples / features.rate, max_seconds=max_seconds)
+    moment = features.window_samples // MOMENTS_PER_WINDOW
+    options = Options(
+        hop_seconds=moment / features.rate,
+        stretch_seconds=2 * moment / features.rate,
+        max_seconds=max_seconds,
     )
+    heard = tagger.listen(path, options=options)
     logits = windows.over_time(
         heard.starts,
         heard.logits,
-        settings=features,
+        length=2 * moment,
         n_samples=round(heard.seconds * features.rate),
-        cell_samples=hop_samples,
+        cell_samples=moment,
     )
     return Taggram(
         path=Path(path),
         tags=tagger.tags,
-        seconds=np.arange(len(logits), dtype=np.float64) * (hop_samples / features.rate),
+        seconds=np.arange(len(logits), dtype=np.float64) * (moment / features.rate),
         scores=tagger.card.scores(logits),
         duration=heard.seconds,
     )
