@@ -13,7 +13,9 @@ SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 def shared() -> Path:
     """The folder of real music, labels and weights that lies beside a developer's checkout."""
     if not SHARED.is_dir():
-        pytest.skip("no ../shared beside this checkout: real music and weights are not in the clone")
+        pytest.skip(
+            "no ../shared beside this checkout: real music and weights are not in the clone"
+        )
     return SHARED
 
 

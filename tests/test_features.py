@@ -91,7 +91,6 @@ def test_one_window_is_1366_frames(name):
 def test_the_published_arrays_come_out_of_the_published_clips(shared):
     """mp3 decoders differ by the encoder's delay, so the arrays agree only on average."""
     from earmark.audio import load_audio
-
     from earmark.windows import centre_crop
 
     settings = PRESETS["choi2016"]
