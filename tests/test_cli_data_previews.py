@@ -22,6 +22,8 @@ from earmark.data.ledger_rows import State
 from earmark.data.parts import Part
 from earmark.data.preview_folder import working_on
 from earmark.data.previews import preview_status
+from earmark.data.sources.deezer import Deezer
+from earmark.data.sources.itunes import ITunes
 
 N = 60
 Run = Callable[..., "Said"]
@@ -248,3 +250,20 @@ def test_a_part_or_catalog_that_is_none_is_an_error(
     assert said.returncode == 1
     assert said.stderr.startswith("error: cannot read the catalog")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_help_tells_the_rates_that_the_sources_have(run: Run) -> None:
+    said = " ".join(
+        run("previews", "--help").stdout.replace("\N{BOX DRAWINGS LIGHT VERTICAL}", "").split()
+    )
+    assert f"{ITunes.per_minute:g} for itunes and {Deezer.per_minute:g} for deezer" in said
+
+
+def test_a_cooldown_of_nothing_still_ends(run: Run, catalog: Path, tmp_path: Path) -> None:
+    with service_of(N) as service:
+        service.fault = lambda asked: (
+            status(500) if asked.kind == "preview" and asked.subject == "7" else None
+        )
+        said = run(*previews(catalog, tmp_path / "out", service, "--cooldown", 0))
+    assert said.returncode == 3
+    assert states(tmp_path / "out") == {"downloaded": N - 1, "failed_permanent": 1}

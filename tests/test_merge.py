@@ -11,11 +11,11 @@ import pytest
 from music_service import MusicService, ServedSong, tone
 
 from earmark.data.catalog import Song
-from earmark.data.fetching import Options
 from earmark.data.ledger import Ledger
 from earmark.data.ledger_rows import Answer, Entry, State
 from earmark.data.matching import Hit
 from earmark.data.merge import merge
+from earmark.data.options import Options
 from earmark.data.parts import Part
 from earmark.data.preview_folder import working_on
 from earmark.data.previews import download_previews, retry_previews

@@ -33,9 +33,10 @@ from music_service import (
 
 from earmark.data import clips
 from earmark.data.catalog import Song
-from earmark.data.fetching import Options, Progress
+from earmark.data.fetching import Progress
 from earmark.data.ledger import Ledger
 from earmark.data.ledger_rows import Entry, State
+from earmark.data.options import Options
 from earmark.data.pace import GaveUp
 from earmark.data.parts import Part, parse_part
 from earmark.data.preview_folder import working_on
@@ -493,7 +494,7 @@ def test_a_really_full_disk_stops_the_run_and_loses_nothing(tmp_path: Path) -> N
         "import json, sys, resource, signal\n"
         "from earmark.data.catalog import Song\n"
         "from earmark.data.previews import Choice, download_previews\n"
-        "from earmark.data.fetching import Options\n"
+        "from earmark.data.options import Options\n"
         "from earmark.errors import DataError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))\n"

@@ -14,9 +14,12 @@ import typer
 
 from earmark.cli.preview_progress import report_progress
 from earmark.cli.terminal import Exit, print_json, progress, say
+from earmark.data.options import Options
 
 if TYPE_CHECKING:
     from earmark.data.preview_status import Status
+
+_DEFAULT = Options()
 
 
 class SourceName(StrEnum):
@@ -81,21 +84,21 @@ def previews(
     ] = None,
     cooldown: Annotated[
         float,
-        typer.Option(
-            min=0.01, metavar="SECONDS", help="How long to leave a host alone that rejects."
-        ),
-    ] = 60.0,
+        typer.Option(min=0, metavar="SECONDS", help="How long to leave a host alone that rejects."),
+    ] = _DEFAULT.cooldown,
     patience: Annotated[
         int, typer.Option(min=1, help="Stop after that many rejections in a row.")
-    ] = 30,
-    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Transfers at a time.")] = 8,
+    ] = _DEFAULT.patience,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=256, help="Transfers at a time.")
+    ] = _DEFAULT.concurrency,
     deadline: Annotated[
         float, typer.Option(min=0.1, metavar="SECONDS", help="For one whole transfer.")
-    ] = 60.0,
-    max_bytes: Annotated[int, typer.Option(min=1, help="Of a preview.")] = 20 * 2**20,
+    ] = _DEFAULT.deadline,
+    max_bytes: Annotated[int, typer.Option(min=1, help="Of a preview.")] = _DEFAULT.max_bytes,
     check: Annotated[
         CheckName, typer.Option(help="Decode every preview, or only look at its container.")
-    ] = CheckName.full,
+    ] = CheckName(_DEFAULT.check),
     json: Json = False,
 ) -> None:
     """Find and fetch the previews of a catalog's songs, into DIR/audio/<id>.<ext>.
@@ -105,7 +108,6 @@ def previews(
     failures.
     """
     from earmark.data.catalog import read_catalog
-    from earmark.data.fetching import Options
     from earmark.data.parts import parse_part
     from earmark.data.previews import download_previews
     from earmark.data.sources import Choice

@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from earmark import files
 from earmark.data.containers import form_of
 from earmark.data.network import BadContent
+from earmark.data.options import Check
 from earmark.data.preview_folder import AUDIO, disk_errors, link_or_copy
 from earmark.errors import UnreadableAudio
-
-Check = Literal["full", "light"]  # light: the container only, nothing is decoded
 
 _LEAST = 0.9  # of the length that was expected
 _DECODED = 0.95  # of the length that the container declares; encoders pad both ends

@@ -17,11 +17,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earmark.data.clips import Check, Clip, Suspect, keep
+from earmark.data.clips import Clip, Suspect, keep
 from earmark.data.judging import judged
 from earmark.data.ledger import Ledger
 from earmark.data.ledger_rows import UNDER_WAY, Answer, Entry, State
 from earmark.data.network import BadContent, Limits, Network, Refused, attempts
+from earmark.data.options import Options
 from earmark.data.pace import GaveUp, Manners, Trouble
 from earmark.data.preview_folder import AUDIO, disk_errors
 from earmark.data.reconcile import downloaded
@@ -34,34 +35,8 @@ if TYPE_CHECKING:
 _LEASE = 600.0  # seconds; renewed while the run lives
 _TICK = 0.25  # seconds between two batches
 BEAT = 5.0  # seconds between two signs of life in the ledger
-_IN_FLIGHT = 8  # songs for each connection; most of them wait their turn
+_IN_FLIGHT, _AT_LEAST = 8, 64  # songs for each connection; most of them wait their turn
 _RECENT = 60.0  # seconds that the rate is an average over
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a run works.
-
-    rate : requests a minute; None for what the source bears, 0 for no limit
-    cooldown : seconds a host is left alone after a rejection, doubled up to four times
-    patience : rejections in a row until the run stops
-    concurrency : searches, and besides downloads, at a time
-    deadline : seconds for one whole transfer
-    max_bytes : of a preview
-    attempts : at one transfer in a row, with growing waits
-    rounds : of such attempts, days apart if need be, until a failure is permanent
-    check : "full" decodes every preview, "light" only looks at its container
-    """
-
-    rate: float | None = None
-    cooldown: float = 60.0
-    patience: int = 30
-    concurrency: int = 8
-    deadline: float = 60.0
-    max_bytes: int = 20 * 2**20
-    attempts: int = 4
-    rounds: int = 5
-    check: Check = "full"
 
 
 @dataclass(frozen=True)
@@ -132,7 +107,7 @@ class Fetching:
         ticker = asyncio.create_task(self._tick())
         ticker.add_done_callback(self._ended)
         try:
-            capacity = _IN_FLIGHT * self._options.concurrency
+            capacity = max(_AT_LEAST, _IN_FLIGHT * self._options.concurrency)
             while self._stopped_by is None:
                 self._news.clear()
                 free = capacity - len(self._tasks)

@@ -10,9 +10,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earmark.data.fetching import Fetching, Options, Progress
+from earmark.data.fetching import Fetching, Progress
 from earmark.data.ledger import Ledger
 from earmark.data.ledger_rows import FAILED, Entry, State
+from earmark.data.options import Options
 from earmark.data.parts import Part
 from earmark.data.preview_folder import ledger_path, remove_leftovers, working_on
 from earmark.data.preview_status import Status, status_of
