@@ -35,7 +35,7 @@ def write_checkpoint(path: Path, arrays: Mapping[str, npt.NDArray[Any]], facts: 
 def read_checkpoint(path: Path) -> tuple[Arrays, dict[str, Any]]:
     """(arrays, facts). Raises DataError for a file that is damaged or of another version."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         facts: dict[str, Any] = json.loads(arrays.pop(_FACTS).tobytes())
     except OSError as error:

@@ -16,12 +16,11 @@ LINES, CURVE, BOARD = "history.jsonl", "history.png", "tensorboard"
 
 
 def write_history(run: Path, lines: Sequence[Line]) -> None:
-    """Write RUN/history.jsonl and RUN/history.png, whole, with one line an epoch.
+    """Write RUN/history.jsonl, whole, with one line an epoch.
 
     Not appended to: after a kill, the epochs since the last checkpoint come again.
     """
     write_text(run / LINES, "".join(json_line(line) + "\n" for line in lines))
-    _draw(run / CURVE, lines)
 
 
 def in_words(line: Line, *, epochs: int) -> str:
@@ -74,7 +73,8 @@ class Board:
         self._writer.flush()
 
 
-def _draw(path: Path, lines: Sequence[Line]) -> None:
+def draw_history(run: Path, lines: Sequence[Line]) -> None:
+    """Write RUN/history.png: losses and validation scores over the epochs."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -94,5 +94,5 @@ def _draw(path: Path, lines: Sequence[Line]) -> None:
         axes.set_title(title)
         axes.set_xlabel("epoch")
         axes.grid(alpha=0.3)
-    with atomic_path(path) as temporary:
+    with atomic_path(run / CURVE) as temporary:
         figure.savefig(temporary, format="png", dpi=120)

@@ -19,7 +19,7 @@ from earmark.files import sha256
 from earmark.training.checkpoint import Arrays, read_checkpoint, write_checkpoint
 from earmark.training.clips import Source, shuffled
 from earmark.training.crnn import n_parameters
-from earmark.training.history import write_history
+from earmark.training.history import draw_history, write_history
 from earmark.training.initial import start_from
 from earmark.training.learner import Learner, weights
 from earmark.training.losses import Losses
@@ -33,6 +33,7 @@ from earmark.training.task import make_task
 from earmark.training.validation import Validation
 
 _STEPS_PER_QUESTION = 50  # on several GPUs, between asking each other whether to stop
+_SECONDS_PER_CURVE = 20  # drawing one takes half a second
 
 
 class Session:
@@ -68,7 +69,7 @@ class Session:
         }
         self._record = self._begin(data, resume=resume)
         self._losses = self._epoch_losses()
-        self._last_tick = self._last_save = perf_counter()
+        self._last_tick = self._last_save = self._last_curve = perf_counter()
         self._waited = 0.0
 
     @property
@@ -140,14 +141,15 @@ class Session:
         progress.losses, progress.epoch_seconds, progress.waited = (0.0, 0), 0.0, 0.0
         self._losses = self._epoch_losses()
         self.save()
-        self._write_history()
+        self._write_history(draw=perf_counter() - self._last_curve >= _SECONDS_PER_CURVE)
         return line
 
     def finish(self) -> None:
         """Write the record of a run that is done."""
         if self._record["results"] is not None:
             return
-        self._write_history()  # again, as a kill may have come between it and its checkpoint
+        # again, as a kill may have come between it and its checkpoint
+        self._write_history(draw=True)
         gpu = self.here.device.type == "cuda"
         self._record["results"] = {
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -255,10 +257,13 @@ class Session:
             with disk_errors(self.run):
                 write_checkpoint(self.run / name, arrays, facts)
 
-    def _write_history(self) -> None:
+    def _write_history(self, *, draw: bool) -> None:
         if self.here.first:
             with disk_errors(self.run):
                 write_history(self.run, self.progress.history)
+                if draw:
+                    draw_history(self.run, self.progress.history)
+                    self._last_curve = perf_counter()
 
 
 def _merit(line: Mapping[str, Any]) -> tuple[int, float]:
