@@ -144,6 +144,7 @@ def test_a_store_is_scored_by_what_the_model_ships(folder, session):
     np.testing.assert_allclose(scored.scores, 1 / (1 + np.exp(0.1 - logit / 2)), atol=1e-5)
     result = measured(scored)
     assert result["skipped_tags"] == ["House"]
+    assert result["data_sha256"] == sha256(folder / "store" / "store.json")
     assert result["model_sha256"] == sha256(folder / "model.onnx")
 
 
@@ -172,7 +173,7 @@ def test_a_file_that_cannot_be_heard_is_left_out_alone_and_named(
 ):
     shutil.copytree(folder / "audio", tmp_path / "audio")
     (tmp_path / "audio" / "s2.wav").write_text("no sound")
-    scored = score_catalog(session, catalog, path="songs.csv", audio=tmp_path, workers=1)
+    scored = score_catalog(session, catalog, path=folder / "songs.csv", audio=tmp_path, workers=1)
     assert [failure.id for failure in scored.failures] == ["s2"]
     assert scored.ids == ("s0", "s1", "s3", "s4", "s5", "s6", "s7")
     assert scored.paths[2].name == "s3.wav"
@@ -181,12 +182,12 @@ def test_a_file_that_cannot_be_heard_is_left_out_alone_and_named(
     assert result["failures"][0]["error"]["kind"] == "unreadable_audio"
 
 
-def test_audio_that_is_nowhere_is_an_error(session, catalog, tmp_path):
+def test_audio_that_is_nowhere_is_an_error(folder, session, catalog, tmp_path):
     with pytest.raises(DataError, match="not one of the 8 songs could be heard"):
-        score_catalog(session, catalog, path="songs.csv", audio=tmp_path, workers=1)
+        score_catalog(session, catalog, path=folder / "songs.csv", audio=tmp_path, workers=1)
     nameless = catalog.replace("path", [""] * len(catalog))
     with pytest.raises(DataError, match="8 of the 8 songs have no path"):
-        score_catalog(session, nameless, path="songs.csv", workers=1)
+        score_catalog(session, nameless, path=folder / "songs.csv", workers=1)
 
 
 def test_a_store_of_other_features_is_refused(folder, catalog, session, tmp_path):
@@ -205,7 +206,7 @@ def test_a_split_without_songs_or_labels_is_refused_with_those_there_are(folder,
         assert len(score_store(session, store, split="all").ids) == 9
     unknown = catalog.select(~catalog.labelled)
     with pytest.raises(BadValue, match="nobody knows the tags"):
-        score_catalog(session, unknown, path="songs.csv")
+        score_catalog(session, unknown, path=folder / "songs.csv")
 
 
 def test_tags_may_be_said_to_mean_the_same(folder, session):
@@ -259,11 +260,12 @@ def test_a_learning_curve_trains_and_scores_once_a_size(tmp_path):
         trained.append(size)
         return tmp_path / f"{size}.onnx"
 
-    lines = learning_curve(
+    curve = learning_curve(
         [10, 100],
         train=train,
         score=lambda path: made.scored(knows=float(path.stem) / 50),
         n=10,
     )
+    lines = list(curve)
     assert trained == [line["songs"] for line in lines] == [10, 100]
     assert lines[0]["ci"][1] < lines[1]["roc_auc"]

@@ -97,6 +97,7 @@ def test_stretching_keeps_the_pitch():
 def heard(tmp_path_factory):
     folder = tmp_path_factory.mktemp("songs")
     catalog = made.songs(folder, n=4)
+    made.csv_of(catalog, folder / "songs.csv")
     session = Session(tiny_model.write(folder / "model.onnx"))
     return score_catalog(session, catalog, path=folder / "songs.csv", workers=1), session
 

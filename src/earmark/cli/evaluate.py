@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from earmark.data.catalog import Catalog
     from earmark.evaluation.scored import Scored
 
+_NAMES = 20  # of tags in a line on the terminal; the JSON holds all
+
 
 def add_commands(app: typer.Typer) -> None:
     """Mount `evaluate`."""
@@ -181,8 +183,9 @@ def _print(result: dict[str, Any]) -> None:
         ("not in the data", "tags_only_in_model"),
         ("not in the model", "tags_only_in_data"),
     ):
-        if result[key]:
-            print(f"{words}: {', '.join(result[key])}")
+        if names := result[key]:
+            more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+            print(f"{words}: {', '.join(names[:_NAMES])}{more}")
     if result["n_unlabelled"]:
         print(f"{result['n_unlabelled']} songs without known tags were left out")
     if "robustness" in result:
@@ -190,13 +193,9 @@ def _print(result: dict[str, Any]) -> None:
 
 
 def _summary(result: dict[str, Any]) -> Table:
-    table = _table("mean over", "ROC-AUC", "95 %", "AP", "95 %", "ROC-AUC of the priors alone")
-    for average, key, words in (
-        ("macro", "ci", "tags (macro)"),
-        ("micro", "micro_ci", "pairs (micro)"),
-        ("samples", "samples_ci", "songs (samples)"),
-    ):
-        cells = [words]
+    table = _table("mean", "ROC-AUC", "95 %", "AP", "95 %", "priors alone")
+    for average, key in (("macro", "ci"), ("micro", "micro_ci"), ("samples", "samples_ci")):
+        cells = [average]
         for name in ("roc_auc", "average_precision"):
             cells += [_number(result[name][average]), _ends(result[name][key])]
         table.add_row(*cells, _number(result["nothing_heard"]["roc_auc"][average]))
@@ -213,7 +212,7 @@ def _tags(result: dict[str, Any]) -> Table:
 
 
 def _differences(difference: dict[str, Any]) -> Table:
-    table = _table("mean over", "ROC-AUC", "95 %", "AP", "95 %")
+    table = _table("mean", "ROC-AUC", "95 %", "AP", "95 %")
     for average in ("macro", "micro", "samples"):
         cells = [average]
         for name in ("roc_auc", "average_precision"):
@@ -239,9 +238,9 @@ def _table(first: str, *others: str) -> Table:
     from rich.table import Table
 
     table = Table(box=None)
-    table.add_column(first)
+    table.add_column(first, no_wrap=True)
     for name in others:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     return table
 
 

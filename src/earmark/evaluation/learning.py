@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,28 +19,22 @@ def learning_curve(
     score: Callable[[Path], Scored],
     seed: int = 0,
     n: int = metrics.REPLICATES,
-) -> list[Json]:
-    """ROC-AUC and average precision against the number of songs that a model learned from.
+) -> Iterator[Json]:
+    """Macro ROC-AUC and AP against the number of songs that a model learned from, line by line.
 
     train : makes a model file from that many songs; score : its scores of songs of no such number
     n : draws of tracks for the intervals, the same ones for every size
     """
-    lines = []
     for size in sizes:
         scored = score(train(size))
         drawn = metrics.replicates(
             scored.labels, scored.scores, generator=np.random.default_rng(seed), n=n
         )
-        lines.append(
-            {
-                "songs": size,
-                "n_tracks": len(scored.ids),
-                "roc_auc": number(metrics.roc_auc(scored.labels, scored.scores)),
-                "ci": ends(drawn.means["roc_auc"]["macro"]),
-                "average_precision": number(
-                    metrics.average_precision(scored.labels, scored.scores)
-                ),
-                "average_precision_ci": ends(drawn.means["average_precision"]["macro"]),
-            }
-        )
-    return lines
+        yield {
+            "songs": size,
+            "n_tracks": len(scored.ids),
+            "roc_auc": number(metrics.roc_auc(scored.labels, scored.scores)),
+            "ci": ends(drawn.means["roc_auc"]["macro"]),
+            "average_precision": number(metrics.average_precision(scored.labels, scored.scores)),
+            "average_precision_ci": ends(drawn.means["average_precision"]["macro"]),
+        }

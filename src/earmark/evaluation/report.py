@@ -123,8 +123,8 @@ def _model(result: Json, scored: Scored) -> list[str]:
 
 def _record(result: Json) -> str:
     keys = (
-        "model_file", "model_sha256", "runtime", "store", "catalog", "split", "n_tracks",
-        "n_unlabelled", "n_failed", "seed", "earmark", "command",
+        "model_file", "model_sha256", "runtime", "store", "catalog", "data_sha256", "split",
+        "n_tracks", "n_unlabelled", "n_failed", "seed", "earmark", "command",
     )  # fmt: skip
     return _table(("what", "value"), ((key, result[key]) for key in keys if key in result))
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from earmark import engine, files, windows
 from earmark.audio import load_audio
+from earmark.data.store_index import INDEX
 from earmark.errors import BadValue, DataError
 from earmark.evaluation.columns import Columns
 from earmark.evaluation.scored import Array, Failure, Labels, Places, Scored
@@ -57,7 +58,7 @@ def score_store(
         logits,
         labels=store.labels[known],
         ids=[store.ids[place] for place in known],
-        source=_source(session, "store", store.folder, split),
+        source=_source(session, "store", store.folder, split, known_by=store.folder / INDEX),
         n_unlabelled=n_unlabelled,
         spectrogram=lambda place: store.log_mels([known[place]])[0],
     )
@@ -119,7 +120,8 @@ def score_catalog(
         np.stack(logits),
         labels=catalog.labels()[rows],
         ids=[ids[row] for row in rows],
-        source=_source(session, "catalog", path, split) | dataclasses.asdict(options),
+        source=_source(session, "catalog", path, split, known_by=path)
+        | dataclasses.asdict(options),
         n_unlabelled=n_unlabelled,
         spectrogram=spectrogram,
         paths=paths,
@@ -207,12 +209,16 @@ def _scored(
     )
 
 
-def _source(session: Session, kind: str, path: str | Path, split: str) -> dict[str, Any]:
+def _source(
+    session: Session, kind: str, path: str | Path, split: str, *, known_by: str | Path
+) -> dict[str, Any]:
+    """What was measured on what; the hash of the file `known_by` stands for the data."""
     return {
         "model": session.card.name,
         "model_file": str(session.path),
         "model_sha256": files.sha256(session.path),
         "runtime": session.runtime,
         kind: str(path),
+        "data_sha256": files.sha256(known_by),
         "split": split,
     }
