@@ -1,11 +1,12 @@
 """Audio to shards, beside the original way, on the same clips in one run.
 
-    python -m benchmarks.shards_speed ../shared/q4/audio [--clips 40] [--rounds 5]
+    python -m benchmarks.shards_speed ../shared/q4/audio [--clips 40] [--rounds 5] [--work DIR]
 
 The original way: librosa.load and librosa.feature.melspectrogram, clip by clip, as the CS2470
-report had it; in one process, and over two processes. earmark: `write_shards` with two workers, start-up
-and writing included. The clips are the folder's first ones of 29 s or more, transcoded to 44.1 kHz
-stereo m4a (AAC 256 kbit/s) and mp3 (LAME 192 kbit/s), as stores serve them.
+report had it; in one process, and over two processes (for m4a it needs ffmpeg on the PATH). Ours:
+`write_shards` with two workers. Start-up and writing are included in all. The clips are the
+folder's first ones of 29 s or more, transcoded to 44.1 kHz stereo m4a (AAC 256 kbit/s) and mp3
+(LAME 192 kbit/s), as shops serve them; --work keeps them for another run.
 
 Rounds are interleaved and ratios are taken within a round, since the machine is noisy. Peak memory
 is the largest resident set that any one worker ever had (VmHWM).
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -90,7 +92,13 @@ def run(script: str, shares: list[list[Path]], words: list[str]) -> tuple[float,
     processes = []
     for number, share in enumerate(shares):
         process = subprocess.Popen(
-            [sys.executable, script, *(word.replace("N", str(number)) for word in words)],
+            [
+                sys.executable,
+                "-W",
+                "ignore",
+                script,
+                *(word.replace("N", str(number)) for word in words),
+            ],
             stdin=subprocess.PIPE,
             text=True,
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1" if len(shares) > 1 else "2"},
@@ -120,30 +128,43 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--clips", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=list(FORMATS))
+    parser.add_argument("--work", type=Path, help="folder of transcoded clips, kept")
     arguments = parser.parse_args()
+    if "m4a" in arguments.formats and shutil.which("ffmpeg") is None:
+        raise SystemExit("librosa reads no m4a without ffmpeg on the PATH; or: --formats mp3")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "original.py").write_text(ORIGINAL)
-        (folder / "earmark.py").write_text(EARMARK)
-        for kind in FORMATS:
-            clips = []
-            for source in sorted(arguments.folder.iterdir()):
-                with av.open(str(source)) as container:
-                    long = (container.duration or 0) / av.time_base >= 29
-                if long and len(clips) < arguments.clips:
-                    clips.append(folder / f"{source.stem}.{kind}")
-                    transcode(source, clips[-1])
-            measure(folder, kind, clips, arguments.rounds)
+        work = arguments.work or Path(name)
+        work.mkdir(exist_ok=True)
+        for kind in arguments.formats:
+            clips = transcoded(arguments.folder, work, kind, arguments.clips)
+            measure(Path(name), kind, clips, arguments.rounds)
+
+
+def transcoded(folder: Path, work: Path, kind: str, n: int) -> list[Path]:
+    clips: list[Path] = []
+    for source in sorted(folder.iterdir()):
+        if len(clips) == n:
+            break
+        with av.open(str(source)) as container:
+            long = (container.duration or 0) / av.time_base >= 29
+        if long:
+            clips.append(work / f"{source.stem}.{kind}")
+            if not clips[-1].exists():
+                transcode(source, clips[-1])
+    return clips
 
 
 def measure(folder: Path, kind: str, clips: list[Path], rounds: int) -> None:
+    (folder / "original.py").write_text(ORIGINAL)
+    (folder / "earmark_.py").write_text(EARMARK)
     rates: dict[str, list[float]] = {"one process": [], "two processes": [], "earmark": []}
     peaks: list[int] = []
     for number in range(rounds):
         store = folder / f"store-{kind}-{number}"
         for way in rates:
             if way == "earmark":
-                seconds, seen = run(str(folder / "earmark.py"), [clips], [str(store), "2"])
+                seconds, seen = run(str(folder / "earmark_.py"), [clips], [str(store), "2"])
                 peaks += seen
             else:
                 shares = [clips] if way == "one process" else [clips[::2], clips[1::2]]

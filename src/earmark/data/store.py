@@ -130,14 +130,14 @@ class Store:
         clips = self._target(len(places), "float32", out)
 
         def convert(part: slice) -> None:
-            one = np.empty((1, *self.form.clip_shape), self.form.dtype)
+            read = np.empty(self.form.clip_shape, self.form.dtype)
             for row in range(part.start, part.stop):  # one by one: it stays in the cache
-                place = places[row]
-                self._gather(places[row : row + 1], one)
+                place = int(places[row])
+                codes = self._clip(place, read)
                 if self.form.dtype == "float16":
-                    widen(one[0], out=clips[row])
+                    widen(codes, out=clips[row])
                 else:
-                    np.multiply(one[0], self.steps[place], out=clips[row])
+                    np.multiply(codes, self.steps[place], out=clips[row])
                     clips[row] += self.offsets[place]
 
         self._in_parts(len(places), convert)
@@ -186,9 +186,17 @@ class Store:
             np.take(self._data, places, axis=0, out=out, mode="clip")
             return
         for row, place in enumerate(places):
-            number = int(np.searchsorted(self._first, place, side="right")) - 1
-            first = (int(place) - int(self._first[number])) * self.form.clip_bytes
-            _read(self._files[number], self._header + first, out[row])
+            self._clip(int(place), out[row])
+
+    def _clip(self, place: int, read: Codes) -> Codes:
+        """One clip, which is read into `read` where the store is not resident."""
+        if self._data is not None:
+            clip: Codes = self._data[place]
+            return clip
+        number = int(np.searchsorted(self._first, place, side="right")) - 1
+        first = (place - int(self._first[number])) * self.form.clip_bytes
+        _read(self._files[number], self._header + first, read)
+        return read
 
     def _load(self, number: int, data: Codes) -> None:
         _read(
