@@ -616,6 +616,16 @@ def test_rematch_can_take_what_is_to_be_looked_at(tmp_path: Path) -> None:
         assert rematch(tmp_path) == {}
         assert dict(rematch(tmp_path, accept_review=True)) == {(State.REVIEW, State.MATCHED): 1}
         assert download(service, tmp_path, songs(1)).states[State.DOWNLOADED] == 1
+    assert rematch(tmp_path) == {}  # what a person has accepted stays
+    assert entries(tmp_path)["TR0000"].reason.startswith("accepted by hand: ")
+
+
+def test_rematch_leaves_songs_that_wait_for_a_new_reply(tmp_path: Path) -> None:
+    with MusicService([]) as service:
+        download(service, tmp_path, songs(2))
+        retry_previews(tmp_path, also=[State.NO_RESULT], only_mark=True)
+    assert rematch(tmp_path) == {}
+    assert states(tmp_path) == [State.PENDING] * 2
 
 
 def test_every_raw_reply_is_kept(tmp_path: Path) -> None:

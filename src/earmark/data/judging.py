@@ -13,6 +13,7 @@ from earmark.data.pace import Rejected, Trouble
 from earmark.data.sources import read_reply
 from earmark.data.sources.folder import OWN_FILE
 
+BY_HAND = "accepted by hand"  # begins the reason, so that a later judgement knows
 _STATES = {"accept": State.MATCHED, "review": State.REVIEW, "reject": State.REJECTED}
 
 
@@ -27,7 +28,7 @@ def judged(entry: Entry, answers: Sequence[Answer], *, accept_review: bool = Fal
     found = [_judge(entry, answer) for answer in latest.values()]
     chosen = max(found, key=_preference)
     if accept_review and chosen.state is State.REVIEW:
-        chosen = replace(chosen, state=State.MATCHED)
+        chosen = replace(chosen, state=State.MATCHED, reason=f"{BY_HAND}: {chosen.reason}")
     return chosen
 
 

@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from earmark.data.judging import judged
+from earmark.data.judging import BY_HAND, judged
 from earmark.data.ledger import Ledger
-from earmark.data.ledger_rows import Entry, State
+from earmark.data.ledger_rows import FAILED, Entry, State
 from earmark.data.preview_folder import AUDIO, ledger_path, working_on
 from earmark.data.reconcile import set_aside, undone
 
@@ -28,6 +28,8 @@ def rematch(folder: str | Path, *, accept_review: bool = False) -> Counter[tuple
     changes: list[Entry] = []
     with working_on(folder), Ledger.open(ledger_path(folder)) as ledger:
         for entry in ledger.entries():
+            if entry.state is State.PENDING:
+                continue  # it waits for its first reply, or for a new one
             answers = ledger.answers(entry.id)
             if not answers:
                 continue
@@ -51,15 +53,17 @@ def rematch(folder: str | Path, *, accept_review: bool = False) -> Counter[tuple
 
 def _same(entry: Entry, new: Entry) -> bool:
     """Whether a new judgement says nothing that the ledger does not know better."""
-    if entry.state in (State.DOWNLOADED, State.FAILED_RETRY, State.FAILED_PERMANENT):
-        same_hit = (
-            new.state is State.MATCHED
-            and entry.hit is not None
-            and new.hit is not None
-            and (new.source, new.hit.source_id) == (entry.source, entry.hit.source_id)
-        )
-        # a preview found on the disk without a hit is the user's word for it
-        return same_hit or (entry.state is State.DOWNLOADED and entry.hit is None)
+    same_hit = (
+        entry.hit is not None
+        and new.hit is not None
+        and (new.source, new.hit.source_id) == (entry.source, entry.hit.source_id)
+    )
+    if same_hit and new.state is State.REVIEW and entry.reason.startswith(BY_HAND):
+        return True
+    if entry.state is State.DOWNLOADED and entry.hit is None:
+        return True  # a preview that was found on the disk is the user's word for it
+    if entry.state in (State.DOWNLOADED, *FAILED):
+        return same_hit and new.state is State.MATCHED
     return (entry.state, entry.reason, entry.hit, entry.score) == (
         new.state,
         new.reason,
