@@ -1,0 +1,111 @@
+"""Opening one local file, and nothing else, and saying why it cannot be heard."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+from earmark.errors import UnreadableAudio
+
+
+@contextmanager
+def opened_file(path: str | Path) -> Iterator[FileIO]:
+    """The file, open for reading.
+
+    Raises UnreadableAudio for what is no file; also if reading it fails while it is open.
+    """
+    if "\0" in str(path):
+        raise UnreadableAudio(path, "no file has a zero byte in its name. Check it")
+    try:
+        status = Path(path).stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise UnreadableAudio(path, "it is a folder. Name the files in it")
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+            raise UnreadableAudio(path, "it is a pipe or device. Write it to a file first")
+        if status.st_size == 0:
+            raise UnreadableAudio(path, "the file is empty. Fetch it again")
+        with Path(path).open("rb", buffering=0) as file:
+            yield file
+    except FileNotFoundError as error:
+        hint = "Download it first" if "://" in str(path) else "Check the name"
+        raise UnreadableAudio(path, f"there is no such file. {hint}") from error
+    except PermissionError as error:
+        reason = "you may not read it. Change its permissions, or ask its owner"
+        raise UnreadableAudio(path, reason) from error
+    except OSError as error:
+        reason = f"reading it failed ({error.strerror or error}). Check the name and the disk"
+        raise UnreadableAudio(path, reason) from error
+
+
+@contextmanager
+def opened(path: str | Path, *, link: tuple[int, int] | None = None) -> Iterator[tuple[Any, Any]]:
+    """The av container of a file, or of the bytes from link[0] to link[1], and its audio stream.
+
+    FFmpeg gets the bytes of this file and no name, so that no name is taken for an address, and is
+    refused every other file and protocol that a playlist may ask for.
+
+    Raises UnreadableAudio, also for what goes wrong while it is open.
+    """
+    import av
+
+    def refuse(*_: Any) -> NoReturn:
+        raise UnreadableAudio(path, "it is a playlist of other files. Name those")
+
+    with opened_file(path) as file:
+        try:
+            with av.open(
+                _file_like(file, link),
+                "r",
+                metadata_errors="replace",  # a title in an old encoding is no reason to fail
+                container_options={
+                    "protocol_whitelist": "none",
+                    # DTS may hide in a CD-quality wav; four packets show it, and all take 30 ms.
+                    "max_probe_packets": "4",
+                },
+                io_open=refuse,
+            ) as container:
+                yield container, _audio_stream(path, container)
+        except av.FFmpegError as error:
+            raise UnreadableAudio(
+                path,
+                f"FFmpeg finds no audio in it ({error.strerror}). It may be text, a playlist, "
+                "damaged or cut short: play it to check, and fetch it again",
+            ) from error
+
+
+def _audio_stream(path: str | Path, container: Any) -> Any:
+    stream = container.streams.best("audio")
+    if stream is None or stream.codec_context is None:
+        kinds = {stream.type for stream in container.streams}
+        if "audio" in kinds:
+            reason = "its audio is protected, or in a codec that FFmpeg cannot decode"
+        else:
+            reason = f"it holds {' and '.join(sorted(kinds)) or 'nothing'}, but no audio"
+        raise UnreadableAudio(path, f"{reason}. Convert it first, or name another file")
+    if stream.codec_context.name == "flac":
+        # Without this a damaged frame decodes to noise. Elsewhere checksums are absent or wrong.
+        stream.codec_context.options = {"err_detect": "crccheck+explode"}
+    return stream
+
+
+def _file_like(file: FileIO, link: tuple[int, int] | None) -> SimpleNamespace:
+    """What PyAV asks of a file object, of a stretch of the file."""
+    if link is None:
+        return SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell)
+    begin, end = link
+    file.seek(begin)
+
+    def read(n: int) -> bytes:
+        return file.read(max(0, min(n, end - file.tell()))) or b""
+
+    def seek(offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: begin, os.SEEK_CUR: file.tell(), os.SEEK_END: end}[whence]
+        return file.seek(base + offset) - begin
+
+    return SimpleNamespace(read=read, seek=seek, tell=lambda: file.tell() - begin)
