@@ -20,7 +20,7 @@ LAYERS = [
     {"tagger"},
     {"zoo", "engine", "listening"},
     {"engine_processes", "engine_ray"},
-    {"graph", "runtime", "windows", "walk"},
+    {"graph", "runtime", "windows", "walk", "weights"},
     {"audio", "model_file", "metrics", "ranking"},
     {"features", "tags"},
     {"files"},

@@ -17,7 +17,7 @@ import pytest
 from earmark import model_file, published
 from earmark.errors import BadModel, BadValue, ModelNotFound
 from earmark.features import PRESETS
-from earmark.published.torch_file import read_tensors
+from earmark.weights.torch_file import read_tensors
 from earmark.runtime import Session
 from earmark.tags import MSD_50, msd_50_priors
 

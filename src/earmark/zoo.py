@@ -26,7 +26,7 @@ from earmark.files import sha256
 Progress = Callable[[int], None]  # told how many more bytes have arrived, again and again
 
 SHIPPED: Path | None = None  # the model file inside this package; None until one is trained
-RECOMMENDED = "choi2016"  # the best published reading of the CRNN this project descends from
+RECOMMENDED = "choi2016"  # the CRNN that this project descends from
 
 SILENCE = 20.0  # seconds without a byte after which a server is given up
 DEADLINE = 300.0  # seconds for a whole fetch: 2 MB over a slow telephone line

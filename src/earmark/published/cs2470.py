@@ -7,8 +7,8 @@ one channel; its second moments are variances; its kernels are (height, width, n
 from __future__ import annotations
 
 from earmark.graph import ConvBlock, Dense, Gru, Network, Norm, Pad
-from earmark.published.keras_file import KerasWeights
-from earmark.published.layout import Shapes, check_shapes
+from earmark.weights.keras_file import KerasWeights
+from earmark.weights.layout import Shapes, check_shapes
 
 N_MELS, N_FRAMES, N_TAGS = 96, 1366, 50
 _EPSILON = 1e-3  # of Keras 2's batch norm

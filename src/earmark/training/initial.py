@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from earmark.errors import BadModel, BadRecipe, BadValue, ModelNotFound
-from earmark.published.choi2016 import DEVIATION_DB, MEAN_DB, fits, is_crnn, network
-from earmark.published.keras_file import KerasWeights, read_keras
 from earmark.tags import MSD_50
 from earmark.training.checkpoint import Arrays
 from earmark.training.crnn import CRNN
+from earmark.weights.choi2016 import DEVIATION_DB, MEAN_DB, check, fits, is_crnn
+from earmark.weights.keras_file import KerasWeights, read_keras
 
 
 def start_from(model: CRNN, path: str | Path, *, tags: Sequence[str]) -> frozenset[str]:
@@ -35,7 +35,7 @@ def start_from(model: CRNN, path: str | Path, *, tags: Sequence[str]) -> frozens
     if not fits(keras):
         raise BadModel(f"{path} holds no weights of Choi et al. (an .h5 file of Keras 1)")
     try:
-        network(keras)  # for its look at names and shapes
+        check(keras)
     except BadValue as error:
         raise BadModel(f"{path}: {error}. Fetch it again from where it was published") from error
     recipe = "choi2016" if is_crnn(keras) else "fcn"
