@@ -97,9 +97,7 @@ def threads_per_worker(workers: int | None = None) -> int:
     return max(1, cpu_count() // max(1, cpu_count() if workers is None else workers))
 
 
-def attempt(
-    function: Callable[[Unit], Value], unit: Unit
-) -> tuple[Value | None, EarmarkError | None]:
+def _try(function: Callable[[Unit], Value], unit: Unit) -> tuple[Value | None, EarmarkError | None]:
     """(value, None) or (None, error)."""
     try:
         return function(unit), None
@@ -123,7 +121,7 @@ class _Attempt:
     function: Callable[[Any], Any]
 
     def __call__(self, unit: bytes) -> bytes:
-        answer = attempt(lambda packed: self.function(pickle.loads(packed)), unit)  # noqa: S301
+        answer = _try(lambda packed: self.function(pickle.loads(packed)), unit)  # noqa: S301
         try:
             packed = pickle.dumps(answer)
             if answer[1] is not None:
@@ -178,7 +176,7 @@ def _one_by_one(
     function: Callable[[Unit], Value], units: Iterable[Unit]
 ) -> Generator[Outcome[Unit, Value], None, None]:
     for unit in units:
-        yield Outcome(unit, *attempt(function, unit))
+        yield Outcome(unit, *_try(function, unit))
 
 
 def _in_order(crew: _Crew, units: Iterator[Unit]) -> Generator[Outcome[Unit, Any], None, None]:
