@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
 endif
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 # Published weights that lie beside the checkout need no download; each is checked by its sha256.
 export EARMARK_PUBLISHED ?= $(wildcard ../shared/published)
