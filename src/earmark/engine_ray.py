@@ -134,7 +134,7 @@ def _connect(ray: Any, address: str, local_workers: int) -> None:
         ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise WorkerDied(
-            f"cannot join a Ray cluster at {address!r}: {error}. {what_to_do}"
+            f"cannot join a Ray cluster at {address!r}: {error} {what_to_do}"
         ) from error
 
 
