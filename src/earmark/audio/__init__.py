@@ -237,12 +237,12 @@ def probe(path: str | Path) -> AudioInfo:
     with opened(path) as (container, stream):
         frame = first_frame(path, frames_of(container, stream, tally), tally)
         duration = None
-        if is_chain:
-            pass  # its times begin anew in each link
-        elif stream.duration is not None:
+        if stream.duration is not None:
             duration = float(stream.duration * stream.time_base)
         elif container.duration is not None:
             duration = container.duration / 1e6  # AV_TIME_BASE counts microseconds
+        if is_chain:
+            duration = None  # that was of one link, for times begin anew in each
         return AudioInfo(
             duration=duration,
             rate=frame.sample_rate,
