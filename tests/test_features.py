@@ -89,7 +89,7 @@ def test_one_window_is_1366_frames(name):
 
 
 def test_the_published_arrays_come_out_of_the_published_clips(shared):
-    """mp3 decoders differ by the encoder's delay, so the arrays agree only on average."""
+    """To a fraction of a decibel, once the encoder's delay is off, which their decoder left in."""
     from earmark.audio import load_audio
     from earmark.windows import centre_crop
 
@@ -97,9 +97,12 @@ def test_the_published_arrays_come_out_of_the_published_clips(shared):
     for name in ("bensound-cute", "bensound-dubstep"):
         theirs = np.load(shared / "published" / f"{name}.npy")[0, 0]
         samples = load_audio(shared / "published" / f"{name}.mp3", rate=settings.rate).samples
-        ours = log_mel(centre_crop(samples, settings=settings), settings=settings)
-        assert ours.shape == theirs.shape
-        assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.98
+        differences = []
+        for delay in range(-300, 301, 20):  # samples
+            delayed = np.roll(samples, delay)
+            ours = log_mel(centre_crop(delayed, settings=settings), settings=settings)
+            differences.append(np.abs(ours - theirs).mean())
+        assert min(differences) < 0.2
 
 
 @pytest.mark.parametrize("name", PRESETS)
