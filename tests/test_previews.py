@@ -583,6 +583,29 @@ def test_a_folder_of_ones_own_fills_the_previews(tmp_path: Path) -> None:
     assert preview_status(tmp_path / "out") == reached
 
 
+def test_what_one_source_matched_another_source_searches_for_itself(tmp_path: Path) -> None:
+    with MusicService(served()) as service:
+        service.fault = lambda asked: says(b"no audio") if asked.kind == "preview" else None
+        download(service, tmp_path, options=Options(rate=0, cooldown=0.01, attempts=1))
+        service.fault = lambda _: None
+        with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+            one = entries(tmp_path)["TR0001"]
+            ledger.put([replace(one, state=State.SEARCHED, hit=None)])
+        assert download(service, tmp_path, source="deezer").states[State.DOWNLOADED] == 4
+    assert {entry.source for entry in entries(tmp_path).values()} == {"deezer"}
+    assert all_there(tmp_path)
+
+
+def test_a_song_that_was_searched_and_not_judged_is_not_asked_for_again(tmp_path: Path) -> None:
+    with MusicService(served(1)) as service:
+        download(service, tmp_path, songs(1))
+        (tmp_path / "audio" / "TR0000.wav").unlink()
+        with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+            ledger.put([Entry("TR0000", *NAMES[0], state=State.SEARCHED)])
+        assert download(service, tmp_path, songs(1)).states[State.DOWNLOADED] == 1
+    assert list(service.numbers("search").values()) == [1]
+
+
 def test_rematch_judges_the_stored_replies_without_the_network(tmp_path: Path) -> None:
     with MusicService(served()) as service:
         download(service, tmp_path)

@@ -166,7 +166,8 @@ class Fetching:
 
     async def _song(self, entry: Entry) -> None:
         try:
-            if entry.state is State.SEARCHED or entry.hit is None:
+            # a hit of another source is nothing that this one could fetch
+            if entry.hit is None or entry.source != self._source.name:
                 entry = await self._search(entry)
                 if entry.state is State.MATCHED:
                     self._note(entry)
@@ -184,9 +185,10 @@ class Fetching:
         self._note(entry)
 
     async def _search(self, entry: Entry) -> Entry:
-        stored = self._ledger.answers(entry.id) if entry.state is State.SEARCHED else []
-        if stored:
-            return judged(entry, stored)
+        if entry.state is State.SEARCHED:
+            of_ours = [a for a in self._ledger.answers(entry.id) if a.source == self._source.name]
+            if of_ours:
+                return judged(entry, of_ours)
         nameless = not (entry.artist.strip() and entry.title.strip())
         if nameless and self._source.api_host:
             reason = "the song has no artist or no title to search for"
