@@ -16,6 +16,7 @@ from earmark.features import PRESETS
 from earmark.tags import MSD_50
 from earmark.training.convolution import Convolution, _weight_gradient
 from earmark.training.crnn import CRNN, Block, Settings, n_parameters
+from earmark.training.dropout import Dropout
 from earmark.training.gru import ClassicGru
 from earmark.training.initial import start_from
 from earmark.training.recipe import read_recipe
@@ -150,6 +151,31 @@ def test_a_convolution_gives_torchs_gradients_on_any_processor(monkeypatch):
         conv(leaf).square().sum().backward()
         gradients.append((leaf.grad, conv.weight.grad))
     torch.testing.assert_close(gradients[0], gradients[1], atol=1e-3, rtol=1e-4)
+
+
+def test_dropout_drops_its_share_and_keeps_the_mean_and_the_layout():
+    torch.manual_seed(0)
+    x = torch.ones(4, 30, 40, 50).permute(0, 3, 1, 2)
+    dropout = Dropout(0.3)
+    y = dropout(x)
+    assert y.stride() == x.stride()
+    assert (y == 0).float().mean() == pytest.approx(0.3, abs=0.005)
+    assert y.mean() == pytest.approx(1.0, abs=0.01)
+    assert y[y > 0].unique().item() == pytest.approx(1 / 0.7, rel=1e-3)
+    neighbours = (y[:, :-1] == 0) & (y[:, 1:] == 0)
+    assert neighbours.float().mean() == pytest.approx(0.09, abs=0.005)  # as if independent
+    assert dropout(x[:, :, -1]).shape == (4, 50, 40)  # a part of a tensor, with gaps in memory
+    torch.manual_seed(0)
+    assert torch.equal(y, dropout(x))
+    assert torch.equal(dropout.eval()(x), x)
+
+
+def test_dropout_passes_the_gradient_of_what_it_kept():
+    x = torch.randn(500, requires_grad=True)
+    y = Dropout(0.5)(x)
+    y.sum().backward()
+    assert x.grad is not None
+    torch.testing.assert_close(x.grad, (y != 0) * 2.0, rtol=1e-3, atol=0)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 With channels last, all of oneDNN's convolutions run near the processor's peak but one: the weight
 gradient in float32 without AVX-512, at a tenth of it (oneDNN 3.12: 16 GFLOP/s where the forward
-pass has 150). There, it is a matrix product for each place of the kernel instead.
+pass has 150). There, it is a matrix product for each line of the kernel instead.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ class Convolution(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, n_in, height, width) to (batch, n_out, height, width)."""
-        if torch.is_grad_enabled() and _oneDNN_is_slow(x):
+        # of one channel there is so little to multiply that oneDNN's way is as good
+        if self.in_channels > 1 and torch.is_grad_enabled() and _oneDNN_is_slow(x):
             result: Tensor = _ByProducts.apply(x, self.weight)  # type: ignore[no-untyped-call]
             return result
         return super().forward(x)
@@ -59,7 +60,9 @@ def _weight_gradient(x: Tensor, gradient: Tensor, *, size: int) -> Tensor:
     """(n_out, n_in, size, size) from x (batch, n_in, h, w) and its output's gradient.
 
     Rows of channels, one for each position, both padded by half a kernel: then each place of the
-    kernel is one shift of all rows, and where a shift leaves the image it meets zeros.
+    kernel is one shift of all rows, and where a shift leaves the image it meets zeros. The places
+    beside each other are rows that follow each other in memory, so that a line of the kernel is
+    one product.
     """
     n_in, n_out, width = x.shape[1], gradient.shape[1], x.shape[3]
     half = size // 2
@@ -67,15 +70,20 @@ def _weight_gradient(x: Tensor, gradient: Tensor, *, size: int) -> Tensor:
     margin = half * row + half
     inputs, gradients = _rows(x, half), _rows(gradient, half)
     gradients = gradients[margin : gradients.shape[0] - margin]
-    result = x.new_empty(size, size, n_in, n_out)
-    for down in range(size):
-        for right in range(size):
-            first = down * row + right
-            shifted = inputs[first : first + gradients.shape[0]]
-            torch.mm(shifted.T, gradients, out=result[down, right])
-    return result.permute(3, 2, 0, 1)
+    lines = [
+        gradients.T @ _side_by_side(inputs[down * row :], n=len(gradients), size=size)
+        for down in range(size)
+    ]
+    return torch.stack(lines).view(size, n_out, size, n_in).permute(1, 3, 0, 2)
 
 
 def _rows(x: Tensor, half: int) -> Tensor:
     """(batch, channels, h, w) to (batch * (h + 2 half) * (w + 2 half), channels), zeros around."""
     return F.pad(x.permute(0, 2, 3, 1), (0, 0, half, half, half, half)).flatten(0, 2)
+
+
+def _side_by_side(rows: Tensor, *, n: int, size: int) -> Tensor:
+    """(n, size * channels): each row with those that follow it, without a copy."""
+    channels = rows.shape[1]
+    offset = rows.storage_offset()
+    return rows.as_strided((n, size * channels), (channels, 1), offset)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from earmark.errors import BadValue
 from earmark.training.convolution import Convolution
+from earmark.training.dropout import Dropout
 from earmark.training.gru import ClassicGru
 
 
@@ -107,7 +108,7 @@ class CRNN(nn.Module):
             n_features *= n_frames_left
         else:
             n_features = widths[-1]
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
         self.output = nn.Linear(n_features if self.recurrent is None else settings.units, n_tags)
 
     def forward(self, log_mel: Tensor) -> Tensor:
@@ -146,7 +147,7 @@ class Block(nn.Module):
         self.conv = Convolution(n_in, n_out, settings.kernel, padding="same", bias=False)
         self.norm = nn.BatchNorm2d(n_out, eps=settings.epsilon)
         self.pool = pool
-        self.dropout = nn.Dropout(settings.block_dropout)
+        self.dropout = Dropout(settings.block_dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, n_in, mels, frames) to (batch, n_out, mels / pool, frames / pool)."""
