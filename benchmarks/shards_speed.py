@@ -8,8 +8,10 @@ report had it; in one process, and over two processes (for m4a it needs ffmpeg o
 folder's first ones of 29 s or more, transcoded to 44.1 kHz stereo m4a (AAC 256 kbit/s) and mp3
 (LAME 192 kbit/s), as shops serve them; --work keeps them for another run.
 
-Rounds are interleaved and ratios are taken within a round, since the machine is noisy. Peak memory
-is the largest resident set that any one worker ever had (VmHWM).
+Rounds are interleaved and ratios are taken within a round, since the machine is noisy. CPU time a
+clip is that of all processes, less what the same command takes for one clip: start-up, which a
+long run does not notice, is left out of it. Peak memory is the largest resident set that any one
+process ever had (VmHWM).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -85,8 +88,9 @@ def peak_of_workers(
             continue
 
 
-def run(script: str, shares: list[list[Path]], words: list[str]) -> tuple[float, list[int]]:
-    """Seconds until all of these processes ended, one for each share of the paths."""
+def run(script: str, shares: list[list[Path]], words: list[str]) -> tuple[float, float, list[int]]:
+    """Seconds, CPU seconds and peak memories of processes, one for each share of the paths."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done, peaks, watchers = threading.Event(), [], []
     started = time.perf_counter()
     processes = []
@@ -116,7 +120,9 @@ def run(script: str, shares: list[list[Path]], words: list[str]) -> tuple[float,
     done.set()
     for watcher in watchers:
         watcher.join()
-    return seconds, peaks
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return seconds, cpu, peaks
 
 
 def spread(values: list[float]) -> str:
@@ -159,28 +165,37 @@ def measure(folder: Path, kind: str, clips: list[Path], rounds: int) -> None:
     (folder / "original.py").write_text(ORIGINAL)
     (folder / "earmark_.py").write_text(EARMARK)
     rates: dict[str, list[float]] = {"one process": [], "two processes": [], "earmark": []}
+    cpu: dict[str, list[float]] = {"one process": [], "earmark": []}  # ms a clip
     peaks: list[int] = []
     for number in range(rounds):
-        store = folder / f"store-{kind}-{number}"
-        for way in rates:
+        for way, into in rates.items():
             if way == "earmark":
-                seconds, seen = run(str(folder / "earmark_.py"), [clips], [str(store), "2"])
-                peaks += seen
+                script, shares = folder / "earmark_.py", [clips]
+                words = [str(folder / f"store-{kind}-{number}"), "2"]
             else:
+                script = folder / "original.py"
                 shares = [clips] if way == "one process" else [clips[::2], clips[1::2]]
-                target = str(folder / "clips-N.npy")
-                seconds, _ = run(str(folder / "original.py"), shares, [target])
-            rates[way].append(len(clips) / seconds)
+                words = [str(folder / "clips-N.npy")]
+            seconds, whole, seen = run(str(script), shares, words)
+            into.append(len(clips) / seconds)
+            if way in cpu:
+                _, start, _ = run(str(script), [clips[:1]], [words[0] + "-one.npy", *words[1:]])
+                cpu[way].append(1000 * (whole - start) / (len(clips) - 1))
+            if way == "earmark":
+                peaks += seen
     ratios = {
         way: [ours / theirs for ours, theirs in zip(rates["earmark"], rates[way], strict=True)]
         for way in ("one process", "two processes")
     }
+    ratios["CPU time"] = [a / b for a, b in zip(*cpu.values(), strict=True)]
     print(f"{kind}: {len(clips)} clips, {rounds} rounds, {len(os.sched_getaffinity(0))} cores")
     for way, values in rates.items():
-        print(f"  {way:<14} {spread(values)} clips/s")
+        print(f"  {way:<24} {spread(values)} clips/s")
+    for way, values in cpu.items():
+        print(f"  CPU, {way:<19} {spread(values)} ms a clip")
     for way, values in ratios.items():
-        print(f"  earmark / {way:<14} {spread(values)} x")
-    print(f"  peak memory of a worker {max(peaks) / 1e6:.0f} MB", flush=True)
+        print(f"  ratio by {way:<15} {spread(values)}")
+    print(f"  peak memory of a process {max(peaks) / 1e6:.0f} MB", flush=True)
     medians = {way: round(statistics.median(values), 2) for way, values in ratios.items()}
     print(json.dumps({"format": kind, "ratios": medians, "peak_mb": round(max(peaks) / 1e6)}))
 

@@ -57,7 +57,8 @@ class ProcessCrew:
         self._context = multiprocessing.get_context("spawn")
         self._staff: list[_Process] = []
         self._starting: set[Future[Any]] = set()
-        resource_tracker.ensure_running()  # before its start can undo _what_a_worker_inherits
+        if os.name == "posix":
+            resource_tracker.ensure_running()  # before its start can undo _what_a_worker_inherits
 
     def hire(self) -> tuple[_Process, Future[Any]]:
         theirs, ours = self._context.Pipe(duplex=False)
