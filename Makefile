@@ -13,7 +13,7 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c const
 export EARMARK_PUBLISHED ?= $(wildcard ../shared/published)
 MODEL ?= choi2016
 
-.PHONY: tag test test-quick lint bench clean
+.PHONY: tag test test-quick lint clean
 
 tag: $(VENV)/.core ## make tag FILES="song.mp3 folder" [MODEL=choi2016]
 	@test -n "$(FILES)" || { echo 'usage: make tag FILES="song.mp3 folder ..."' >&2; exit 2; }

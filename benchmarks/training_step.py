@@ -1,6 +1,6 @@
 """How long a training step takes, beside the paper written down in plain PyTorch.
 
-    python benchmarks/training_step.py [--batch 8] [--steps 6]
+    python -m benchmarks.training_step [--batch 8] [--steps 6]
 
 Both learn from the same batch of 96 x 1366 clips with Adam, each in a process of its own, one step
 at a time in turns, so that what else the machine does falls on both. Plain is what one writes
@@ -23,7 +23,6 @@ from pathlib import Path
 import numpy as np
 
 N_MELS, N_FRAMES, N_TAGS = 96, 1366, 50
-WIDTHS, POOLS = (64, 128, 128, 128), ((2, 2), (3, 3), (4, 4), (4, 4))
 CHILDREN = ("plain", "ours", "plain, memory kept")
 
 
@@ -53,7 +52,15 @@ def main() -> None:
 def in_turns(batch: int, n_steps: int) -> dict[str, list[float]]:
     children = {
         name: subprocess.Popen(
-            [sys.executable, __file__, "--child", name, "--batch", str(batch)],
+            [
+                sys.executable,
+                "-m",
+                "benchmarks.training_step",
+                "--child",
+                name,
+                "--batch",
+                str(batch),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -116,31 +123,10 @@ def new_learner():
 def plain():
     import torch
     import torch.nn.functional as F  # noqa: N812 - its name everywhere
-    from torch import nn
 
-    class Plain(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.bn0 = nn.BatchNorm2d(1)
-            widths = (1, *WIDTHS)
-            self.convs = nn.ModuleList(
-                nn.Conv2d(a, b, 3, padding=1) for a, b in zip(widths, WIDTHS, strict=False)
-            )
-            self.bns = nn.ModuleList(nn.BatchNorm2d(width) for width in WIDTHS)
-            self.gru = nn.GRU(WIDTHS[-1], 32, 2, batch_first=True)
-            self.output = nn.Linear(32, N_TAGS)
+    from benchmarks.plain_crnn import seeded
 
-        def forward(self, x):
-            x = self.bn0(F.pad(x.unsqueeze(1), (37, 37)))
-            for conv, bn, pool in zip(self.convs, self.bns, POOLS, strict=True):
-                x = F.max_pool2d(F.elu(bn(conv(x))), pool)
-                x = F.dropout(x, 0.1)
-            x = x.squeeze(2).transpose(1, 2)
-            x = self.gru(x)[0][:, -1]
-            return self.output(F.dropout(x, 0.3))
-
-    torch.manual_seed(0)
-    model = Plain()
+    model = seeded(N_TAGS)
     optimiser = torch.optim.Adam(model.parameters(), 1e-3)
 
     def step(clips, labels) -> float:

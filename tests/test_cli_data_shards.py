@@ -127,7 +127,7 @@ def test_a_folder_in_use_is_one_line_and_exit_code_1(folder: Path, store: Path) 
             "shards", folder / "catalog.parquet", "-o", store, "--audio", folder / "previews"
         )
     assert run.returncode == 1
-    assert run.stderr.startswith(f"error: another run writes to {store} (process ")
+    assert run.stderr.startswith(f"error: another run works on {store} (process ")
     assert "Traceback" not in run.stderr
 
 

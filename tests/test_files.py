@@ -67,8 +67,3 @@ def test_json_lines_keep_unicode_and_the_bytes_of_odd_names():
     line = files.json_line({"path": odd})
     line.encode()  # any program can read it
     assert os.fsencode(json.loads(line)["path"]) == b"caf\xe9.mp3"
-
-
-def test_a_last_line_cut_short_is_left_out(tmp_path):
-    (tmp_path / "rows.jsonl").write_text('{"a": 1}\n{"a": 2}\n{"a": ')
-    assert list(files.read_json_lines(tmp_path / "rows.jsonl")) == [{"a": 1}, {"a": 2}]

@@ -68,6 +68,8 @@ def test_another_format_version_is_refused_with_both_numbers(tmp_path):
         lambda card: card.update(colour="blue"),
         lambda card: card.update(tags=["rock"] * 50),
         lambda card: card["features"].update(hop=0),
+        lambda card: card.update(features=[]),
+        lambda card: card.update(calibration={"scale": ["q"] * 50, "offset": [0] * 50}),
     ],
 )
 def test_a_damaged_card_is_refused(tmp_path, change):

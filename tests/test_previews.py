@@ -479,7 +479,7 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(
 
     with MusicService(served(20)) as service:
         monkeypatch.setattr(Path, "write_bytes", full)
-        with pytest.raises(DataError, match=r"No space left.*Nothing is lost"):
+        with pytest.raises(DataError, match=r"No space left.*What is finished is safe"):
             download(service, tmp_path, songs(20))
         monkeypatch.undo()
         assert sum(state is State.DOWNLOADED for state in states(tmp_path)) <= 3

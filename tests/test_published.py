@@ -17,9 +17,9 @@ import pytest
 from earmark import model_file, published
 from earmark.errors import BadModel, BadValue, ModelNotFound
 from earmark.features import PRESETS
-from earmark.weights.torch_file import read_tensors
 from earmark.runtime import Session
 from earmark.tags import MSD_50, msd_50_priors
+from earmark.weights.torch_file import read_tensors
 
 TOLERANCE = 1e-4  # on logits of about 1: float32 sums of 1152 products, five layers deep
 

@@ -24,7 +24,7 @@ from earmark.audio import load_audio
 from earmark.data.catalog import Catalog, Song
 from earmark.data.exclusive import only_run_in
 from earmark.data.shard_format import Form, pack
-from earmark.data.shards import forget_failures, write_shards
+from earmark.data.shards import write_shards
 from earmark.errors import BadStore, BadValue, DataError, FolderInUse
 from earmark.features import PRESETS, log_mel
 from earmark.windows import centre_crop
@@ -217,17 +217,32 @@ def test_a_catalog_without_any_audio_is_an_error_and_not_an_empty_store(tmp_path
         write_shards(stores.catalog(3), tmp_path / "store", form=FORM, audio=tmp_path / "none")
 
 
-def test_audio_that_came_later_is_taken_when_failures_are_forgotten(
+def test_audio_that_came_later_is_taken_when_failures_are_tried_again(
     audio: Path, tmp_path: Path
 ) -> None:
     store = tmp_path / "store"
     write_shards(stores.catalog(11), store, form=FORM, audio=audio, workers=1)
     stores.write_wav(audio / "audio" / "S003.wav", seed=3)
-    assert forget_failures(store) == 2
-    index = write_shards(stores.catalog(11), store, form=FORM, audio=audio, workers=1)
+    again = {"form": FORM, "audio": audio, "workers": 1}
+    assert write_shards(stores.catalog(11), store, **again).n_clips < 9
+    index = write_shards(stores.catalog(11), store, **again, retry=True)
     assert index.failures == {"unreadable_audio": 2}
     write_shards(stores.catalog(11), tmp_path / "fresh", form=FORM, audio=audio, workers=1)
     assert stores.bytes_of(store) == stores.bytes_of(tmp_path / "fresh")
+
+
+def test_trying_again_without_the_audio_or_for_other_features_loses_nothing(
+    audio: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    write_shards(stores.catalog(11), store, form=FORM, audio=audio, workers=1)
+    before = stores.bytes_of(store)
+    other = Form(PRESETS["won2020"], clips_per_shard=4)
+    with pytest.raises(DataError, match="there is no folder"):
+        write_shards(stores.catalog(11), store, form=FORM, audio=tmp_path / "no", retry=True)
+    with pytest.raises(BadStore, match="other features"):
+        write_shards(stores.catalog(11), store, form=other, audio=audio, retry=True)
+    assert stores.bytes_of(store) == before
 
 
 @pytest.mark.parametrize(

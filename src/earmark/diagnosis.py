@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import statistics
 import time
@@ -11,16 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from earmark import __version__, files, runtime, zoo
-from earmark.errors import EarmarkError
+from earmark import __version__, engine, files, runtime, zoo
+from earmark.errors import ModelNotFound
 from earmark.features import log_mel
 from earmark.tagger import Tagger
 
 # The libraries that a part of earmark stands on, with the extra that brings each.
 _LIBRARIES = {
     "av": "core", "soxr": "core", "onnxruntime": "core", "onnx": "core", "numpy": "core",
-    "openvino": "openvino", "pyarrow": "data", "httpx2": "data", "ray": "ray", "torch": "train",
-    "scikit-learn": "train",
+    "openvino": "openvino", "pyarrow": "data", "crc32c": "data", "threadpoolctl": "data",
+    "httpx2": "data", "stamina": "data", "aiolimiter": "data", "rapidfuzz": "data", "ray": "ray",
+    "pydantic": "train", "torch": "train",
 }  # fmt: skip
 _REPEATS = 3  # of each measurement; the median is told
 
@@ -35,16 +35,16 @@ def diagnose(model: str | None = None) -> dict[str, Any]:
         "earmark": __version__,
         "python": platform.python_version(),
         "system": platform.platform(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": engine.cpu_count(),
         "libraries": {name: _installed(name, extra) for name, extra in _LIBRARIES.items()},
         "runtimes": ", ".join(runtime.available()),
         "cache": str(zoo.cache_folder()),
     }
     try:
         tagger = Tagger.load(model)
-    except EarmarkError as error:
+    except ModelNotFound as error:
+        if model is not None:
+            raise
         return found | {"model": str(error)}
     card = tagger.card
     samples = np.random.default_rng(0).normal(0, 0.1, card.features.window_samples)
@@ -61,7 +61,7 @@ def diagnose(model: str | None = None) -> dict[str, Any]:
             "runtime": tagger.session.runtime,
         },
         "speed": {
-            "clip_seconds": round(card.features.seconds, 2),
+            "clip_seconds": round(card.features.seconds, 2),  # decoding comes on top of these
             "log_mel_ms": _median_ms(lambda: log_mel(clip, settings=card.features)),
             "network_ms": round(_median_ms(lambda: tagger.session.run(batch)) / len(batch), 2),
         },

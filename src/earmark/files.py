@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: atomic writes, checksums, JSON lines."""
+"""Files that are either whole or not there: atomic writes, checksums, JSON on one line."""
 
 from __future__ import annotations
 
@@ -70,11 +70,3 @@ def _encodes(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def read_json_lines(path: str | Path) -> Iterator[Any]:
-    """The documents of a JSON Lines file; a last line cut short by a kill is left out."""
-    with Path(path).open(encoding="utf-8") as file:
-        for line in file:
-            if line.endswith("\n"):
-                yield json.loads(line)

@@ -104,13 +104,13 @@ class Card:
                 | {
                     "tags": tuple(values["tags"]),
                     "features": LogMel.from_dict(values["features"]),
-                    "priors": tuple(values["priors"]),
+                    "priors": _numbers(values["priors"]),
                     "reliability": None if reliability is None else tuple(reliability),
                     "calibration": calibration
-                    and Calibration(tuple(calibration["scale"]), tuple(calibration["offset"])),
+                    and Calibration(*(_numbers(calibration[key]) for key in ("scale", "offset"))),
                 }
             )
-        except (KeyError, TypeError, BadValue) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise BadModel(f"the model's card is damaged ({error})") from error
 
     def scores(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -188,6 +188,10 @@ def card_of(path: str | Path, metadata: Mapping[str, str]) -> Card:
     if _CARD_KEY not in metadata:
         raise BadModel(_not_ours(path, "it has no earmark card"))
     return Card.from_json(metadata[_CARD_KEY])
+
+
+def _numbers(values: list[Any]) -> tuple[float, ...]:
+    return tuple(map(float, values))
 
 
 def _not_ours(path: str | Path, why: str) -> str:

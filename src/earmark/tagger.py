@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark import engine, ranking, tags, windows, zoo
-from earmark.errors import EarmarkError
+from earmark.errors import BadValue, EarmarkError
 from earmark.features import Samples
 from earmark.listening import Listening, Options, listen
 from earmark.model_file import Card
@@ -193,6 +193,8 @@ class Tagger:
         workers : processes that decode and infer side by side; as many as there are cores by
             default, and none but this one for a few files
         """
+        if isinstance(paths, str | Path):
+            raise BadValue(f"tag_files takes a list of files; for the one file {paths}, use tag")
         if workers is None and len(paths) < _FEW_FILES:
             workers = 1
         if workers == 1:

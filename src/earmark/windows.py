@@ -8,15 +8,12 @@ shorter than one window.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from earmark.errors import BadValue
 from earmark.features import LogMel, Samples
-
-Pooling = Literal["mean", "max"]
 
 
 def fit(samples: Samples, *, settings: LogMel) -> Samples:
@@ -92,17 +89,13 @@ def cut(
         yield end - size, held[-size:]
 
 
-def pool(logits: npt.NDArray[np.float32], *, how: Pooling = "mean") -> npt.NDArray[np.float32]:
-    """One track's logits from those of its windows.
+def pool(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """One track's logits from those of its windows: their mean, so that each has one vote.
 
     logits : float32 (n_windows, n_tags), one window or more
     returns : float32 (n_tags,)
-
-    The mean of logits is the geometric mean of the odds: each window has one vote.
     """
-    if how not in ("mean", "max"):
-        raise BadValue(f"no pooling {how!r}; choose mean or max")
-    pooled: npt.NDArray[np.float32] = logits.mean(axis=0) if how == "mean" else logits.max(axis=0)
+    pooled: npt.NDArray[np.float32] = logits.mean(axis=0)
     return pooled
 
 

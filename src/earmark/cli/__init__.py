@@ -6,7 +6,6 @@ answers at once.
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 
@@ -48,7 +47,10 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line; every error of ours is one line on stderr and exit code 1."""
+    """Run the command line; an error of ours or of the disk is one line, and exit code 1.
+
+    Typer itself sees to Ctrl-C (exit code 130) and to a reader that has gone (`| head`).
+    """
     for stream in (sys.stdout, sys.stderr):
         # names of files and tags are UTF-8 whatever the terminal's locale is
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
@@ -57,10 +59,7 @@ def main() -> None:
     except EarmarkError as error:
         say(f"error: {error}")
         sys.exit(Exit.ERROR)
-    except KeyboardInterrupt:
-        say("interrupted")
-        sys.exit(Exit.INTERRUPTED)
-    except BrokenPipeError:
-        # whoever read our output has gone (`| head`); Python would complain once more at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        place = "" if error.filename is None else f"{error.filename}: "
+        say(f"error: {place}{error.strerror or error}. Make room or mend the rights, and try again")
         sys.exit(Exit.ERROR)

@@ -58,7 +58,7 @@ def shards(
     ] = None,
     features: Annotated[
         str, typer.Option(metavar="NAME", help="choi2016, cs2470, won2020 or earmark.")
-    ] = "earmark",
+    ] = "choi2016",
     dtype: DType = DTypeName.float16,
     workers: Workers = None,
     ray: Annotated[
@@ -79,17 +79,22 @@ def shards(
     """Make spectrograms of a catalog's audio, or go on making them after a stop."""
     from earmark.data.catalog import read_catalog
     from earmark.data.shard_format import Form
-    from earmark.data.shards import forget_failures, write_shards
+    from earmark.data.shards import write_shards
     from earmark.data.store import open_store
     from earmark.features import preset
 
     songs = read_catalog(catalog)
     form = Form(preset(features), dtype.value, clips_per_shard)
-    if retry:
-        say(f"making {forget_failures(output)} shards again")
     with progress("spectrograms", total=len(songs)) as advance:
         index = write_shards(
-            songs, output, form=form, audio=audio, workers=workers, ray=ray, progress=advance
+            songs,
+            output,
+            form=form,
+            audio=audio,
+            workers=workers,
+            ray=ray,
+            retry=retry,
+            progress=advance,
         )
     with open_store(output, resident=False) as store:
         failed = [failure for failure in store.failures if failure.kind != NO_AUDIO]
@@ -128,7 +133,10 @@ def verify(store: StoreFolder, workers: Workers = None, json: Json = False) -> N
         say(f"{store}: {len(findings)} findings")
         raise typer.Exit(Exit.ERROR)
     index = read_index(store)
-    say(f"{store}: {index.n_clips} clips in {len(index.shards)} shards, all well")
+    say(
+        f"{store}: {index.n_clips} clips in {len(index.shards)} shards, all well; "
+        f"{index.n_songs - index.n_clips} songs have no clip"
+    )
 
 
 def export(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earmark.cli.terminal import Exit, print_json, progress, read_list, say
-from earmark.errors import BadValue
+from earmark.errors import BadValue, UnreadableAudio
 
 if TYPE_CHECKING:
+    from earmark.ranking import Ranking
     from earmark.tagger import Tagger, Tags
 
 
@@ -72,6 +73,8 @@ def tag(
             f"no audio files in {', '.join(paths) or 'the empty list'}. A folder is searched for "
             f"{' '.join(sorted(AUDIO_SUFFIXES))}; name a file to try it whatever it is called."
         )
+    if taggram is not None:
+        taggram.mkdir(parents=True, exist_ok=True)  # before the work, in case it cannot be
     options = Options(
         rank=rank.value if rank else DEFAULT_RANKING, center=center, max_seconds=max_seconds
     )
@@ -89,16 +92,16 @@ def tag(
             if json:
                 print_json(result.as_json(top=top))
             else:
-                _print_table(result, top)
+                _print_table(result, top, rank=options.rank)
     if taggram is not None:
-        _write_taggrams(tagger, tagged, folder=taggram, max_seconds=max_seconds)
+        tagged = _write_taggrams(tagger, tagged, folder=taggram, max_seconds=max_seconds)
     n_failed = len(files) - len(tagged)
     if n_failed:
         say(f"{n_failed} of {len(files)} files could not be tagged")
         raise typer.Exit(Exit.SOME_FAILED)
 
 
-def _print_table(result: Tags, top: int) -> None:
+def _print_table(result: Tags, top: int, *, rank: Ranking) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -111,10 +114,13 @@ def _print_table(result: Tags, top: int) -> None:
     table.add_column("score", justify="right")
     table.add_column("", min_width=20)
     table.add_column("lift", justify="right")
+    if rank == "evidence":
+        table.add_column("evidence", justify="right")
     table.add_column("group", style="dim")
     for tag in result.tags[:top]:
         bar = "\N{FULL BLOCK}" * round(20 * tag.score)
-        table.add_row(tag.tag, f"{tag.score:.2f}", bar, f"{tag.lift:.1f}x", tag.group)
+        evidence = [f"{tag.evidence:+.1f}"] if rank == "evidence" else []
+        table.add_row(tag.tag, f"{tag.score:.2f}", bar, f"{tag.lift:.1f}x", *evidence, tag.group)
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
     if result.damaged_packets:
@@ -123,13 +129,20 @@ def _print_table(result: Tags, top: int) -> None:
 
 def _write_taggrams(
     tagger: Tagger, files: list[Path], *, folder: Path, max_seconds: float | None
-) -> None:
+) -> list[Path]:
+    """The files whose taggrams were written."""
     from earmark import taggram
 
+    written = []
     with progress("taggrams", total=len(files)) as advance:
         for path, name in zip(files, taggram.names(files), strict=True):
-            gram = taggram.taggram(tagger, path, max_seconds=max_seconds)
-            taggram.write_csv(folder / f"{name}.csv", gram)
-            taggram.write_png(folder / f"{name}.png", gram, tagger=tagger)
+            try:
+                gram = taggram.taggram(tagger, path, max_seconds=max_seconds)
+                taggram.write_csv(folder / f"{name}.csv", gram)
+                taggram.write_png(folder / f"{name}.png", gram, tagger=tagger)
+                written.append(path)
+            except UnreadableAudio as error:  # it was readable a moment ago
+                say(f"error: {error}")
             advance(1)
     say(f"taggrams are in {folder}")
+    return written

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any
 
+from earmark.errors import BadValue
 from earmark.files import json_line
 
 _SECONDS_BETWEEN_LINES = 10.0  # of progress, where stderr is no terminal
@@ -38,13 +39,18 @@ def read_list(paths: list[str]) -> list[str]:
     """The paths, with `-` replaced by the lines of stdin (or its parts between NUL bytes)."""
     result = []
     for path in paths:
+        if not path:
+            raise BadValue("one of the names is empty; an unset variable may stand in its place")
         if path != "-":
             result.append(path)
             continue
         data = sys.stdin.buffer.read()
         separator = b"\0" if b"\0" in data else b"\n"
         names = (part.removesuffix(b"\r") for part in data.split(separator))
-        result += [name.decode(errors="surrogateescape") for name in names if name]
+        listed = [name.decode(errors="surrogateescape") for name in names if name.strip()]
+        if not listed:
+            raise BadValue("the list on stdin is empty")
+        result += listed
     return result
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from earmark import files
 from earmark.data.containers import form_of
+from earmark.data.exclusive import disk_errors
 from earmark.data.network import BadContent
 from earmark.data.options import Check
-from earmark.data.preview_folder import AUDIO, disk_errors, link_or_copy
+from earmark.data.preview_folder import AUDIO, link_or_copy
 from earmark.errors import UnreadableAudio
 
 _LEAST = 0.9  # of the length that was expected

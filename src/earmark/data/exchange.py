@@ -17,7 +17,7 @@ import numpy as np
 
 from earmark.data.exclusive import disk_errors
 from earmark.data.store import Store
-from earmark.errors import BadValue
+from earmark.errors import BadValue, DataError
 from earmark.files import atomic_path, write_json
 
 ABOUT = "about.json"
@@ -32,6 +32,7 @@ def write_tars(store: Store, folder: str | Path, *, split: str | None = None) ->
     The number is the clip's place in the store; an id may hold dots, which WebDataset cuts at.
     """
     folder = Path(folder)
+    _check_is_new(folder)
     paths = []
     with disk_errors(folder):
         for number, places in enumerate(_files_of(store, split)):
@@ -59,6 +60,7 @@ def write_numpy(store: Store, folder: str | Path, *, split: str | None = None) -
     x0-x1_songs.csv has a line for each: id, split, labelled (1, or 0 where labels are not known).
     """
     folder = Path(folder)
+    _check_is_new(folder)
     paths = []
     first = 0
     with disk_errors(folder):
@@ -89,6 +91,13 @@ def write_numpy(store: Store, folder: str | Path, *, split: str | None = None) -
             first += len(places)
         _write_about(store, folder)
     return paths
+
+
+def _check_is_new(folder: Path) -> None:
+    """Two exports in one folder would be read as one."""
+    there = [*folder.glob("clips-*.tar"), *folder.glob(f"*{SPECTRUM}")]
+    if there:
+        raise DataError(f"{folder} holds an export already ({there[0].name}). Take a new folder")
 
 
 def _files_of(store: Store, split: str | None) -> Iterator[list[int]]:

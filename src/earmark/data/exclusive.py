@@ -12,11 +12,9 @@ from typing import IO
 
 from earmark.errors import DataError, FolderInUse
 
-_LOCK = ".lock"
-
 
 @contextmanager
-def only_run_in(folder: Path) -> Iterator[None]:
+def only_run_in(folder: Path, *, lock: str = ".lock") -> Iterator[None]:
     """Hold a folder, which is made where it is missing, and clear what killed runs left half done.
 
     The system lets go of the lock when the process ends, however it ends. Raises FolderInUse, or
@@ -24,12 +22,12 @@ def only_run_in(folder: Path) -> Iterator[None]:
     """
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / _LOCK).open("a+")
+        file = (folder / lock).open("a+")
     with file:
         if not _lock(file):
             file.seek(0)
             raise FolderInUse(
-                f"another run writes to {folder} (process {file.read().strip() or 'unknown'}). "
+                f"another run works on {folder} (process {file.read().strip() or 'unknown'}). "
                 "Wait until it ends, or take another folder"
             )
         with disk_errors(folder):

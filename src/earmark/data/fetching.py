@@ -18,16 +18,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from earmark.data.clips import Clip, Suspect, keep
+from earmark.data.exclusive import disk_errors
 from earmark.data.judging import judged
 from earmark.data.ledger import Ledger
 from earmark.data.ledger_rows import UNDER_WAY, Answer, Entry, State
 from earmark.data.network import BadContent, Limits, Network, Refused, attempts
 from earmark.data.options import Options
 from earmark.data.pace import GaveUp, Manners, Trouble
-from earmark.data.preview_folder import AUDIO, disk_errors
+from earmark.data.preview_folder import AUDIO
 from earmark.data.reconcile import downloaded
 from earmark.data.sources import Source
-from earmark.errors import DownloadFailed
+from earmark.errors import DownloadFailed, EarmarkError
 
 if TYPE_CHECKING:
     import stamina
@@ -182,6 +183,11 @@ class Fetching:
             if error.host == self._source.api_host:
                 raise
             entry = self._failed(entry, error)
+        except EarmarkError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug that one song meets must not stop all
+            name = type(error).__name__
+            entry = self._failed(entry, DownloadFailed(f"unexpected {name}: {error}"))
         self._note(entry)
 
     async def _search(self, entry: Entry) -> Entry:

@@ -52,6 +52,12 @@ class Ledger:
         try:
             writable = os.access(path.parent, os.W_OK) and (make or os.access(path, os.W_OK))
             # the write-ahead log needs a writable folder even of those who only read
+            log = path.with_name(f"{path.name}-wal")
+            if not writable and log.exists() and log.stat().st_size:
+                raise BadLedger(
+                    f"the ledger {path} has changes of a killed run beside it, and its folder can "
+                    "only be read. Copy the folder to where it can be written, and use the copy"
+                )
             uri = path.absolute().as_uri() + ("" if writable else "?immutable=1")
             connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
             version_of(connection, path)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from earmark.data.matching import Hit
+from earmark.files import json_line
 
 
 class State(StrEnum):
@@ -73,8 +74,13 @@ class Answer:
 
 def to_row(entry: Entry) -> tuple[Any, ...]:
     """The values of an entry in the order of COLUMNS."""
-    hit = None if entry.hit is None else json.dumps(vars(entry.hit), ensure_ascii=False)
-    return tuple(hit if name == "hit" else getattr(entry, name) for name in COLUMNS)
+    hit = None if entry.hit is None else json_line(vars(entry.hit))
+    return tuple(hit if name == "hit" else _storable(getattr(entry, name)) for name in COLUMNS)
+
+
+def _storable(value: Any) -> Any:
+    """Text as SQLite takes it: names of files may hold what is no UTF-8."""
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
 
 
 def from_row(row: Sequence[Any]) -> Entry:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from earmark import files
 from earmark.data.clips import inspect
+from earmark.data.exclusive import disk_errors
 from earmark.data.ledger import Ledger
 from earmark.data.ledger_rows import Answer, Entry, State
 from earmark.data.network import BadContent
 from earmark.data.preview_folder import (
     AUDIO,
     audio_files,
-    disk_errors,
     ledger_path,
     link_or_copy,
     reading_from,

@@ -8,18 +8,15 @@ DIR/lock                held by the run that works here
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from earmark import files
-from earmark.errors import DataError, FolderInUse
+from earmark.data.exclusive import disk_errors, only_run_in
 
 LEDGER = "ledger.sqlite"
 AUDIO = "audio"
@@ -62,19 +59,9 @@ def working_on(folder: Path) -> Iterator[None]:
     The operating system lets go of the lock when the process ends, however it ends.
     Raises FolderInUse, or DataError where the folder cannot be written to.
     """
-    with disk_errors(folder):
-        (folder / AUDIO).mkdir(parents=True, exist_ok=True)
-        file = (folder / _LOCK).open("a+")
-    with file:
-        if not _lock(file):
-            file.seek(0)
-            raise FolderInUse(
-                f"another run works on {folder} (process {file.read().strip() or 'unknown'}). "
-                "Wait for it, stop it, or take another folder"
-            )
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+    with only_run_in(folder, lock=_LOCK):
+        with disk_errors(folder):
+            (folder / AUDIO).mkdir(exist_ok=True)
         yield
 
 
@@ -101,37 +88,3 @@ def link_or_copy(source: Path, target: Path) -> None:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)  # still there where both were one file already
-
-
-@contextmanager
-def disk_errors(place: Path) -> Iterator[None]:
-    """Turn the system's errors about files into ours, which say what to do."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(
-            f"cannot write to {place}: {error.strerror or error}. Nothing is lost: make room or "
-            "mend the rights of the folder, and run the same command again"
-        ) from error
-
-
-def _lock(file: IO[str]) -> bool:
-    """Whether the lock is ours; also where the file system knows no locks: leases remain."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except PermissionError:
-            return False
-        return True
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-            raise
-    return True

@@ -10,12 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from earmark.data.clips import Clip, inspect
+from earmark.data.exclusive import disk_errors
 from earmark.data.ledger import Ledger
 from earmark.data.ledger_rows import Entry, State
 from earmark.data.ledger_schema import DamagedLedger
 from earmark.data.network import BadContent
 from earmark.data.options import Check
-from earmark.data.preview_folder import REPLACED, audio_files, disk_errors, ledger_path
+from earmark.data.preview_folder import REPLACED, audio_files, ledger_path
 
 _BATCH = 500
 

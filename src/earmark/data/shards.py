@@ -48,6 +48,7 @@ def write_shards(
     audio: str | Path | None = None,
     workers: int | None = None,
     ray: str | None = None,
+    retry: bool = False,
     progress: Callable[[int], object] = lambda _: None,
 ) -> Index:
     """Write, or go on writing, the store of a catalog; returns its index.
@@ -55,11 +56,14 @@ def write_shards(
     audio : folder with `<id>.<suffix>`, or with `audio/<id>.<suffix>` as `earmark data previews`
         makes it; a song that has no file there is looked for at its path of the catalog
     workers, ray : as of engine.map_units
+    retry : make those shards again of which a song failed for another reason than having no audio
+        file, or has one now
     progress : called with how many more songs are done
 
     A song without a clip has a row that says why. Raises BadStore where the folder holds another
     store, FolderInUse, and DataError where no song has audio or the disk says no.
     """
+    _blas()  # what every song needs is missing once, not song by song
     folder = Path(folder)
     files = _AudioFiles(None if audio is None else Path(audio))
     with only_run_in(folder), disk_errors(folder):
@@ -67,7 +71,11 @@ def write_shards(
         if not any(files.of(song) for part in parts for song in part.songs()):
             raise DataError(f"not one of the {len(catalog)} songs has an audio file{files.where}")
         _check_folder(folder, parts)
-        todo = [part for part in parts if not _is_done(folder, part)]
+        todo = [
+            part
+            for part in parts
+            if not _is_done(folder, part) or (retry and _is_worth_it(folder, part, files))
+        ]
         progress(sum(part.n_songs for part in parts) - sum(part.n_songs for part in todo))
         if todo:
             (folder / INDEX).unlink(missing_ok=True)  # the store is not whole until the end
@@ -82,21 +90,6 @@ def write_shards(
         index = make_index(folder, names, form=form, tags=catalog.tags)
         write_index(folder, index)
     return index
-
-
-def forget_failures(folder: str | Path) -> int:
-    """Drop the shards that hold songs without a clip, for the next run to make; how many."""
-    folder = Path(folder)
-    with only_run_in(folder), disk_errors(folder):
-        sidecars = [folder / f"{name}.parquet" for name in shard_names(folder)]
-        failed = [
-            path for path in sidecars if path.exists() and read_sidecar(path)[1]["clip"].null_count
-        ]
-        if failed:
-            (folder / INDEX).unlink(missing_ok=True)
-        for path in failed:
-            path.unlink()
-    return len(failed)
 
 
 @dataclass(frozen=True)
@@ -253,3 +246,12 @@ def _is_done(folder: Path, part: _Part) -> bool:
             "same catalog and options to go on with that store, or take another folder"
         )
     return True
+
+
+def _is_worth_it(folder: Path, part: _Part, files: _AudioFiles) -> bool:
+    """Whether a shard that stands may have more clips if it is made again."""
+    kinds = read_sidecar(folder / f"{part.name}.parquet")[1]["error_kind"].to_pylist()
+    return any(
+        kind is not None and (kind != "no_audio" or files.of(song) is not None)
+        for kind, song in zip(kinds, part.songs(), strict=True)
+    )

@@ -35,12 +35,14 @@ class Folder:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
+        self._walked = asyncio.Lock()
         if not str(root) or not self.root.is_dir():
             raise BadValue(f"the source folder needs a folder of music: {str(root)!r} is none")
 
     async def ask(self, song: Asked, *, network: Network, limits: Limits) -> bytes:
         """The files that may be the song, as JSON."""
-        return await asyncio.to_thread(self._look, song)
+        async with self._walked:  # the folder is walked once, by the first song
+            return await asyncio.to_thread(self._look, song)
 
     def read(self, reply: bytes) -> list[Hit]:
         """The hits of such a list."""
