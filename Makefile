@@ -13,7 +13,7 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c const
 export EARMARK_PUBLISHED ?= $(wildcard ../shared/published)
 MODEL ?= choi2016
 
-.PHONY: tag test test-quick lint clean
+.PHONY: tag test test-quick lint docs clean
 
 tag: $(VENV)/.core ## make tag FILES="song.mp3 folder" [MODEL=choi2016]
 	@test -n "$(FILES)" || { echo 'usage: make tag FILES="song.mp3 folder ..."' >&2; exit 2; }
@@ -30,6 +30,9 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.dev ## docs/cli.md, from the commands themselves
+	$(BIN)/python -m typer earmark.cli utils docs --name earmark --output docs/cli.md
 
 clean:
 	rm -rf $(VENV) build dist
