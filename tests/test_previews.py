@@ -549,19 +549,22 @@ def test_a_source_that_cannot_be_used_makes_no_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_an_error_of_ours_stops_the_run_and_is_not_taken_for_a_songs(
+def test_a_bug_that_one_song_meets_stops_that_song_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def mistaken(_: Path) -> float:
-        raise ZeroDivisionError
+    measure = clips.measure
+
+    def mistaken(path: Path) -> float:
+        if "TR0002" in path.name:
+            raise ZeroDivisionError("of ours")
+        return measure(path)
 
     with MusicService(served()) as service:
         monkeypatch.setattr(clips, "measure", mistaken)
-        with pytest.raises(ZeroDivisionError):
-            download(service, tmp_path)
-        monkeypatch.undo()
-        assert set(states(tmp_path)) <= {State.PENDING, State.MATCHED}
-        assert download(service, tmp_path).states[State.DOWNLOADED] == 4
+        reached = download(service, tmp_path)
+        assert reached.states[State.DOWNLOADED] == 3
+        assert entries(tmp_path)["TR0002"].state in (State.FAILED_RETRY, State.FAILED_PERMANENT)
+        assert "unexpected ZeroDivisionError: of ours" in entries(tmp_path)["TR0002"].reason
 
 
 # -- a folder as a source, and rematch
