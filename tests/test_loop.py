@@ -19,6 +19,7 @@ from tiny_recipe import MODEL, tiny_recipe
 from tiny_store import TAGS, TINY, write_tiny_store
 
 from earmark.data.exclusive import only_run_in
+from earmark.data.store import open_store
 from earmark.errors import (
     BadRecipe,
     BadStore,
@@ -365,6 +366,24 @@ def test_clips_that_do_not_fit_where_they_are_asked_to_be_are_refused(store, tmp
 def test_a_store_of_bytes_trains_as_well(tmp_path):
     store = write_tiny_store(tmp_path / "store", dtype="uint8")
     assert train(tiny_recipe(), store, tmp_path / "run").epochs == 3
+
+
+def test_clips_on_the_gpu_are_converted_there_to_the_same_decibels(tmp_path):
+    for dtype in ("float16", "uint8"):
+        opened = open_store(write_tiny_store(tmp_path / dtype, dtype=dtype), resident=False)
+        indices = opened.indices("valid")
+        places = [np.array([3, 0, 3]), np.array([5])]
+        held = clips._OnGpu(opened, indices, torch.device("cpu"))
+        for chosen, batch in zip(places, held.batches(places), strict=True):
+            expected = torch.from_numpy(opened.log_mels(indices[chosen]))
+            torch.testing.assert_close(batch, expected, atol=1e-4, rtol=0)
+
+
+def test_bf16_learns_what_f32_learns_within_noise(store, tmp_path):
+    for precision in ("bf16", "f32"):
+        train(tiny_recipe(loop={"precision": precision}), store, tmp_path / precision)
+    np.testing.assert_allclose(losses(tmp_path / "bf16"), losses(tmp_path / "f32"), rtol=0.03)
+    assert losses(tmp_path / "bf16") != losses(tmp_path / "f32")
 
 
 def test_early_stopping_ends_after_as_many_epochs_without_a_better_one(store, tmp_path):

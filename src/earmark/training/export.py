@@ -64,11 +64,7 @@ def export(
     model, task = _model(run, record, arrays)
     graph = build(network(model, n_mels=task.features.n_mels, n_frames=task.features.n_frames))
     compared = compare(model, graph, task)
-    recipe = record["recipe"]
-    training: dict[str, Any] = {
-        key: record[key]
-        for key in ("recipe", "data", "environment", "parameters", "processes", "precision")
-    }
+    training = _training(record)
     training["weights_sha256"] = sha256(run / BEST)
     training["epoch"] = facts["line"]["epoch"]
     training["largest_difference_to_torch"] = compared
@@ -81,11 +77,11 @@ def export(
             for value in roc_auc(labels, logits, average=None)
         )
     card = Card(
-        name=terms.name or recipe["name"],
+        name=terms.name or record["recipe"]["name"],
         tags=task.tags,
         features=task.features,
         priors=task.priors,
-        source=f"trained by earmark {record['environment']['earmark']}, recipe {recipe['name']}",
+        source=f"trained by earmark {record['environment']['earmark']}",
         licence=terms.licence,
         description=terms.description,
         calibration=calibration,
@@ -130,6 +126,18 @@ def compare(model: CRNN, graph: onnx.ModelProto, task: Task) -> float:
             )
         largest = max(largest, difference)
     return largest
+
+
+def _training(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the record goes out with a model: all but paths of the machine it was made on."""
+    kept = ("recipe", "data", "environment", "parameters", "processes", "precision", "init_sha256")
+    training = {key: record[key] for key in kept}
+    init = record["recipe"]["init"]
+    training["recipe"] = record["recipe"] | {"init": init and Path(init).name}
+    training["environment"] = {
+        key: value for key, value in record["environment"].items() if key != "command"
+    }
+    return training
 
 
 def _model(run: Path, record: Mapping[str, Any], arrays: Arrays) -> tuple[CRNN, Task]:

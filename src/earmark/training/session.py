@@ -204,6 +204,7 @@ class Session:
             "data": dict(data),
             "environment": environment(),
             "parameters": n_parameters(self.learner.model),
+            "init_sha256": self.recipe.init and sha256(self.recipe.init),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             **self._how(),
             "results": None,
