@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import stores
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -319,10 +319,12 @@ def test_what_a_killed_run_left_half_done_is_cleared(audio: Path, tmp_path: Path
 
 
 @given(arrays(np.float32, (4, 9), elements=st.floats(-200, 100, width=32)))
+@example(np.eye(4, 9, dtype=np.float32) * np.float32(1e-45))
 @settings(max_examples=200)
 def test_uint8_is_within_half_a_step_that_spans_the_clip(clip: np.ndarray) -> None:
     codes, offset, step = pack(clip, dtype="uint8")
-    assert step <= max((clip.max() - clip.min()) / 255 * 1.001, 1e-6) or clip.min() == clip.max()
+    span = float(clip.max()) - float(clip.min())
+    assert step <= span / 255 * 1.001 or span < 1e-30  # all one value: any step will do
     # half a step, and what float32 loses on the way
     assert np.abs(offset + step * codes.astype(np.float64) - clip).max() <= step / 2 + 1e-4
 

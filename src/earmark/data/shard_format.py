@@ -120,7 +120,9 @@ def pack(log_mel: Array, *, dtype: DType) -> tuple[Codes, float, float]:
     if dtype == "float16":
         return log_mel.astype(np.float16), 0.0, 1.0
     offset, top = np.float32(log_mel.min()), np.float32(log_mel.max())
-    step = np.float32((top - offset) / 255) or np.float32(1)
+    step = np.float32((top - offset) / 255)
+    if step < np.finfo(np.float32).tiny:  # a clip of one value
+        step = np.float32(1)
     return np.rint((log_mel - offset) / step).astype(np.uint8), float(offset), float(step)
 
 
