@@ -52,7 +52,8 @@ REGULARISATION = 0.1
 # From nothing, on 720 clips: the same network with one norm for all frames, on stretches of a clip.
 SCRATCH = (
     "model.input_norm=channel", "model.recurrent=gru", "model.epsilon=1e-3",
-    "augment.crop_frames=456", "optimiser.rate=2e-3", "optimiser.body_rate=1.0", "loop.epochs=40", "loop.average=0.99",
+    "augment.crop_frames=456", "optimiser.rate=2e-3", "optimiser.body_rate=1.0",
+    "loop.epochs=40", "loop.average=0.99",
 )  # fmt: skip
 WAYS = {
     "scratch": ("from scratch", SCRATCH),

@@ -78,9 +78,10 @@ def draw_history(run: Path, lines: Sequence[Line]) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    figure = Figure(figsize=(8, 3.2))
     FigureCanvasAgg(figure)
     losses, scores = figure.subplots(1, 2)
+    figure.subplots_adjust(left=0.07, right=0.98, bottom=0.15, top=0.91)
     for axes, keys, title in (
         (losses, {"loss": "training", "valid_loss": "validation"}, "loss"),
         (scores, {"roc_auc": "macro ROC-AUC", "average_precision": "macro AP"}, "validation"),
