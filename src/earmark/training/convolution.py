@@ -19,8 +19,7 @@ class Convolution(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, n_in, height, width) to (batch, n_out, height, width)."""
-        # of one channel there is so little to multiply that oneDNN's way is as good
-        if self.in_channels > 1 and torch.is_grad_enabled() and _oneDNN_is_slow(x):
+        if torch.is_grad_enabled() and _oneDNN_is_slow(x):
             result: Tensor = _ByProducts.apply(x, self.weight)  # type: ignore[no-untyped-call]
             return result
         return super().forward(x)
@@ -52,7 +51,8 @@ class _ByProducts(torch.autograd.Function):
             flipped = weight.flip(2, 3).transpose(0, 1)
             of_x = F.conv2d(gradient, flipped, padding="same")
         if ctx.needs_input_grad[1]:
-            of_weight = _weight_gradient(x, gradient, size=weight.shape[-1])
+            make = _of_one_channel if x.shape[1] == 1 else _weight_gradient
+            of_weight = make(x, gradient, size=weight.shape[-1])
         return of_x, of_weight
 
 
@@ -75,6 +75,13 @@ def _weight_gradient(x: Tensor, gradient: Tensor, *, size: int) -> Tensor:
         for down in range(size)
     ]
     return torch.stack(lines).view(size, n_out, size, n_in).permute(1, 3, 0, 2)
+
+
+def _of_one_channel(x: Tensor, gradient: Tensor, *, size: int) -> Tensor:
+    """The same for a single channel: all places of the kernel are few enough to lay out at once."""
+    places = F.unfold(x.contiguous(), size, padding=size // 2)  # (batch, size * size, h * w)
+    gradients = gradient.permute(0, 2, 3, 1).flatten(1, 2)  # (batch, h * w, n_out)
+    return torch.bmm(places, gradients).sum(0).T.reshape(-1, 1, size, size)
 
 
 def _rows(x: Tensor, half: int) -> Tensor:
