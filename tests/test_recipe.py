@@ -81,5 +81,9 @@ def test_a_recipe_cannot_be_changed_once_it_is_read():
         recipe.seed = 1
 
 
+def test_a_fold_may_be_written_as_a_number():
+    assert read_recipe("smoke", changes=["data.train=1"]).data.train == "1"
+
+
 def test_defaults_are_a_recipe():
     assert Recipe(name="plain").to_dict()["loop"]["epochs"] == 30
