@@ -30,6 +30,7 @@ THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
 )
 
+_MOST_FAILED_STARTS = 3
 _CANNOT_START = (
     "the worker processes cannot start; what they said stands above. A script that uses several "
     'workers needs `if __name__ == "__main__":` around the call, because each worker imports the '
@@ -57,6 +58,7 @@ class ProcessCrew:
         self._context = multiprocessing.get_context("spawn")
         self._staff: list[_Process] = []
         self._starting: set[Future[Any]] = set()
+        self._failed_starts = 0  # in a row; one may have been killed from outside
         if os.name == "posix":
             resource_tracker.ensure_running()  # before its start can undo _what_a_worker_inherits
 
@@ -88,11 +90,15 @@ class ProcessCrew:
         starting = ticket in self._starting
         self._starting.discard(ticket)
         try:
-            return ticket.result()
+            answer = ticket.result()
         except BrokenProcessPool as error:
-            if starting:
+            self._failed_starts += starting
+            if self._failed_starts == _MOST_FAILED_STARTS:
                 raise WorkerDied(_CANNOT_START) from error
             return None
+        if starting:
+            self._failed_starts = 0
+        return answer
 
     def dismiss(self, worker: _Process) -> None:
         self._staff.remove(worker)
