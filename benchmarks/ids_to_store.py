@@ -40,9 +40,11 @@ def named_songs(shared: Path, n_songs: int) -> list[ServedSong]:
     rows = [row for row in rows if row[0] in ids][:n_songs]
     clips = sorted((shared / "q4" / "audio").iterdir())
     clips = [clip for clip in clips if clip.stat().st_size > SHORTEST_CLIP]
+    # the list has "_" where the service has a comma
+    names = [[name.replace("_ ", ", ") for name in row[2:4]] for row in rows]
     return [
-        ServedSong(number, row[2], row[3], audio=clips[number % len(clips)])
-        for number, row in enumerate(rows)
+        ServedSong(number, artist, title, audio=clips[number % len(clips)])
+        for number, (artist, title) in enumerate(names)
     ]
 
 
