@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from earmark.data.catalog_schema import checked, load_pyarrow, marks, schema
+from earmark.data.catalog_schema import checked, load_pyarrow, marks, read_parquet, schema
 from earmark.errors import BadCatalog, DataError
 from earmark.files import atomic_path
 
@@ -193,13 +193,12 @@ def read_catalog(path: str | Path) -> Catalog:
     of a version that this earmark does not know.
     """
     pa = load_pyarrow()
-    import pyarrow.parquet as pq
 
     path = Path(path)
     try:
         # one file object and no memory map: the catalog may be replaced while it is in use
         with path.open("rb") as file:
-            table = pq.read_table(file)
+            table = read_parquet(file)
     except OSError as error:
         # Arrow reports damage as an OSError without an errno, the system one with it
         if error.errno is not None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from earmark.data.catalog_schema import load_pyarrow
+from earmark.data.catalog_schema import load_pyarrow, read_parquet
 from earmark.errors import BadStore, BadValue, FeatureMismatch, MissingExtra
 from earmark.features import LogMel
 from earmark.files import atomic_path
@@ -208,10 +208,8 @@ def read_card(path: Path) -> dict[str, Any]:
 
 def read_sidecar(path: Path) -> tuple[dict[str, Any], pa.Table]:
     """(card, rows) of a sidecar. Raises BadStore."""
-    import pyarrow.parquet as pq
-
     with _readable(path), path.open("rb") as file:
-        table = pq.read_table(file)
+        table = read_parquet(file)
     if table.schema.names != _schema().names:
         raise BadStore(f"{path} has other columns than a sidecar: {table.schema.names}")
     return _card(path, table.schema), table
