@@ -245,7 +245,8 @@ def _mono(frames: list[Any], loudest: float, tally: Tally) -> Samples:
 
     with np.errstate(over="ignore", invalid="ignore"):
         if planar:
-            parts: Iterator[Samples] = (plane(index, 1) for index in range(channels))  # one at a time in memory
+            # one at a time in memory
+            parts: Iterator[Samples] = (plane(index, 1) for index in range(channels))
         else:
             parts = iter(plane(0, channels).reshape(-1, channels).T)
         mono = np.ascontiguousarray(next(parts))
