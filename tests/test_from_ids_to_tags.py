@@ -24,7 +24,8 @@ JAZZ, METAL = MSD_50.index("jazz"), MSD_50.index("metal")
 # What a small world changes of each command: another address, a network that learns in seconds.
 CHANGES = {
     "previews": "--endpoint {url} --rate 0 --cooldown 0.05",
-    "train": "--set model.widths=[8,8,8,8] --set model.units=8 --set loop.epochs=8 --set loop.batch=4 "
+    "train": "--set model.widths=[8,8,8,8] --set model.units=8 "
+    "--set loop.epochs=8 --set loop.batch=4 "
     "--set optimiser.rate=0.01 --set optimiser.name=adamw --set optimiser.schedule=one-cycle",
     "evaluate": "--json --replicates 100",
     "tag": "--json --top 50",
