@@ -57,7 +57,7 @@ SCRATCH = (
     "model.widths=[30,60,60,60]", "model.units=30",
     "model.input_norm=channel", "model.recurrent=gru", "model.epsilon=1e-3",
     "augment.crop_frames=456", "optimiser.rate=4e-3", "optimiser.body_rate=1.0",
-    "optimiser.probe=0", "loop.epochs=20", "loop.average=0.99",
+    "optimiser.probe=0", "loop.epochs=10", "loop.average=0.99",
 )  # fmt: skip
 # name, recipe, what is changed of it
 WAYS = {
