@@ -132,8 +132,12 @@ def _training(record: Mapping[str, Any]) -> dict[str, Any]:
     """What of the record goes out with a model: all but paths of the machine it was made on."""
     kept = ("recipe", "data", "environment", "parameters", "processes", "precision", "init_sha256")
     training = {key: record[key] for key in kept}
-    init = record["recipe"]["init"]
-    training["recipe"] = record["recipe"] | {"init": init and Path(init).name}
+    recipe = record["recipe"]
+    init, targets = recipe["init"], recipe["data"]["targets"]
+    training["recipe"] = recipe | {
+        "init": init and Path(init).name,
+        "data": recipe["data"] | {"targets": targets and Path(targets).name},
+    }
     training["environment"] = {
         key: value for key, value in record["environment"].items() if key != "command"
     }
