@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 _WAVE_COLUMNS = 1500
 _MEL_COLUMNS = 1500
-_RANGE_DB = 80.0  # of the spectrogram's colours, below its maximum
+_RANGE = (8.0, 99.7)  # percentiles of the spectrogram's levels that its colours span
 
 
 def waveform(samples: Samples) -> Json:
@@ -46,12 +46,10 @@ def mel_picture(samples: Samples, *, settings: LogMel) -> Json:
 
     seconds = samples.size / settings.rate
     mel = spectrogram(pieces(), settings=settings, column_seconds=seconds / _MEL_COLUMNS)
-    top = float(mel.max())
-    floor = max(float(mel.min()), top - _RANGE_DB)
+    floor, top = (float(np.percentile(mel, share)) for share in _RANGE)
     steps = np.clip((mel - floor) / max(top - floor, 1e-6), 0, 1) * 255
     return {
         "z": typed(steps.astype(np.uint8)),
-        "db": [round(floor, 1), round(top, 1)],
         "hz": [round(hz) for hz in centres(settings)],
     }
 

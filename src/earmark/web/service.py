@@ -157,7 +157,9 @@ class Service:
 
         audio = self._decode(upload, seconds=options.max_seconds, on_seconds=on_seconds)
         settings = self.tagger.card.features
-        n_windows = (1 + taggram.MOMENTS_PER_WINDOW) * math.ceil(audio.seconds / settings.seconds)
+        clips = audio.seconds / settings.seconds
+        stretches = max(1, math.ceil(clips * taggram.MOMENTS_PER_WINDOW) - 1)
+        n_windows = math.ceil(clips) + stretches
         done = 0
 
         def on_run(n: int) -> None:

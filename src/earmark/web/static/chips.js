@@ -21,6 +21,7 @@ export class Chips {
       const members = tags.filter((tag) => tag.group === group);
       return members.length ? [this.section(group, members, known)] : [];
     });
+    this.groups.classList.toggle("is-untold", card.tags.every((one) => one.reliability === null));
     this.groups.replaceChildren(...sections);
   }
 
@@ -28,7 +29,9 @@ export class Chips {
     this.chosen = tag;
     for (const [name, chip] of this.chips) {
       chip.setAttribute("aria-pressed", String(name === tag));
-      if (name === tag) chip.closest("section").classList.add("is-open");
+      if (name === tag && chip.closest(".is-further")) {
+        chip.closest("section").classList.add("is-open");
+      }
     }
   }
 

@@ -103,11 +103,13 @@ async function show(file, result) {
   const verdict = listed(sure.map((tag) => tag.tag));
   $("verdict").textContent = "";
   $("verdict").append("It hears ", make("em", "", verdict), ".");
-  $("window").textContent = `${result.window_seconds.toFixed(0)} seconds`;
+  const cell = result.taggram.seconds[1] ?? result.taggram.duration;
+  $("cell").textContent = `${cell.toFixed(1)} seconds`;
   $("legend").textContent = legend();
   chips.load(result.song.tags, card);
   similar(result.similar);
   await timeline.load(result);
+  $("most").textContent = percent(timeline.most);
   await choose(null);
   player.load(file, result.taggram.duration);
   $("live").textContent = `Heard ${clock(result.song.seconds)} of ${result.song.path}. `
@@ -149,6 +151,7 @@ async function choose(tag) {
   const known = card.tags.find((one) => one.tag === tag);
   const [start, end] = strongest(song.result.taggram, tag);
   $("detail-tag").textContent = tag;
+  if (innerWidth <= 980) $("detail").scrollIntoView({ block: "nearest", behavior: "smooth" });
   $("detail-words").textContent = `${percent(heard.score)} over the whole song, `
     + `${times(heard.lift)} any song's; ${percent(known.prior)} of all songs carry it. `
     + `Strongest from ${clock(start)} to ${clock(end)}. ${capital(trust(known.reliability))}.`;
@@ -234,7 +237,8 @@ const capital = (text) => text[0].toUpperCase() + text.slice(1);
 function hero() {
   for (let i = 0; i < 44; i += 1) {
     const bar = make("i");
-    const height = Math.abs(Math.sin(i * 0.55) * Math.cos(i * 0.21 + 0.6)) * 78 + 10;
+    const swell = Math.sin((Math.PI * (i + 1.5)) / 47) ** 0.7;
+    const height = (Math.abs(Math.sin(i * 0.83) * Math.cos(i * 0.29 + 0.4)) * 64 + 12) * swell;
     bar.style.setProperty("--height", `${height}%`);
     bar.style.setProperty("--delay", `${-(i % 11) * 0.23}s`);
     $("hero").append(bar);

@@ -16,7 +16,7 @@ const FALLS = [
   [0, "rgba(120,170,255,.85)"], [0.35, "rgba(120,170,255,.18)"], [0.5, "rgba(0,0,0,0)"],
   [0.62, "rgba(255,212,46,.12)"], [1, "rgba(255,212,46,.85)"],
 ];
-const LABELS = [100, 300, 1000, 3000, 8000]; // Hz
+const LABELS = [250, 500, 1000, 2000, 4000, 7000]; // Hz
 const FEW_ROWS = 14;
 const DRAG = 4; // pixels; less is a click
 const HEIGHTS = { wave: 64, mel: 190, curve: 86, row: 19, gap: 14, foot: 34, top: 8 };
@@ -45,6 +45,7 @@ export class Timeline {
     this.range = [0, this.duration];
     const scores = result.taggram.scores;
     const peak = result.taggram.tags.map((tag, i) => [Math.max(...scores[i]), i]);
+    this.most = Math.max(0.1, ...peak.map(([score]) => score)); // of the colours
     this.order = peak.sort((a, b) => b[0] - a[0] || a[1] - b[1]).map(([, i]) => i);
     await this.draw();
   }
@@ -107,12 +108,13 @@ export class Timeline {
         showgrid: false, zeroline: false, tickcolor: LINE, ticks: "outside", ticklen: 5,
         ...unprefixed(this.ticks(this.range)),
       },
-      yaxis: { ...plain(domains[0]), range: [-1050, 1050], showticklabels: false },
+      yaxis: { ...plain(domains[0]), range: [-1050, 1050], showticklabels: false,
+        ticks: "" },
       yaxis2: { ...plain(domains[1]), range: [-0.5, this.result.spectrogram.hz.length - 0.5],
-        ...this.bands(), ticks: "" },
+        ...this.bands() },
       yaxis3: { ...plain(domains[2]), range: [0, this.curveTop()], visible: shown, nticks: 3,
         tickformat: ".0~%", showgrid: true, gridcolor: LINE },
-      yaxis4: { ...plain(domains[3]), range: [rows.length - 0.5, -0.5], ticks: "",
+      yaxis4: { ...plain(domains[3]), range: [rows.length - 0.5, -0.5],
         tickvals: rows.map((_, row) => row),
         ticktext: rows.map((i) => this.label(this.result.taggram.tags[i])) },
       shapes: this.shapes(rows),
@@ -142,7 +144,7 @@ export class Timeline {
         colorscale: MEL, showscale: false, zmin: 0, zmax: 255, hoverinfo: "skip", zsmooth: false },
       { type: "heatmap", yaxis: "y4", x: edges, y: rows.map((_, row) => row),
         z: rows.map((i) => taggram.scores[i]), colorscale: SCORES, showscale: false,
-        zmin: 0, zmax: 1, xgap: 0, ygap: 2,
+        zmin: 0, zmax: this.most, xgap: 0, ygap: 2,
         text: rows.map((i) => taggram.seconds.map((from, cell) =>
           `${escape(taggram.tags[i])}, ${clock(from)}: ${percent(taggram.scores[i][cell])}`)),
         hovertemplate: "%{text}<extra></extra>" },
@@ -158,7 +160,7 @@ export class Timeline {
       const z = falls[tags.indexOf(this.tag)];
       const most = Math.max(0.05, ...z.flat().map(Math.abs));
       traces.push({ type: "heatmap", yaxis: "y2", x: times, y: bands.map((band) => band - 0.5), z,
-        zmin: -most, zmax: most, colorscale: FALLS, showscale: false,
+        zmin: -most, zmax: most, colorscale: FALLS, showscale: false, xgap: 1, ygap: 1,
         hovertemplate: "muted here, its log-odds fall by %{z:.2f}<extra></extra>" });
     }
     return traces;
@@ -272,7 +274,8 @@ export function strongest(taggram, tag) {
 }
 
 function plain(domain) {
-  return { domain, fixedrange: true, showgrid: false, zeroline: false };
+  return { domain, fixedrange: true, showgrid: false, zeroline: false, ticks: "outside",
+    ticklen: 6, tickcolor: "rgba(0,0,0,0)" };
 }
 
 function unprefixed(changes) {
