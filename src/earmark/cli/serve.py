@@ -78,11 +78,6 @@ def serve(
         decoders=decoders,
     )
     access = server.access_for(host, token=token, allow_hosts=allow_host or [], everyone=everyone)
-    with Service(model, limits=limits) as service:
-        server.serve(
-            service,
-            host=host,
-            port=port,
-            access=access,
-            on_ready=lambda address: say(f"earmark listens at {address} (Ctrl-C ends it)"),
-        )
+    with server.listening(host, port) as listener, Service(model, limits=limits) as service:
+        say(f"earmark listens at {server.address(listener)} (Ctrl-C ends it)")
+        server.serve(service, listener, access=access)

@@ -128,23 +128,25 @@ def api(service: Service) -> APIRouter:
         | {
             200: {
                 "content": {"application/x-ndjson": {}},
-                "description": 'Lines {"stage", "done"} while it goes on, the last one {"result"} '
-                'or {"path", "error"}.',
+                "description": 'Lines {"done"}, from 0 to 1, while it listens; the last one is '
+                '{"result"}.',
             }
         },
         summary="All that the page shows of a song",
         tags=["songs"],
     )
     async def listen(request: Request, file: File_, max_seconds: MaxSeconds = None) -> Response:
-        """Answers line by line: progress, then tags, waveform, spectrogram, tags over time."""
+        """Answers line by line: how far it is, then tags, waveform, spectrogram, tags over time.
+
+        The answer begins when the file has decoded well, so that its status tells of a bad one.
+        """
         loop, gone = asyncio.get_running_loop(), threading.Event()
         lines: asyncio.Queue[Json | Failure | None] = asyncio.Queue()
 
-        def on_progress(stage: str, done: float) -> None:
+        def on_progress(done: float) -> None:
             if gone.is_set():
                 raise _Gone
-            line = {"stage": stage, "done": round(done, 3)}
-            loop.call_soon_threadsafe(lines.put_nowait, line)
+            loop.call_soon_threadsafe(lines.put_nowait, {"done": round(done, 3)})
 
         def describe(upload: Upload) -> Json:
             options = Options(max_seconds=max_seconds)

@@ -15,8 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-READY, INFO, SAMPLES, END, FAILED, NO_MEMORY = b"R", b"I", b"S", b"E", b"F", b"M"
-BLOCK_SECONDS = 10.0  # between two messages, so that progress is seen
+READY, SAMPLES, END, FAILED, NO_MEMORY = b"R", b"S", b"E", b"F", b"M"
 _GRACE = 5.0  # seconds beyond the deadline, after which the process ends itself
 _WARM_UP_HZ = 8_000
 
@@ -48,14 +47,11 @@ def _answer(pipe: Connection, job: dict[str, Any]) -> None:
 
     path = Path(job["path"])
     try:
-        info = audio.probe(path)
-        pipe.send_bytes(INFO + json.dumps({"duration": info.duration}).encode())
         stream = audio.stream_audio(
             path,
             rate=job["rate"],
             start=job["start"],
             seconds=job["seconds"],
-            block_seconds=BLOCK_SECONDS,
         )
         for block in stream:
             pipe.send_bytes(SAMPLES + block.astype("<f4", copy=False).tobytes())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import multiprocessing
 import os
 import queue
@@ -24,8 +23,6 @@ from earmark.errors import UnreadableAudio
 from earmark.web import decoder_process
 from earmark.web.limits import Limits
 from earmark.web.refusals import TooCostly, TooLong
-
-OnSeconds = Callable[[float, float | None], None]  # decoded so far, duration if the file says it
 
 _TRIES = 2  # of a file whose decoder is killed: the first time it may have been from outside
 _START_SECONDS = 60.0
@@ -57,7 +54,6 @@ class Decoders:
         rate: int,
         start: float = 0.0,
         seconds: float | None = None,
-        on_seconds: OnSeconds = lambda *_: None,
     ) -> Audio:
         """The samples of a file, or of a part of it, as load_audio gives them.
 
@@ -77,7 +73,7 @@ class Decoders:
             decoder = self._idle.get()
             keep = False
             try:
-                audio = _receive(decoder, job, name=name, longest=longest, on_seconds=on_seconds)
+                audio = _receive(decoder, job, name=name, longest=longest)
                 keep = True
                 return audio
             except (UnreadableAudio, TooLong):
@@ -154,26 +150,19 @@ class _Decoder:
             raise _Lost("died") from error
 
 
-def _receive(
-    decoder: _Decoder, job: dict[str, Any], *, name: str, longest: float, on_seconds: OnSeconds
-) -> Audio:
+def _receive(decoder: _Decoder, job: dict[str, Any], *, name: str, longest: float) -> Audio:
     decoder.ask(job)
     deadline = time.monotonic() + job["deadline"]
     rate = job["rate"]
-    duration: float | None = None
     blocks = []
     n = 0
     while True:
         kind, body = decoder.receive(deadline)
-        if kind == decoder_process.INFO:
-            stated = json.loads(bytes(body))["duration"]
-            duration = stated if stated is not None and math.isfinite(stated) else None
-        elif kind == decoder_process.SAMPLES:
+        if kind == decoder_process.SAMPLES:
             blocks.append(np.frombuffer(body, dtype="<f4"))
             n += blocks[-1].size
             if n > (longest + 2) * rate:
                 raise _Lost("died")  # it was told to stop before
-            on_seconds(n / rate, duration)
         elif kind == decoder_process.END:
             break
         elif kind == decoder_process.FAILED:

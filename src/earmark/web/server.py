@@ -6,7 +6,6 @@ import ipaddress
 import signal
 import socket
 import sys
-from collections.abc import Callable
 
 import uvicorn
 
@@ -47,21 +46,29 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def serve(
-    service: Service,
-    *,
-    host: str,
-    port: int,
-    access: Access,
-    on_ready: Callable[[str], None],
-) -> None:
-    """Serve until SIGTERM or Ctrl-C; what is under way then is still answered.
-
-    port : 0 takes one that is free
-    on_ready : told the page's address once connections are taken
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that takes connections; port 0 takes one that is free.
 
     Raises BadValue for an address that cannot be used.
     """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise BadValue(
+            f"cannot listen at {host} port {port} ({why}). Choose another with --port or --host"
+        ) from error
+
+
+def address(listener: socket.socket) -> str:
+    """The address of the page."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve(service: Service, listener: socket.socket, *, access: Access) -> None:
+    """Serve until SIGTERM or Ctrl-C; what is under way then is still answered."""
     logs.set_up(sys.stderr)
     config = uvicorn.Config(
         create_app(service, access=access),
@@ -80,19 +87,4 @@ def serve(
     # uvicorn, when it has ended, raises the signal again for whoever handled it before; with no one
     # there it would kill a program that ended well
     signal.signal(signal.SIGTERM, end)
-    with _listening(host, port) as listener:
-        number = listener.getsockname()[1]
-        shown = f"[{host}]" if ":" in host else host
-        on_ready(f"http://{shown}:{number}")
-        server.run(sockets=[listener])
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=1024)
-    except (OSError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise BadValue(
-            f"cannot listen at {host} port {port} ({why}). Choose another with --port or --host"
-        ) from error
+    server.run(sockets=[listener])

@@ -37,7 +37,7 @@ Result = TypeVar("Result")
 # What a library of songs says of an embedding, float32 (n_dimensions,): songs like it, most alike
 # first, each as {"title", "similarity"} and what else the page may show.
 Similar = Callable[[npt.NDArray[np.float32]], list[Json]]
-OnProgress = Callable[[str, float], None]  # "decoding" or "listening", and how far, in [0, 1]
+OnProgress = Callable[[float], None]  # how much of a song was listened to, in [0, 1]
 
 _AT_WORK = 2  # requests a decoder: one decodes while the other is heard
 _FIRST_GUESS = 1.0  # seconds that a request takes, before one was served
@@ -149,13 +149,11 @@ class Service:
     def describe(self, upload: Upload, options: Options, on_progress: OnProgress) -> Json:
         """All that the page shows of an upload.
 
-        Whatever on_progress raises ends the work.
+        on_progress : told for the first time when the file has decoded well; whatever it raises
+            ends the work
         """
-
-        def on_seconds(done: float, duration: float | None) -> None:
-            on_progress("decoding", min(1.0, done / duration) if duration else 0.0)
-
-        audio = self._decode(upload, seconds=options.max_seconds, on_seconds=on_seconds)
+        audio = self._decode(upload, seconds=options.max_seconds)
+        on_progress(0.0)
         settings = self.tagger.card.features
         clips = audio.seconds / settings.seconds
         stretches = max(1, math.ceil(clips * taggram.MOMENTS_PER_WINDOW) - 1)
@@ -165,7 +163,7 @@ class Service:
         def on_run(n: int) -> None:
             nonlocal done
             done += n
-            on_progress("listening", min(1.0, done / n_windows))
+            on_progress(min(1.0, done / n_windows))
 
         tagger = Tagger(ToldSession(self._session, on_run))
         heard, embedding = self._tags(tagger, upload, audio, options)
@@ -229,7 +227,6 @@ class Service:
         *,
         start: float = 0.0,
         seconds: float | None = None,
-        on_seconds: Callable[[float, float | None], None] = lambda *_: None,
     ) -> Audio:
         audio = self._decoders.decode(
             upload.path,
@@ -237,7 +234,6 @@ class Service:
             rate=self.tagger.card.features.rate,
             start=start,
             seconds=seconds,
-            on_seconds=on_seconds,
         )
         self.metrics.heard.inc(audio.seconds)
         return audio

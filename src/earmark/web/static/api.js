@@ -25,22 +25,18 @@ export async function models() {
   return body.models;
 }
 
-// Sends a song and follows the answer's lines. onProgress(stage, done): "sending", "waiting",
-// "decoding" or "listening", and how far, from 0 to 1. Returns the promise of the result and a
-// function that calls it off.
+// Sends a song and follows the answer's lines. onProgress(stage, done): "sending", "decoding" or
+// "listening", and how far, from 0 to 1, or null where nobody knows. Returns the promise of the
+// result and a function that calls it off.
 export function listen(file, onProgress) {
   const request = post("/api/listen", file);
   request.upload.onprogress = (event) =>
     event.lengthComputable && onProgress("sending", event.loaded / event.total);
-  request.upload.onload = () => onProgress("waiting", 0);
+  request.upload.onload = () => onProgress("decoding", null);
   request.onprogress = () => {
     if (request.status !== 200) return;
     const lines = request.responseText.slice(-4000).split("\n").slice(0, -1);
-    const last = lines.at(-1);
-    if (last?.startsWith('{"stage"')) {
-      const { stage, done } = JSON.parse(last);
-      onProgress(stage, done);
-    }
+    if (lines.at(-1)?.startsWith('{"done"')) onProgress("listening", JSON.parse(lines.at(-1)).done);
   };
   const result = answer(request).then((text) => {
     const last = JSON.parse(text.trimEnd().split("\n").at(-1));

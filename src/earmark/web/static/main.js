@@ -8,8 +8,7 @@ import { clock, listed, percent, times } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const WORDS = {
-  sending: "Sending", waiting: "Waiting for its turn:", decoding: "Decoding",
-  listening: "Listening to",
+  sending: "Sending", decoding: "Decoding", listening: "Listening to",
 };
 const SURE = 0.5; // of the strongest tag's score: the tags named in the headline
 
@@ -81,8 +80,11 @@ function progress(words, name, done) {
   $("progress").hidden = false;
   $("progress-words").textContent = words;
   $("progress-name").textContent = name;
-  $("progress-bar").setAttribute("aria-valuenow", String(Math.round(100 * done)));
-  $("progress-bar").style.setProperty("--done", done);
+  const bar = $("progress-bar");
+  bar.classList.toggle("is-endless", done === null);
+  bar.style.setProperty("--done", done ?? 1);
+  if (done === null) bar.removeAttribute("aria-valuenow");
+  else bar.setAttribute("aria-valuenow", String(Math.round(100 * done)));
 }
 
 function complain(words) {
