@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
 import threading
@@ -130,6 +131,18 @@ def test_the_waveform_keeps_every_peak():
     assert max(drawn["high"]) == 1000
     assert min(drawn["low"]) == -500
     assert drawing.waveform(np.zeros(3, dtype=np.float32)) == {"low": [0] * 3, "high": [0] * 3}
+
+
+def test_a_click_stands_in_the_spectrogram_where_it_is_in_the_song():
+    seconds = 50
+    samples = np.zeros(seconds * FEATURES.rate, dtype=np.float32)
+    for click in (10, 20, 45):
+        samples[click * FEATURES.rate] = 1.0
+    drawn = drawing.mel_picture(samples, settings=FEATURES)["z"]
+    shape = [int(n) for n in drawn["shape"].split(",")]
+    steps = np.frombuffer(base64.b64decode(drawn["bdata"]), dtype=np.uint8).reshape(shape)
+    loud = np.flatnonzero(steps.max(axis=0) > 100) * seconds / shape[1]
+    assert set(loud.round()) == {10, 20, 45}
 
 
 def test_silence_and_the_shortest_song_have_a_picture():

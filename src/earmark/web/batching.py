@@ -42,6 +42,7 @@ class SharedSession(Session):
         super().__init__(path, runtime=runtime, threads=threads)
         self._on_batch = on_batch
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._held: list[_Waiting] = []  # one at most, which did not fit
         self._thread = threading.Thread(target=self._work, name="network", daemon=True)
         self._thread.start()
 
@@ -57,37 +58,42 @@ class SharedSession(Session):
         self._thread.join()
 
     def _work(self) -> None:
-        while (first := self._waiting.get()) is not None:
-            together, is_last = self._gather(first)
+        while (first := self._next(wait=True)) is not None:
+            together = self._gather(first)
             try:
                 logits, embeddings = super().run(np.concatenate([one.log_mel for one in together]))
             except BaseException as error:  # noqa: BLE001 - each request raises it for itself
                 for one in together:
                     one.answer.set_exception(error)
-            else:
-                self._on_batch(len(logits))
-                ends = np.cumsum([len(one.log_mel) for one in together])[:-1]
-                parts = zip(np.split(logits, ends), np.split(embeddings, ends), strict=True)
-                for one, part in zip(together, parts, strict=True):
-                    one.answer.set_result(part)
-            if is_last:
-                return
+                continue
+            self._on_batch(len(logits))
+            ends = np.cumsum([len(one.log_mel) for one in together])[:-1]
+            parts = zip(np.split(logits, ends), np.split(embeddings, ends), strict=True)
+            for one, part in zip(together, parts, strict=True):
+                one.answer.set_result(part)
 
-    def _gather(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
-        """What waits now, up to a batch and what the last request has beyond it; and whether to
-        stop after it.
-        """
+    def _gather(self, first: _Waiting) -> list[_Waiting]:
+        """What waits now and fits into one batch."""
         together, n = [first], len(first.log_mel)
-        while n < BATCH:
-            try:
-                more = self._waiting.get_nowait()
-            except queue.Empty:
-                break
-            if more is None:
-                return together, True
-            together.append(more)
+        while n < BATCH and (more := self._next(wait=False)) is not None:
             n += len(more.log_mel)
-        return together, False
+            if n > BATCH:
+                self._held.append(more)
+            else:
+                together.append(more)
+        return together
+
+    def _next(self, *, wait: bool) -> _Waiting | None:
+        """What waits longest; None at the end, or where nothing waits and nor shall we."""
+        if self._held:
+            return self._held.pop()
+        try:
+            item = self._waiting.get(block=wait)
+        except queue.Empty:
+            return None
+        if item is None:
+            self._waiting.put(None)  # the end stays the end
+        return item
 
 
 class ToldSession(Session):
