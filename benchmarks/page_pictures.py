@@ -15,11 +15,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from examples.make_music import make_song, write
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.serving import start
-from examples.make_music import make_song, write
 
 COLOURS = 160  # of a picture: a third of the bytes, and no eye sees it
 SIZES = {
@@ -81,7 +81,8 @@ def main() -> None:
                 executable_path=shutil.which("chromium"), args=["--no-sandbox"]
             )
             for name in SIZES:
-                shoot(browser, url, song, name).save(arguments.output / f"{name}.png", optimize=True)
+                picture = shoot(browser, url, song, name)
+                picture.save(arguments.output / f"{name}.png", optimize=True)
             browser.close()
     finally:
         server.terminate()

@@ -241,6 +241,20 @@ def test_wrong_routes_and_methods_are_answered_in_json(server):
     assert wrong.json()["error"]["kind"] == "method_not_allowed"
 
 
+@pytest.mark.parametrize("route", ["/api/tag", "/api/listen"])
+def test_a_bug_is_answered_with_the_id_that_the_log_has(server, song, route, monkeypatch, caplog):
+    caplog.set_level("ERROR", "earmark.web")
+    for name in ("tag", "describe"):
+        monkeypatch.setattr(server.service, name, lambda *_: 1 / 0)
+    response = post(server, route, song)
+    assert response.status_code == 500
+    assert response.headers["X-Request-ID"] in response.json()["error"]["message"]
+    assert "Content-Security-Policy" in response.headers
+    assert "ZeroDivisionError" in caplog.text
+    monkeypatch.undo()
+    assert post(server, route, song).status_code == 200
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     name=st.text(max_size=300),

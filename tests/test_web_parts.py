@@ -180,17 +180,17 @@ HOST = {"host": "localhost:8000"}
         ("GET", "/", {}, WrongHost),
         ("POST", "/api/tag", HOST, NotAuthorised),
         ("POST", "/api/tag", HOST | {"authorization": "Bearer wrong"}, NotAuthorised),
-        ("POST", "/api/tag", HOST | {"authorization": "Bearer sésame"}, None),
+        ("POST", "/api/tag", HOST | {"authorization": "Bearer sesame"}, None),
         ("GET", "/metrics", HOST, NotAuthorised),
         ("GET", "/api/health", HOST, None),
         ("POST", "/api/tag", HOST | {"origin": "https://evil.example"}, WrongOrigin),
         ("POST", "/api/tag", HOST | {"origin": "null"}, WrongOrigin),
-        ("POST", "/api/tag", HOST | {"origin": "http://localhost:8000", "authorization": "sésame"},
+        ("POST", "/api/tag", HOST | {"origin": "http://localhost:8000", "authorization": "sesame"},
          None),
     ],
 )  # fmt: skip
 def test_who_is_let_in(method, path, headers, error):
-    access = Access(token="sésame")
+    access = Access(token="sesame")
     if error is None:
         access.check(method, path, headers)
     else:

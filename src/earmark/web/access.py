@@ -43,7 +43,7 @@ class Access:
             return
         if path == "/metrics" or path.startswith("/api/"):
             given = headers.get("authorization", "").removeprefix("Bearer ").strip()
-            if not secrets.compare_digest(given.encode(), self.token.encode()):
+            if not secrets.compare_digest(given.encode("latin-1", "replace"), self.token.encode()):
                 raise NotAuthorised(
                     "this server asks for a token: send it in the header "
                     "`Authorization: Bearer TOKEN`"

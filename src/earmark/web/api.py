@@ -141,7 +141,7 @@ def api(service: Service) -> APIRouter:
         The answer begins when the file has decoded well, so that its status tells of a bad one.
         """
         loop, gone = asyncio.get_running_loop(), threading.Event()
-        lines: asyncio.Queue[Json | Failure | None] = asyncio.Queue()
+        lines: asyncio.Queue[Json | None] = asyncio.Queue()
 
         def on_progress(done: float) -> None:
             if gone.is_set():
@@ -152,29 +152,27 @@ def api(service: Service) -> APIRouter:
             options = Options(max_seconds=max_seconds)
             return {"result": service.describe(upload, options, on_progress)}
 
-        async def work() -> None:
-            try:
-                lines.put_nowait(await work_on(request, file, describe))
-            except _Gone:
-                lines.put_nowait(None)
+        def end(task: asyncio.Task[Any]) -> None:
+            task.exception()  # seen, should nobody be left to see it
+            lines.put_nowait(None)
 
-        async def following(line: Json | Failure | None) -> AsyncIterator[bytes]:
+        async def following(line: Json | None) -> AsyncIterator[bytes]:
             try:
                 while line is not None:
-                    is_last = isinstance(line, Failure) or "result" in line
-                    text = line.as_json() if isinstance(line, Failure) else line
-                    yield json_line(text).encode() + b"\n"
-                    line = None if is_last else await lines.get()
-                await task
+                    yield json_line(line).encode() + b"\n"
+                    line = await lines.get()
+                last = await task
+                if last is not None:
+                    line = last.as_json() if isinstance(last, Failure) else last
+                    yield json_line(line).encode() + b"\n"
             finally:
                 gone.set()
 
-        task = asyncio.create_task(work())
+        task = asyncio.create_task(work_on(request, file, describe))
+        task.add_done_callback(end)
         first = await lines.get()
-        if first is None:
-            return Response(status_code=_CLIENT_GONE)
-        if isinstance(first, Failure):  # nothing was sent yet, so that the status can say it
-            return refused(first)
+        if first is None:  # nothing was sent yet, so that the status can say what was wrong
+            return _answer(await task, lambda value: value)
         return StreamingResponse(following(first), media_type="application/x-ndjson")
 
     @router.post(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from earmark import __version__
 from earmark.web.access import Access
@@ -13,7 +14,7 @@ from earmark.web.pages import pages
 from earmark.web.service import Service
 
 
-def create_app(service: Service, *, access: Access = Access()) -> FastAPI:
+def create_app(service: Service, *, access: Access = Access()) -> ASGIApp:
     """The application of a service.
 
     access : who may ask; by default this machine only, without a token
@@ -29,5 +30,5 @@ def create_app(service: Service, *, access: Access = Access()) -> FastAPI:
     app.include_router(api(service))
     app.include_router(pages())
     add_answers(app)
-    app.add_middleware(Guard, service=service, access=access)
-    return app
+    # around the application, not in it, so that even the answer to a bug passes it
+    return Guard(app, service=service, access=access)

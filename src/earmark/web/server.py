@@ -28,7 +28,7 @@ def access_for(
     Raises BadValue for an address that others can reach and neither a token nor `everyone`.
     """
     if is_loopback(host):
-        return Access(token, LOOPBACK | {host} | frozenset(map(str.lower, allow_hosts)))
+        return Access(token, LOOPBACK | {host.lower()} | frozenset(map(str.lower, allow_hosts)))
     if not token and not everyone:
         raise BadValue(
             f"{host} can be reached from other machines. Give a token (in the variable "

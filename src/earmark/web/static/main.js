@@ -60,8 +60,7 @@ async function hear(file) {
   const mine = listen(file, follow);
   underWay = mine;
   try {
-    if (card === null) await meet();
-    const result = await mine.result;
+    const [result] = await Promise.all([mine.result, card ?? meet()]);
     if (underWay === mine) await show(file, result);
   } catch (error) {
     if (underWay !== mine || error.name === "AbortError") return;
