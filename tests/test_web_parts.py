@@ -82,6 +82,14 @@ def test_a_decoder_gives_the_samples_that_the_library_gives(tmp_path):
     assert part.samples.size == 18_000
 
 
+def test_a_script_without_a_guard_is_told_what_it_lacks(model, tmp_path):
+    script = tmp_path / "serve.py"
+    script.write_text(f"from earmark.web.service import Service\nService({str(model)!r})\n")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "__main__" in done.stderr.splitlines()[-1]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only here is the decoder's memory held")
 def test_a_decoder_without_memory_says_so_and_the_next_one_takes_its_place(tmp_path):
     path = write_audio(tmp_path / "a.wav", music(60), codec="pcm_s16le")

@@ -19,7 +19,7 @@ import numpy as np
 
 from earmark.audio import Audio
 from earmark.engine_processes import what_a_worker_inherits
-from earmark.errors import UnreadableAudio
+from earmark.errors import UnreadableAudio, WorkerDied
 from earmark.web import decoder_process
 from earmark.web.limits import Limits
 from earmark.web.refusals import TooCostly, TooLong
@@ -33,6 +33,8 @@ class Decoders:
     """Decoder processes, each busy with one file or idle.
 
     on_loss : told why a process was lost, each time: "deadline", "memory" or "died"
+
+    Raises WorkerDied where processes cannot start.
     """
 
     def __init__(self, limits: Limits, *, on_loss: Callable[[str], None]) -> None:
@@ -43,8 +45,19 @@ class Decoders:
         self._idle: queue.SimpleQueue[_Decoder] = queue.SimpleQueue()
         if os.name == "posix":
             resource_tracker.ensure_running()
-        for decoder in [self._start() for _ in range(limits.n_decoders)]:
-            self._idle.put(decoder)
+        first = [self._start() for _ in range(limits.n_decoders)]
+        try:
+            for decoder in first:
+                decoder.wait_until_ready()
+                self._idle.put(decoder)
+        except _Lost as error:
+            for decoder in first:
+                decoder.kill()
+            raise WorkerDied(
+                "the processes that decode cannot start; what they said stands above. A script "
+                'that serves needs `if __name__ == "__main__":` around it, because each of them '
+                "imports the script again"
+            ) from error
 
     def decode(
         self,
@@ -139,11 +152,15 @@ class _Decoder:
             raise _Lost("died") from error
         return message[:1], memoryview(message)[1:]
 
-    def ask(self, job: dict[str, Any]) -> None:
-        """Send a job as soon as the process has started."""
+    def wait_until_ready(self) -> None:
+        """Wait for the process to have started."""
         if not self.is_ready:
             self.receive(time.monotonic() + _START_SECONDS)
             self.is_ready = True
+
+    def ask(self, job: dict[str, Any]) -> None:
+        """Send a job as soon as the process has started."""
+        self.wait_until_ready()
         try:
             self.pipe.send_bytes(json.dumps(job).encode())
         except OSError as error:

@@ -14,14 +14,21 @@ function section(method, path, call) {
   const section = make("section", "call");
   const title = make("h2");
   title.append(make("code", "", `${method} ${path}`), make("span", "", call.summary));
-  section.append(title, make("p", "", call.description ?? ""), make("pre", "", curl(method, path, call)));
+  section.append(title, prose(call.description ?? ""), make("pre", "", curl(method, path, call)));
   const rows = [...fields(call).map((row) => ["form field", ...row]),
     ...(call.parameters ?? []).map((one) => ["query", one.name, words(one.schema), one.description])];
   if (rows.length) section.append(make("h3", "", "What it takes"), table(rows.map(taken)));
   const answers = Object.entries(call.responses).map(([status, answer]) =>
-    [status, answer.description, shape(answer)]);
+    [status, answer.description.replace("Successful Response", "All well."), shape(answer)]);
   section.append(make("h3", "", "What it answers"), table(answers));
   return section;
+}
+
+// A paragraph whose words between backticks are code.
+function prose(text) {
+  const paragraph = make("p");
+  text.split("`").forEach((part, i) => paragraph.append(i % 2 ? make("code", "", part) : part));
+  return paragraph;
 }
 
 function taken([where, name, kind, description]) {
@@ -42,7 +49,8 @@ function words(schema) {
 }
 
 function shape(answer) {
-  const schema = resolved(Object.values(answer.content ?? {})[0]?.schema);
+  const given = Object.values(answer.content ?? {})[0]?.schema;
+  const schema = resolved(given?.anyOf?.[0] ?? given);
   const names = Object.keys(schema?.properties ?? {});
   return names.length ? `{${names.join(", ")}}` : "";
 }

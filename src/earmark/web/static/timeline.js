@@ -99,7 +99,7 @@ export class Timeline {
     });
     const layout = {
       height: inner + HEIGHTS.top + HEIGHTS.foot,
-      margin: { l: narrow ? 92 : 124, r: 14, t: HEIGHTS.top, b: HEIGHTS.foot, pad: 0 },
+      margin: { l: narrow ? 106 : 124, r: 14, t: HEIGHTS.top, b: HEIGHTS.foot, pad: 0 },
       paper_bgcolor: GROUND, plot_bgcolor: GROUND, font: FONT, showlegend: false,
       dragmode: "zoom", hovermode: "closest",
       hoverlabel: { bgcolor: "#fff", bordercolor: "#fff", font: { ...FONT, color: "#12211d" } },
