@@ -304,6 +304,7 @@ def test_a_killed_decoder_is_replaced_and_the_request_under_way_is_still_answere
         assert server.decoder().pid != first.pid
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal that asks to end")
 def test_told_to_end_it_answers_what_is_under_way_and_leaves_nobody_behind(model, song):
     with Process(model) as server:
         assert send(server, song).status_code == 200
@@ -339,6 +340,7 @@ def accepts(server):
         return False
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_a_decoder_does_not_outlive_a_server_that_is_killed(model):
     with Process(model) as server:
         family = server.children()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tiny_model
 from audio_files import music, write_audio
+from web_server import wait_until
 
 from earmark.audio import load_audio
 from earmark.errors import BadValue, MissingExtra
@@ -47,11 +48,10 @@ def test_what_many_threads_ask_goes_through_together_and_comes_apart_again(model
     shared = SharedSession(model, on_batch=batches.append)
     held = threading.Event()
     forward = shared._forward
-    shared._forward = lambda mels: held.wait(30) and forward(mels)  # until all have asked
+    shared._forward = lambda mels: held.wait() and forward(mels)  # until all have asked
     with ThreadPoolExecutor(len(asked)) as threads:
         answers = threads.map(shared.run, asked)
-        while shared._waiting.qsize() < len(asked) - 1:
-            pass
+        wait_until(lambda: shared._waiting.qsize() >= len(asked) - 1)
         held.set()
         answers = list(answers)
     shared.close()

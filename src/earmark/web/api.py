@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, File, Query, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, File, Query, Request, Response, UploadFile
 from fastapi.responses import StreamingResponse
 
 from earmark.errors import EarmarkError
@@ -34,6 +34,16 @@ MaxSeconds = Annotated[
 Start = Annotated[
     float, Query(ge=0, le=1e6, allow_inf_nan=False, description="Where the window begins, seconds.")
 ]
+
+
+async def _options(
+    rank: Rank = DEFAULT_RANKING, center: Center = False, max_seconds: MaxSeconds = None
+) -> Options:
+    """How a song is to be listened to, from the query."""
+    return Options(rank=rank, center=center, max_seconds=max_seconds)
+
+
+Heard = Annotated[Options, Depends(_options)]
 
 _CLIENT_GONE = 499  # nobody reads it; nginx's number for it
 _REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -82,13 +92,10 @@ def api(service: Service) -> APIRouter:
     async def tag(
         request: Request,
         file: File_,
+        options: Heard,
         top: Top = 10,
-        rank: Rank = DEFAULT_RANKING,
-        center: Center = False,
-        max_seconds: MaxSeconds = None,
     ) -> Response:
         """Answers the line that `earmark tag --json` prints."""
-        options = Options(rank=rank, center=center, max_seconds=max_seconds)
         result = await work_on(request, file, lambda upload: service.tag(upload, options))
         return _answer(result, lambda tags: tags.as_json(top=top))
 
@@ -102,13 +109,10 @@ def api(service: Service) -> APIRouter:
     async def tag_batch(
         request: Request,
         files: Files,
+        options: Heard,
         top: Top = 10,
-        rank: Rank = DEFAULT_RANKING,
-        center: Center = False,
-        max_seconds: MaxSeconds = None,
     ) -> Response:
         """Answers a line for each file, in their order; a bad file fails alone."""
-        options = Options(rank=rank, center=center, max_seconds=max_seconds)
 
         async def one(file: UploadFile) -> Json | None:
             result = await work_on(request, file, lambda upload: service.tag(upload, options))

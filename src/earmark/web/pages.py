@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -13,6 +15,7 @@ from fastapi.responses import FileResponse
 
 STATIC = Path(__file__).parent / "static"
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_ASK = {"Cache-Control": "no-cache"}  # each time, so that an update shows at once
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -22,11 +25,11 @@ def pages() -> APIRouter:
 
     @router.get("/")
     async def home() -> Response:
-        return _page("index.html")
+        return Response(_page("index.html"), headers=_ASK, media_type="text/html")
 
     @router.get("/docs")
     async def docs() -> Response:
-        return _page("docs.html")
+        return Response(_page("docs.html"), headers=_ASK, media_type="text/html")
 
     @router.get("/favicon.ico")
     async def icon() -> Response:
@@ -37,7 +40,7 @@ def pages() -> APIRouter:
         headers = {"Cache-Control": _FOR_EVER, "Vary": "Accept-Encoding"}
         if "gzip" not in request.headers.get("accept-encoding", ""):
             return FileResponse(_plotly(), media_type=_TYPES[".js"], headers=headers)
-        packed = _packed_plotly()
+        packed = await asyncio.to_thread(_packed_plotly)
         return Response(packed, 200, headers | {"Content-Encoding": "gzip"}, _TYPES[".js"])
 
     for path in sorted(STATIC.iterdir()):
@@ -46,7 +49,7 @@ def pages() -> APIRouter:
     return router
 
 
-def _sender(path: Path):  # type: ignore[no-untyped-def]
+def _sender(path: Path) -> Callable[[], Awaitable[Response]]:
     async def send() -> Response:
         return _file(path)
 
@@ -54,16 +57,14 @@ def _sender(path: Path):  # type: ignore[no-untyped-def]
 
 
 def _file(path: Path) -> Response:
-    headers = {"Cache-Control": "no-cache"}  # ask each time: an update shows at once
-    return FileResponse(path, media_type=_TYPES[path.suffix], headers=headers)
+    return FileResponse(path, media_type=_TYPES[path.suffix], headers=_ASK)
 
 
 @lru_cache
-def _page(name: str) -> Response:
+def _page(name: str) -> str:
     """One HTML page; plotly's address carries its version, so that it may be kept for ever."""
     html = (STATIC / name).read_text(encoding="utf-8")
-    html = html.replace("/static/plotly.js", f"/static/plotly.js?{version('plotly')}")
-    return Response(html, 200, {"Cache-Control": "no-cache"}, "text/html")
+    return html.replace("/static/plotly.js", f"/static/plotly.js?{version('plotly')}")
 
 
 def _plotly() -> Path:
