@@ -211,6 +211,12 @@ def test_a_drag_looks_closer_and_a_button_goes_back(browser, server, song):
         page.get_by_role("button", name="Whole song").click()
         page.get_by_role("button", name="Whole song").wait_for(state="hidden")
         assert position(page) == 0  # a drag is no click
+        knob = page.get_by_role("slider").bounding_box()
+        page.mouse.move(knob["x"] + 8, knob["y"] + 40)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 60, steps=3)
+        page.mouse.up()
+        assert 0.3 * SECONDS < position(page) < 0.6 * SECONDS  # but the cursor comes along
 
 
 def test_a_bad_file_gets_a_sentence_and_the_next_song_is_heard(browser, server, song, tmp_path):

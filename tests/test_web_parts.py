@@ -46,20 +46,30 @@ def test_what_many_threads_ask_goes_through_together_and_comes_apart_again(model
     asked = [spectrograms(1 + seed % 3, seed) for seed in range(12)]
     alone = [Session(model).run(one) for one in asked]
     shared = SharedSession(model, on_batch=batches.append)
-    held = threading.Event()
+    entered, held = threading.Event(), threading.Event()
     forward = shared._forward
-    shared._forward = lambda mels: held.wait() and forward(mels)  # until all have asked
-    with ThreadPoolExecutor(len(asked)) as threads:
+
+    def slow_forward(mels):
+        entered.set()
+        held.wait()
+        return forward(mels)
+
+    shared._forward = slow_forward
+    with ThreadPoolExecutor(1 + len(asked)) as threads:
+        first = threads.submit(shared.run, spectrograms(1, 99))
+        entered.wait()  # the network is busy, and all that follow must wait
         answers = threads.map(shared.run, asked)
-        wait_until(lambda: shared._waiting.qsize() >= len(asked) - 1)
+        wait_until(lambda: shared._waiting.qsize() == len(asked))
         held.set()
         answers = list(answers)
+        first.result()
     shared.close()
     for (logits, embeddings), expected in zip(answers, alone, strict=True):
         np.testing.assert_allclose(logits, expected[0], atol=1e-4)
         np.testing.assert_allclose(embeddings, expected[1], atol=1e-4)
-    assert sum(batches) == sum(map(len, asked))
-    assert len(batches) < len(asked)
+    assert sum(batches) == 1 + sum(map(len, asked))
+    assert max(batches) <= 8
+    assert min(batches[1:-1]) >= 6  # as full as parts of up to three windows allow
 
 
 def test_a_mistake_in_the_network_reaches_those_who_asked_and_nobody_else(model):

@@ -66,8 +66,10 @@ async function hear(file) {
     if (underWay !== mine || error.name === "AbortError") return;
     if (!(error instanceof Refused)) throw error;
     if (error.status === 401) {
-      askForToken().then(() => hear(file));
-      return;
+      if (await askForToken()) {
+        hear(file);
+        return;
+      }
     }
     complain(error.message);
   } finally {
@@ -223,13 +225,16 @@ async function meet() {
   $("model").textContent = `${card.name} · ${card.tags.length} tags`;
 }
 
+// Whether one was given; Escape gives none.
 async function askForToken() {
   $("token-dialog").showModal();
   await new Promise((resolve) => {
     $("token-dialog").addEventListener("close", resolve, { once: true });
   });
-  setToken($("token").value);
+  const given = $("token").value;
   $("token").value = "";
+  if (given) setToken(given);
+  return given !== "";
 }
 
 const capital = (text) => text[0].toUpperCase() + text.slice(1);

@@ -32,7 +32,7 @@ export class Timeline {
     this.seconds = 0;
     this.allRows = false;
     this.whole.addEventListener("click", () => this.zoom([0, this.duration]));
-    for (const surface of [this.plot, this.cursor]) this.listenTo(surface);
+    this.listen();
     new ResizeObserver(() => this.place()).observe(this.plot);
   }
 
@@ -238,9 +238,9 @@ export class Timeline {
   }
 
   // A click seeks, or chooses the tag whose name it meets; a drag is plotly's, and looks closer.
-  listenTo(surface) {
+  listen() {
     let from = null;
-    surface.addEventListener("pointerdown", (event) => {
+    this.plot.addEventListener("pointerdown", (event) => {
       from = event.button === 0 ? [event.clientX, event.clientY] : null;
     }, { capture: true });
     // plotly covers the page while the button is down, so the end is heard on the window
@@ -250,19 +250,27 @@ export class Timeline {
       from = null;
       if (moved < DRAG) this.clicked(event);
     }, { capture: true });
+    const { cursor } = this;
+    cursor.addEventListener("pointerdown", (event) => cursor.setPointerCapture(event.pointerId));
+    cursor.addEventListener("pointermove", (event) => {
+      if (cursor.hasPointerCapture(event.pointerId)) this.onSeek(this.placeOf(event).seconds);
+    });
   }
 
   clicked(event) {
+    const { x, width, row, seconds } = this.placeOf(event);
+    if (x >= 0 && x <= width) this.onSeek(seconds);
+    else if (x < 0 && row !== undefined) this.onTag(this.result.taggram.tags[row]);
+  }
+
+  // Where a pointer is: pixels from the left of the pictures, the tag of its row, its time.
+  placeOf(event) {
     const { xaxis, yaxis4 } = this.plot._fullLayout;
     const box = this.plot.getBoundingClientRect();
-    const x = event.clientX - box.left - xaxis._offset, y = event.clientY - box.top;
-    if (x >= 0 && x <= xaxis._length) {
-      this.onSeek(xaxis.p2l(x));
-      return;
-    }
-    const row = Math.round(yaxis4.p2l(y - yaxis4._offset));
-    const chosen = this.rows()[row];
-    if (x < 0 && chosen !== undefined) this.onTag(this.result.taggram.tags[chosen]);
+    const x = event.clientX - box.left - xaxis._offset;
+    const y = event.clientY - box.top - yaxis4._offset;
+    const row = this.rows()[Math.round(yaxis4.p2l(y))];
+    return { x, width: xaxis._length, row, seconds: xaxis.p2l(x) };
   }
 }
 
