@@ -66,6 +66,8 @@ class Guard:
                     for name, value in _HEADERS.items():
                         out[name] = value
                     out.setdefault("Cache-Control", "no-store")
+                    if scope["method"] == "POST" and not body.is_whole:
+                        out["Connection"] = "close"  # what may still come is not read
                 await send(message)
 
             try:
@@ -176,7 +178,6 @@ async def _refuse(refusal: Refusal, send: Send, body: _Body) -> None:
     headers = {
         "Content-Type": "application/json",
         "Content-Length": str(len(content)),
-        "Connection": "close",
         **refusal.headers,
     }
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
