@@ -10,13 +10,14 @@ class _Shape(BaseModel):
 
 
 class Tag(_Shape):
-    """One tag: `score` in [0, 1]; `lift` is score / prior."""
+    """One tag: `score` in [0, 1]; `lift` is score / prior; `reliability` as in ModelTag."""
 
     tag: str
     score: float
     lift: float
     evidence: float
     group: str
+    reliability: float | None
 
 
 class TaggedSong(_Shape):
