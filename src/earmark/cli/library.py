@@ -94,7 +94,9 @@ def show(
     tag: Annotated[
         str | None, typer.Option(help='Songs with that tag, or of which "jazz, not sad" is true.')
     ] = None,
-    min: Annotated[float | None, typer.Option(min=0, max=1, help="Least score of --tag.")] = None,
+    least: Annotated[
+        float | None, typer.Option("--min", min=0, max=1, help="Least score of --tag.")
+    ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many tags to show of a song.")] = 5,
     rank: Annotated[Rank, typer.Option(help="What the tags of a song are sorted by.")] = Rank.score,
     failed: Annotated[
@@ -117,12 +119,12 @@ def show(
     from earmark.library.song import absolute
 
     below = None if path is None else absolute(path)
-    if min is not None and tag is None:
+    if least is not None and tag is None:
         raise BadValue("--min is the least score of a tag: name it with --tag")
     with opened(library, model) as (library_, used):
         songs: Any
         if tag is not None:
-            text = tag if min is None else f"{tag} >= {min:.9f}"
+            text = tag if least is None else f"{tag} >= {least:.9f}"
             expression = parse(text, tags=used.card.tags, settings=read_settings(settings))
             songs = matching(library_, used, expression, below=below)
         else:

@@ -45,7 +45,7 @@ def write(
     model: ModelName = None,
     json: Json = False,
 ) -> None:
-    """Write genre, mood and scores into the files: into empty fields only, unless said otherwise."""
+    """Write genre, mood and scores into files: into empty fields only, unless said otherwise."""
     from earmark.library import write as writing
     from earmark.library.settings import read_settings
     from earmark.library.song import absolute
@@ -85,7 +85,7 @@ def undo(
     library: LibraryFile = None,
     json: Json = False,
 ) -> None:
-    """Undo a run of `write`: every byte of its files as it was, unless others changed them since."""
+    """Undo a run of `write`: every byte as it was, in files that nobody has changed since."""
     from earmark.library import journal
     from earmark.library import undo as undoing
     from earmark.library.database import Library

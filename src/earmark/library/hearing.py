@@ -41,6 +41,8 @@ class Hear:
 
     def __call__(self, tagger: Tagger, path: Path) -> Heard:
         """Raises UnreadableAudio, also for a file that changes while it is read."""
+        if path.is_dir():
+            raise UnreadableAudio(path, "this folder cannot be listed. Mend its rights or its disk")
         before = _stat(path)
         content = audio_hash(path)
         artist, title, album = read_names(path)

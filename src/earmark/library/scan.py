@@ -135,6 +135,11 @@ def watch(
         time.sleep(every_seconds)
 
 
+_TAKEN_AWAY = Failure(
+    "not_scanned", "its audio was known until another scan forgot it. The next scan hears it"
+)
+
+
 def _keep(library: Library, model: Model, heard: Heard, *, quick: bool) -> tuple[Song, bool]:
     """The row of one file, written; and whether its audio was known before."""
     song = heard.song
@@ -143,7 +148,10 @@ def _keep(library: Library, model: Model, heard: Heard, *, quick: bool) -> tuple
         return song, False
     assert song.audio is not None
     known = library.heard(model, song.audio, quick=quick)
-    assert known is not None  # rows are deleted only at the end of a scan
+    if known is None:  # another scan has just deleted it
+        song = replace(song, size=-1, audio=None, failure=_TAKEN_AWAY)
+        library.put(model, song)
+        return song, False
     other, embedding = known
     song = replace(
         song,

@@ -21,11 +21,13 @@ Mode = Literal["fill", "merge", "replace"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 
-def wanted(tags: Sequence[Tag], *, settings: Settings, model: str) -> dict[str, Values]:
-    """What the model says of a song, as values of FIELDS.
+def wanted(
+    tags: Sequence[Tag], *, settings: Settings, model: str, sha256: str
+) -> dict[str, Values]:
+    """What a model says of a song, as values of FIELDS.
 
     tags : of one song, best first
-    model : its name and the beginning of its hash
+    model, sha256 : name and hash of the model file
     """
     said: dict[str, Values] = {}
     for group in (GENRE, MOOD):
@@ -42,7 +44,7 @@ def wanted(tags: Sequence[Tag], *, settings: Settings, model: str) -> dict[str, 
     if settings.scores.top:
         shown = [tag for tag in tags if tag.score >= settings.scores.min][: settings.scores.top]
         said[SCORES] = tuple(f"{tag.tag}={tag.score:.2f}" for tag in shown)
-        said[MODEL] = (model,)
+        said[MODEL] = (f"{model} {sha256[:12]}",)
     return said
 
 

@@ -74,7 +74,6 @@ def plan(
     Raises MissingExtra where mutagen is not installed.
     """
     require_mutagen()
-    label = f"{model.card.name} {model.sha256[:12]}"
     songs = library.songs(model, below=below, failed=False)
     first = [song for song, _ in zip(songs, range(_FEW_FILES), strict=False)]
     if len(first) < _FEW_FILES and workers is None:
@@ -85,7 +84,9 @@ def plan(
             for song in part:
                 assert song.scores is not None
                 tags = rank_tags(model.card, song.scores)
-                yield song, wanted(tags, settings=settings, model=label)
+                yield song, wanted(
+                    tags, settings=settings, model=model.card.name, sha256=model.sha256
+                )
 
     for outcome in engine.map_units(_Compare(mode), units(), workers=workers):
         song = outcome.unit[0]
