@@ -208,7 +208,7 @@ def test_names_of_odd_bytes_are_kept_to_the_byte(library, tagger, folder):
     odd = os.fsencode(folder) + b"/caf\xe9 \n'%.flac"
     shutil.copyfile(folder / "0.flac", odd)
     os.truncate(os.fsencode(folder / "1.flac"), 20)
-    os.rename(folder / "1.flac", os.fsencode(folder) + b"/bad\xff.flac")
+    (folder / "1.flac").rename(os.fsdecode(os.fsencode(folder) + b"/bad\xff.flac"))
     counts, _ = scan_once(library, tagger, folder)
     assert counted(counts) == {"heard": 3, "failed": 1}
     kept = [os.fsencode(song.path) for song in songs(library).values()]

@@ -44,7 +44,7 @@ _NAMES = {
 class EarmarkPlugin(BeetsPlugin):
     """Hears items and fills their fields; beets writes the files."""
 
-    item_types = {name: types.MULTI_VALUE_DSV for name in list(_NAMES.values())[1:]}  # noqa: RUF012 - beets reads it from the class
+    item_types = dict.fromkeys(list(_NAMES.values())[1:], types.MULTI_VALUE_DSV)
 
     def __init__(self) -> None:
         super().__init__()

@@ -32,7 +32,9 @@ def write_song(path: Path, *, pitch: float, seconds: float = 1.0, **tags: str) -
 def write_songs(folder: Path, number: int) -> list[Path]:
     """Songs 0.flac, 1.flac, ... of different pitch."""
     return [
-        write_song(folder / f"{i}.flac", pitch=110 * (i + 2), artist=f"Artist {i % 2}", title=f"T{i}")
+        write_song(
+            folder / f"{i}.flac", pitch=110 * (i + 2), artist=f"Artist {i % 2}", title=f"T{i}"
+        )
         for i in range(number)
     ]
 
@@ -45,9 +47,7 @@ def scan_once(
     model = use_model(library, tagger)
     options = ScanOptions(workers=1, quick=quick, retry=retry)
     found = look(library, folders, model=model, options=options)
-    counts = scan(
-        library, found, tagger=tagger, model=model, options=options, report=opened.append
-    )
+    counts = scan(library, found, tagger=tagger, model=model, options=options, report=opened.append)
     return counts, opened
 
 

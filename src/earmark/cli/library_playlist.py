@@ -115,7 +115,7 @@ def similar(
     ] = None,
     n: Annotated[int, typer.Option("-n", min=1, help="How many songs.")] = 20,
     duplicates: Annotated[
-        bool, typer.Option("--duplicates", help="All groups that are probably one recording.")
+        bool, typer.Option("--duplicates", help="All groups that may be one recording.")
     ] = False,
     library: LibraryFile = None,
     model: ModelName = None,
@@ -136,7 +136,7 @@ def similar(
                     print_json({"near_duplicates": [_facts(each) for each in group]})
                 else:
                     print("\n".join(str(each.path) for each in group), end="\n\n")
-            say(f"{n_groups} groups of songs that are probably one recording")
+            say(f"{n_groups} groups of songs that may well be one recording")
             return
         path = absolute_path(song)
         vector = searching.embedding_of(library_, used, path, load=lambda: _tagger(model))

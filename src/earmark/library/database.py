@@ -268,14 +268,9 @@ class Library(Database):
         )
         return rows[0][0] if rows else None
 
-    def facts(self, model: Model) -> dict[int, tuple[float, bytes]]:
-        """(seconds, audio) of every song that was heard and is there, by its row."""
-        rows = self.rows(
-            "SELECT id, seconds, audio FROM songs WHERE model = ? AND audio IS NOT NULL "
-            "AND missing_since IS NULL",
-            (model.id,),
-        )
-        return {number: (seconds, audio) for number, seconds, audio in rows}
+    def lengths(self, model: Model) -> dict[int, float]:
+        """The seconds of every song, by its row."""
+        return dict(self.rows("SELECT id, seconds FROM songs WHERE model = ?", (model.id,)))
 
     def by_number(self, numbers: Iterable[int]) -> list[Song]:
         """The songs of some rows, in that order."""

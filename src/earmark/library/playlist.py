@@ -81,6 +81,8 @@ def like(
     without : files that are not taken, such as the examples
     """
     shelf = _shelf(library, model, expression, without=without)
+    if not shelf.songs:
+        return []
     similarity = shelf.vectors @ unit(unit(np.stack(vectors)).mean(axis=0))
     return take((shelf.songs[i] for i in np.argsort(-similarity, kind="stable")), length)
 

@@ -13,11 +13,15 @@ from earmark.errors import BadLibrary, NotScanned
 from earmark.files import sha256
 from earmark.library.database import Library, Model
 from earmark.library.song import Array, Song, from_blob
+from earmark.ranking import log_odds
 from earmark.tagger import Tagger
 
-# Two encodings of one recording are at least this alike and about as long (docs/library.md).
-NEAR = 0.999
-NEAR_SECONDS = 2.0
+# Near-duplicates: what two encodings of one recording have in common and two songs seldom have.
+# Of 7 transcodings with choi2016 (AAC, MP3, FLAC, Vorbis, WMA, WavPack, WAV from Opus) these bounds
+# find 5, and none among 16,110 pairs of different songs of 30 s each (docs/library.md).
+NEAR = 0.99  # cosine of the embeddings
+NEAR_LOG_ODDS = 0.1  # root mean square of the difference over the tags, nats
+NEAR_SECONDS = 1.0
 _ROWS = 1024  # songs that are compared with others at once: 100,000 of them take 400 MB
 
 
@@ -26,7 +30,7 @@ class Alike:
     """A song and how much it sounds like another.
 
     similarity : cosine of the two embeddings, in [-1, 1]
-    near_duplicate : it is probably the same recording
+    near_duplicate : it may well be the same recording
     """
 
     song: Song
@@ -52,7 +56,8 @@ class Index:
         blobs = [blob for _, blob in rows]
         if len({len(blob) for blob in blobs}) > 1:
             raise BadLibrary(f"{library.path} holds embeddings of several lengths. Scan anew")
-        vectors = from_blob(b"".join(blobs)).reshape(len(rows), -1)
+        n_dimensions = len(from_blob(blobs[0])) if blobs else 0
+        vectors = from_blob(b"".join(blobs)).reshape(len(rows), n_dimensions)
         return cls(np.array([number for number, _ in rows], dtype=np.int64), unit(vectors))
 
     def nearest(self, vector: Array, *, n: int) -> list[tuple[int, float]]:
@@ -118,38 +123,39 @@ def similar(
 
 
 def is_near(one: Song, other: Song, similarity: float) -> bool:
-    """Whether two songs are probably one recording."""
+    """Whether two songs may well be one recording: the same audio, or alike in all we know."""
     if one.audio == other.audio:
         return True
-    return similarity >= NEAR and abs(one.seconds - other.seconds) <= NEAR_SECONDS
+    if similarity < NEAR or abs(one.seconds - other.seconds) > NEAR_SECONDS:
+        return False
+    assert one.scores is not None  # both were heard
+    assert other.scores is not None
+    difference = log_odds(one.scores) - log_odds(other.scores)
+    return bool(np.sqrt(np.mean(difference**2)) <= NEAR_LOG_ODDS)
 
 
 def near_duplicates(library: Library, model: Model) -> Iterator[list[Song]]:
-    """Groups of songs that are probably one recording, each song in one group at most."""
+    """Groups of songs that may well be one recording, each song in one group at most."""
     index = Index.load(library, model)
-    facts = library.facts(model)
-    rows = [(facts[int(n)], int(n), i) for i, n in enumerate(index.numbers) if int(n) in facts]
-    rows.sort()  # by length, so that only neighbours need comparing
-    seconds = np.array([fact[0] for fact, _, _ in rows])
-    audio = [fact[1] for fact, _, _ in rows]
-    vectors = index.vectors[[i for _, _, i in rows]]
-    leader = list(range(len(rows)))  # of each song's group
-    for first in range(0, len(rows), _ROWS):
-        last = min(first + _ROWS, len(rows))
+    lengths = library.lengths(model)
+    seconds = np.array([lengths[int(number)] for number in index.numbers])
+    order = np.argsort(seconds, kind="stable")  # so that only neighbours need comparing
+    seconds, numbers, vectors = seconds[order], index.numbers[order], index.vectors[order]
+    leader = list(range(len(numbers)))  # of each song's group
+    for first in range(0, len(numbers), _ROWS):
+        last = min(first + _ROWS, len(numbers))
         end = int(np.searchsorted(seconds, seconds[last - 1] + NEAR_SECONDS, side="right"))
-        alike = vectors[first:last] @ vectors[first:end].T >= NEAR
-        for row, column in np.argwhere(np.triu(alike, 1)):
-            if seconds[first + column] - seconds[first + row] <= NEAR_SECONDS:
+        similarity = vectors[first:last] @ vectors[first:end].T
+        for row, column in np.argwhere(np.triu(similarity >= NEAR, 1)):
+            one, other = library.by_number(int(numbers[first + i]) for i in (row, column))
+            if is_near(one, other, float(similarity[row, column])):
                 _join(leader, first + int(row), first + int(column))
-    by_audio: dict[bytes, int] = {}
-    for place, content in enumerate(audio):
-        _join(leader, by_audio.setdefault(content, place), place)
     groups: dict[int, list[int]] = {}
-    for place in range(len(rows)):
-        groups.setdefault(_find(leader, place), []).append(rows[place][1])
-    for numbers in groups.values():
-        if len(numbers) > 1:
-            yield library.by_number(numbers)
+    for place, number in enumerate(numbers):
+        groups.setdefault(_find(leader, place), []).append(int(number))
+    for group in groups.values():
+        if len(group) > 1:
+            yield library.by_number(group)
 
 
 def _find(leader: list[int], place: int) -> int:

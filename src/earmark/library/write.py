@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
 from earmark import engine
@@ -75,18 +76,16 @@ def plan(
     """
     require_mutagen()
     songs = library.songs(model, below=below, failed=False)
-    first = [song for song, _ in zip(songs, range(_FEW_FILES), strict=False)]
+    first = list(islice(songs, _FEW_FILES))
     if len(first) < _FEW_FILES and workers is None:
         workers = 1
 
     def units() -> Iterator[tuple[Song, dict[str, Values]]]:
-        for part in (first, songs):
-            for song in part:
-                assert song.scores is not None
-                tags = rank_tags(model.card, song.scores)
-                yield song, wanted(
-                    tags, settings=settings, model=model.card.name, sha256=model.sha256
-                )
+        for song in chain(first, songs):
+            assert song.scores is not None
+            tags = rank_tags(model.card, song.scores)
+            said = wanted(tags, settings=settings, model=model.card.name, sha256=model.sha256)
+            yield song, said
 
     for outcome in engine.map_units(_Compare(mode), units(), workers=workers):
         song = outcome.unit[0]
