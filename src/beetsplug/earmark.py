@@ -8,7 +8,8 @@
         mode: fill          # or merge, or replace
         quick: no           # hear three windows of each song, not every second
 
-The thresholds, names and modes are those of `earmark library write` (docs/library.md).
+The thresholds, names and modes are those of `earmark library write` (docs/library.md). beets writes
+the files: when it applies a match, not on an import as it is (`beet write` does it then).
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from earmark.library.database import Library, Model
+    from earmark.tagger import Tagger
 
 LibraryFile = Annotated[
     Path | None,
@@ -21,7 +22,9 @@ LibraryFile = Annotated[
 ModelName = Annotated[
     str | None,
     typer.Option(
-        "--model", metavar="NAME", help="Of the models it was scanned with; the last one without."
+        "--model",
+        metavar="NAME",
+        help="One it was scanned with, by name or file.",
     ),
 ]
 SettingsFile = Annotated[
@@ -33,8 +36,19 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 @contextmanager
 def opened(library: Path | None, model: str | None) -> Iterator[tuple[Library, Model]]:
-    """A library that is there, and the model that is meant."""
+    """A library that is there, and the model that is meant: by its name, hash or file."""
+    from earmark.files import sha256
     from earmark.library.database import Library
 
+    name = sha256(model) if model is not None and Path(model).is_file() else model
     with Library.open(library) as opened_library:
-        yield opened_library, opened_library.model(model)
+        yield opened_library, opened_library.model(name)
+
+
+def tagger_of(model: str | None, used: Model) -> Tagger:
+    """A tagger for files that were not scanned, with the library's model where it has a name."""
+    from earmark import zoo
+    from earmark.tagger import Tagger
+
+    named = used.card.name if used.card.name in zoo.names() else None
+    return Tagger.load(model or named)

@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.library_options import Json, LibraryFile, ModelName, SettingsFile, opened
+from earmark.cli.library_options import (
+    Json,
+    LibraryFile,
+    ModelName,
+    SettingsFile,
+    opened,
+    tagger_of,
+)
 from earmark.cli.terminal import print_json, say
 from earmark.errors import BadValue
 
 if TYPE_CHECKING:
     from earmark.library.song import Song
-    from earmark.tagger import Tagger
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -64,9 +70,7 @@ def playlist(
     if (start is None) != (end is None):
         raise BadValue("a journey needs both --from SONG and --to SONG")
     if not expression and not like and start is None:
-        raise BadValue(
-            'say what is wanted: an expression such as "jazz", --like, or --from and --to'
-        )
+        raise BadValue('what is wanted? An expression such as "jazz", --like, or --from and --to')
     if like and start is not None:
         raise BadValue("--like and --from make different playlists; choose one")
     length = making.Length(songs, minutes, per_artist)
@@ -83,7 +87,8 @@ def playlist(
         elif like:
             examples = [absolute_path(song) for song in like]
             vectors = [
-                embedding_of(library_, used, song, load=lambda: _tagger(model)) for song in examples
+                embedding_of(library_, used, song, load=lambda: tagger_of(model, used))
+                for song in examples
             ]
             chosen = making.like(
                 library_, used, vectors, expression=parsed, length=length, without=examples
@@ -139,7 +144,7 @@ def similar(
             say(f"{n_groups} groups of songs that may well be one recording")
             return
         path = absolute_path(song)
-        vector = searching.embedding_of(library_, used, path, load=lambda: _tagger(model))
+        vector = searching.embedding_of(library_, used, path, load=lambda: tagger_of(model, used))
         for found in searching.similar(library_, used, path, vector=vector, n=n):
             if json:
                 line = {"similarity": round(found.similarity, 5)}
@@ -147,12 +152,6 @@ def similar(
             else:
                 mark = "  (near-duplicate)" if found.near_duplicate else ""
                 print(f"{found.similarity:.3f}  {found.song.path}{mark}")
-
-
-def _tagger(model: str | None) -> Tagger:
-    from earmark.tagger import Tagger
-
-    return Tagger.load(model)
 
 
 def _facts(song: Song) -> dict[str, object]:

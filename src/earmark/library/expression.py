@@ -89,12 +89,9 @@ class _Parser:
         whole = self.commas()
         token = self.peek()
         if token.kind != "end":
-            what = (
-                "this bracket closes nothing"
-                if token.text == ")"
-                else "and, or, a comma is missing"
-            )
-            raise BadExpression(self.text, token.at, what)
+            stray = token.text == ")"
+            reason = "this bracket closes nothing" if stray else "and, or, or a comma is missing"
+            raise BadExpression(self.text, token.at, reason)
         return whole
 
     def peek(self) -> _Token:
