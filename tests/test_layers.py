@@ -38,10 +38,12 @@ ONLY = {
     "keras": {"training"},
     "ray": {"engine_ray"},
     "openvino": {"runtime"},
+    "mutagen": {"library"},
 }
 HEAVY = (
     "numpy", "av", "soxr", "onnx", "onnxruntime", "openvino", "torch", "keras", "h5py",
     "matplotlib", "pyarrow", "ray", "httpx2", "sklearn", "scipy", "pooch", "pydantic", "rapidfuzz",
+    "mutagen",
 )  # fmt: skip
 
 

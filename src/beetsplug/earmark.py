@@ -42,7 +42,7 @@ _NAMES = {
 }  # fmt: skip
 
 
-class EarmarkPlugin(BeetsPlugin):
+class EarmarkPlugin(BeetsPlugin):  # type: ignore[misc]  # its types are not followed
     """Hears items and fills their fields; beets writes the files."""
 
     item_types = dict.fromkeys(list(_NAMES.values())[1:], types.MULTI_VALUE_DSV)
