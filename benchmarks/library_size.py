@@ -8,7 +8,6 @@ search alone, and with reading the embeddings from the file as a command does.
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
 from pathlib import Path

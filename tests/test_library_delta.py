@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from audio_files import FORMATS, music, write_format
-from hypothesis import given
+from hypothesis import given, settings
 
 from earmark.errors import BadValue
 from earmark.library.delta import apply_delta, make_delta
@@ -22,6 +22,7 @@ def there_and_back(folder, old, new):
     return (folder / "back").read_bytes(), len(delta)
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     st.binary(max_size=300), st.binary(max_size=300), st.binary(max_size=300),
     st.integers(0, 3), st.integers(0, 200_000),
@@ -40,7 +41,7 @@ def test_any_file_comes_back_from_any_other(tmp_path_factory, head, tail, other,
 
 @pytest.mark.parametrize("name", sorted(set(FORMATS) - {"raw.aac", "aac.mka"}))
 def test_undoing_new_tags_takes_a_small_part_of_the_file(tmp_path, name):
-    path = write_format(tmp_path, name, music(20))
+    path = write_format(tmp_path, name, music(6))
     old = path.read_bytes()
     # more than the padding that files have, so that everything moves
     write_fields(path, {"genre": ("Jazz",), "EARMARK_SCORES": tuple(map(str, range(9000)))})
@@ -48,7 +49,7 @@ def test_undoing_new_tags_takes_a_small_part_of_the_file(tmp_path, name):
     assert len(new) > len(old)
     back, size = there_and_back(tmp_path, old, new)
     assert back == old
-    assert size < 0.06 * len(old) + 1000
+    assert size < 0.1 * len(old) + 1000
 
 
 def test_a_delta_is_refused_for_another_file_and_when_it_is_none(tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earmark.errors import BadExpression, BadValue, NotScanned
@@ -22,6 +22,7 @@ from earmark.library.song import Song
 from earmark.model_file import Card
 
 TAGS = ("jazz", "rock", "Hip-Hop", "female vocalists", "Mellow", "sad", "80s", "drum and bass")
+SETTINGS = read_settings()
 CARD = Card("known", TAGS, PRESETS["choi2016"], (0.1,) * 8, source="a test", licence="MIT")
 
 
@@ -45,7 +46,7 @@ def add(library, name, *, scores=(), vector=(1.0, 0.0), audio=None, **facts):
 
 
 def expression(text, tags=TAGS):
-    return parse(text, tags=tags, settings=read_settings())
+    return parse(text, tags=tags, settings=SETTINGS)
 
 
 def holds(text, **scores):
@@ -127,6 +128,7 @@ def test_a_word_whose_tags_the_model_does_not_know_says_so():
         expression("calm", tags=("rock", "jazz"))
 
 
+@settings(deadline=None)
 @given(st.text(alphabet='jazrock andto(),<>=.6"', max_size=30))
 def test_any_words_are_an_expression_or_an_error_with_a_place(text):
     try:
@@ -140,6 +142,7 @@ def test_any_words_are_an_expression_or_an_error_with_a_place(text):
 SCORES = st.lists(st.floats(0, 1, width=32), min_size=8, max_size=8)
 
 
+@settings(deadline=None)
 @given(SCORES)
 def test_not_and_and_or_obey_their_laws(scores):
     row = np.array([scores], dtype=np.float32)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import mediafile
 import mutagen
+import numpy as np
 import pytest
 from audio_files import FORMATS, music, write_format
 from mutagen import id3
@@ -22,13 +26,21 @@ FIELDS = {
 
 
 @pytest.fixture(scope="module")
-def song():
-    return music(1.5)
+def files(tmp_path_factory):
+    """One file of each format."""
+    folder, song = tmp_path_factory.mktemp("files"), music(1.5)
+    return {name: write_format(folder, name, song) for name in FORMATS}
+
+
+@pytest.fixture
+def fresh(files, tmp_path):
+    """A function that copies the file of a format here."""
+    return lambda name: Path(shutil.copy(files[name], tmp_path))
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
-def test_several_values_come_back_from_every_format_and_the_audio_stays(tmp_path, song, name):
-    path = write_format(tmp_path, name, song)
+def test_several_values_come_back_from_every_format_and_the_audio_stays(fresh, name):
+    path = fresh(name)
     before = load_audio(path, rate=12_000).samples
     if name in UNTAGGED:
         with pytest.raises(UnwritableTags, match="holds no tags"):
@@ -51,8 +63,8 @@ def test_several_values_come_back_from_every_format_and_the_audio_stays(tmp_path
 
 
 @pytest.mark.parametrize("name", sorted(set(FORMATS) - set(UNTAGGED)))
-def test_another_program_reads_the_genres_one_by_one(tmp_path, song, name):
-    path = write_format(tmp_path, name, song)
+def test_another_program_reads_the_genres_one_by_one(fresh, name):
+    path = fresh(name)
     write_fields(path, FIELDS)
     try:
         other = mediafile.MediaFile(path)
@@ -72,8 +84,8 @@ def test_another_program_reads_the_genres_one_by_one(tmp_path, song, name):
         ("v2.wma", "WM/Genre", "WM/Mood"),
     ],
 )
-def test_genre_and_mood_stand_in_the_fields_that_others_use(tmp_path, song, name, genre, mood):
-    path = write_format(tmp_path, name, song)
+def test_genre_and_mood_stand_in_the_fields_that_others_use(fresh, name, genre, mood):
+    path = fresh(name)
     write_fields(path, FIELDS)
     tags = mutagen.File(path).tags
     assert [str(value) for value in tags[genre]] == list(FIELDS["genre"])
@@ -81,9 +93,9 @@ def test_genre_and_mood_stand_in_the_fields_that_others_use(tmp_path, song, name
     assert moods == list(FIELDS["mood"])
 
 
-def tagged(tmp_path, song, *frames, version):
+def tagged(fresh, *frames, version):
     """An mp3 with an ID3v2 tag of a version."""
-    path = write_format(tmp_path, "bare.mp3", song)
+    path = fresh("bare.mp3")
     tags = id3.ID3()
     for frame in frames:
         tags.add(frame)
@@ -91,8 +103,8 @@ def tagged(tmp_path, song, *frames, version):
     return path
 
 
-def test_id3v24_keeps_its_version_and_has_a_frame_for_the_mood(tmp_path, song):
-    path = tagged(tmp_path, song, id3.TDRC(text=["1999-12-31"]), version=4)
+def test_id3v24_keeps_its_version_and_has_a_frame_for_the_mood(fresh):
+    path = tagged(fresh, id3.TDRC(text=["1999-12-31"]), version=4)
     write_fields(path, FIELDS)
     tags = id3.ID3(path, translate=False)
     assert tags.version == (2, 4, 0)
@@ -102,9 +114,9 @@ def test_id3v24_keeps_its_version_and_has_a_frame_for_the_mood(tmp_path, song):
     assert str(tags["TDRC"]) == "1999-12-31"
 
 
-def test_id3v23_keeps_its_version_its_frames_and_its_many_values(tmp_path, song):
+def test_id3v23_keeps_its_version_its_frames_and_its_many_values(fresh):
     path = tagged(
-        tmp_path, song,
+        fresh,
         id3.TYER(text=["1999"]), id3.TDAT(text=["3112"]), id3.TPE1(encoding=1, text=["Änna"]),
         version=3,
     )  # fmt: skip
@@ -120,9 +132,9 @@ def test_id3v23_keeps_its_version_its_frames_and_its_many_values(tmp_path, song)
     assert read_fields(path, FIELDS) == FIELDS
 
 
-def test_a_mood_in_either_place_of_id3_counts_and_is_not_doubled(tmp_path, song):
+def test_a_mood_in_either_place_of_id3_counts_and_is_not_doubled(fresh):
     both = (id3.TMOO(text=["Calm"]), id3.TXXX(desc="mood", text=["calm", "Calm", "Sad"]))
-    path = tagged(tmp_path, song, *both, version=4)
+    path = tagged(fresh, *both, version=4)
     assert read_fields(path, ["mood"]) == {"mood": ("Calm", "calm", "Sad")}
     write_fields(path, {"mood": ("Sad",)})
     tags = id3.ID3(path)
@@ -130,13 +142,13 @@ def test_a_mood_in_either_place_of_id3_counts_and_is_not_doubled(tmp_path, song)
     assert tags.getall("TXXX") == []
 
 
-def test_numbers_for_genres_are_read_as_the_names_they_stand_for(tmp_path, song):
-    path = tagged(tmp_path, song, id3.TCON(text=["(8)(9)Doom"]), version=3)
+def test_numbers_for_genres_are_read_as_the_names_they_stand_for(fresh):
+    path = tagged(fresh, id3.TCON(text=["(8)(9)Doom"]), version=3)
     assert read_fields(path, ["genre"]) == {"genre": ("Jazz", "Metal", "Doom")}
 
 
-def test_a_file_with_only_an_id3v1_tag_keeps_what_it_said(tmp_path, song):
-    path = write_format(tmp_path, "bare.mp3", song)
+def test_a_file_with_only_an_id3v1_tag_keeps_what_it_said(fresh):
+    path = fresh("bare.mp3")
     old = b"TAG" + b"Title".ljust(30, b"\0") + b"Artist".ljust(30, b"\0") + b"\0" * 64 + b"\xff"
     path.write_bytes(path.read_bytes() + old)
     assert read_names(path) == ("Artist", "Title", "")
@@ -145,8 +157,8 @@ def test_a_file_with_only_an_id3v1_tag_keeps_what_it_said(tmp_path, song):
     assert path.read_bytes()[-128:-1].startswith(b"TAGTitle")
 
 
-def test_an_id3v22_tag_becomes_v23_and_keeps_what_it_said(tmp_path, song):
-    path = write_format(tmp_path, "bare.mp3", song)
+def test_an_id3v22_tag_becomes_v23_and_keeps_what_it_said(fresh):
+    path = fresh("bare.mp3")
     frame = b"TT2" + (6).to_bytes(3, "big") + b"\0Title"
     path.write_bytes(b"ID3\x02\0\0" + bytes([0, 0, 0, len(frame)]) + frame + path.read_bytes())
     write_fields(path, {"genre": ("Jazz", "Blues")})
@@ -157,10 +169,8 @@ def test_an_id3v22_tag_becomes_v23_and_keeps_what_it_said(tmp_path, song):
 
 @pytest.mark.parametrize("name", sorted(set(FORMATS) - set(UNTAGGED)))
 @pytest.mark.parametrize("seed", range(3))
-def test_broken_tags_are_an_error_of_ours_or_none(tmp_path, song, name, seed):
-    import numpy as np
-
-    path = write_format(tmp_path, name, song)
+def test_broken_tags_are_an_error_of_ours_or_none(fresh, name, seed):
+    path = fresh(name)
     write_fields(path, FIELDS | {"artist": ("Anna",)})
     content = bytearray(path.read_bytes())
     rng = np.random.default_rng(seed)

@@ -179,7 +179,7 @@ def test_a_plan_touches_nothing_and_says_what_would_be(library, song):
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
 def test_every_format_is_written_once_and_comes_back_to_the_byte(library, tagger, tmp_path, name):
-    path = write_format(tmp_path, name, music(1.5)).rename(
+    path = write_format(tmp_path, name, music(1)).rename(
         (tmp_path / "music").mkdir() or tmp_path / "music" / name
     )
     scan_once(library, tagger, path.parent)
