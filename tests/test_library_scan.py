@@ -195,6 +195,23 @@ def test_a_file_that_changes_while_it_is_read_fails_and_is_heard_next_time(libra
     assert counted(counts) == {"heard": 1, "unchanged": 2}
 
 
+def test_a_disk_that_goes_during_a_scan_is_heard_when_it_is_back(library, model, folder):
+    away = folder.with_name("unplugged")
+
+    class Unplugger(Tagger):
+        def listen(self, source, **options):
+            heard = super().listen(source, **options)
+            if Path(source).name == "1.flac":
+                folder.rename(away)
+            return heard
+
+    counts, _ = scan_once(library, Unplugger(Tagger.load(model).session), folder)
+    assert counted(counts) == {"heard": 1, "failed": 2}
+    away.rename(folder)
+    counts, _ = scan_once(library, Tagger.load(model), folder)
+    assert counted(counts) == {"heard": 2, "unchanged": 1}
+
+
 def test_links_that_lead_in_circles_are_walked_once(library, tagger, folder):
     (folder / "loop").symlink_to(folder, target_is_directory=True)
     (folder / "album").mkdir()

@@ -124,7 +124,7 @@ def show(
     with opened(library, model) as (library_, used):
         songs: Any
         if tag is not None:
-            text = tag if least is None else f"{tag} >= {least:.9f}"
+            text = tag if least is None else f'"{tag}" >= {least:.9f}'
             expression = parse(text, tags=used.card.tags, settings=read_settings(settings))
             songs = matching(library_, used, expression, below=below)
         else:

@@ -16,56 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from earmark.errors import BadLibrary, LibraryError, NotScanned
+from earmark.library.schema import FORM
 from earmark.library.song import COLUMNS, Array, Song, from_blob, from_row, to_blob, to_row
 from earmark.model_file import Card
-from earmark.sqlite_file import Database, Format
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS models (
-    id INTEGER PRIMARY KEY,
-    sha256 TEXT NOT NULL UNIQUE,
-    card TEXT NOT NULL,
-    used_at REAL NOT NULL
-);
-CREATE TABLE IF NOT EXISTS songs (
-    id INTEGER PRIMARY KEY,
-    model INTEGER NOT NULL REFERENCES models (id),
-    path BLOB NOT NULL,
-    size INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    audio BLOB,
-    seconds REAL NOT NULL,
-    quick INTEGER NOT NULL,
-    damaged_packets INTEGER NOT NULL,
-    artist TEXT NOT NULL,
-    title TEXT NOT NULL,
-    album TEXT NOT NULL,
-    scores BLOB,
-    error_kind TEXT,
-    error_message BLOB,
-    missing_since REAL,
-    UNIQUE (model, path)
-);
-CREATE INDEX IF NOT EXISTS songs_by_audio ON songs (model, audio);
-CREATE TABLE IF NOT EXISTS embeddings (
-    song INTEGER PRIMARY KEY REFERENCES songs (id) ON DELETE CASCADE,
-    vector BLOB NOT NULL
-);
-CREATE TABLE IF NOT EXISTS journal (
-    id INTEGER PRIMARY KEY,
-    run INTEGER NOT NULL,
-    at REAL NOT NULL,
-    path BLOB NOT NULL,
-    audio BLOB NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    before TEXT NOT NULL,
-    after TEXT NOT NULL,
-    before_sha256 TEXT NOT NULL,
-    after_sha256 TEXT NOT NULL,
-    delta BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS journal_by_run ON journal (run);
-"""
+from earmark.sqlite_file import Database
 
 
 @dataclass(frozen=True)
@@ -90,15 +44,7 @@ def library_path() -> Path:
 class Library(Database):
     """An open library. Raises BadLibrary, and LibraryError for what the disk says."""
 
-    form = Format(
-        name="library",
-        application_id=0x6561726C,  # "earl"
-        version=1,
-        schema=_SCHEMA,
-        foreign=BadLibrary,
-        damaged=BadLibrary,
-        failed=LibraryError,
-    )
+    form = FORM
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         super().__init__(path, connection)
@@ -284,9 +230,10 @@ class Library(Database):
         with self.transaction() as connection:
             for path in paths:
                 moved = connection.execute(
-                    "DELETE FROM songs WHERE model = ?1 AND path = ?2 AND (error_kind IS NOT NULL "
-                    "OR audio IN (SELECT audio FROM songs WHERE model = ?1 AND path != ?2 "
-                    "AND missing_since IS NULL AND audio IS NOT NULL))",
+                    "DELETE FROM songs WHERE model = ? AND path = ? AND (error_kind IS NOT NULL "
+                    "OR EXISTS (SELECT 1 FROM songs AS other WHERE other.model = songs.model "
+                    "AND other.audio = songs.audio AND other.path != songs.path "
+                    "AND other.missing_since IS NULL))",
                     (model.id, path),
                 ).rowcount
                 if not moved:

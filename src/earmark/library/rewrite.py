@@ -36,9 +36,8 @@ def rewrite(path: Path, make: Callable[[Path, Path], None], *, mtime_ns: int | N
         if not os.access(target, os.W_OK):
             raise UnwritableTags(path, "it is read-only. Change its permissions first")
         with atomic_path(target) as copy:
-            shutil.copy2(target, copy)
+            shutil.copy2(target, copy)  # with its rights and its extended attributes
             make(target, copy)
-            shutil.copymode(target, copy)
             if hasattr(os, "chown"):
                 with suppress(PermissionError):  # only root may give files away
                     os.chown(copy, before.st_uid, before.st_gid)

@@ -11,7 +11,7 @@ from earmark.files import sha256
 from earmark.library.database import Library, Model
 from earmark.library.hearing import Hear, Heard
 from earmark.library.song import Failure, Song
-from earmark.library.survey import Survey, survey
+from earmark.library.survey import NOWHERE, Survey, survey
 from earmark.library.tag_file import require_mutagen
 from earmark.tagger import Tagger, map_files
 
@@ -87,9 +87,11 @@ def scan(
     n_heard = n_known = n_failed = 0
     for outcome in map_files(hear, list(found.new), tagger=tagger, workers=options.workers):
         if outcome.error is not None:
-            # with the size and time from before it was opened: what changed since is heard again
+            # with the size and time from before it was opened, so that the next scan takes up what
+            # has changed since, and what is gone with its disk
+            place = found.new[outcome.unit] if outcome.unit.exists() else NOWHERE
             failure = Failure(outcome.error.kind, str(outcome.error))
-            song = Song(outcome.unit, *found.new[outcome.unit], failure=failure)
+            song = Song(outcome.unit, *place, failure=failure)
             library.put(model, song)
             was_known = False
         else:
@@ -149,7 +151,7 @@ def _keep(library: Library, model: Model, heard: Heard, *, quick: bool) -> tuple
     assert song.audio is not None
     known = library.heard(model, song.audio, quick=quick)
     if known is None:  # another scan has just deleted it
-        song = replace(song, size=-1, audio=None, failure=_TAKEN_AWAY)
+        song = replace(song, size=NOWHERE[0], audio=None, failure=_TAKEN_AWAY)
         library.put(model, song)
         return song, False
     other, embedding = known

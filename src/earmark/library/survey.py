@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from earmark.errors import BadValue
 from earmark.library.database import Library, Model
 from earmark.library.song import absolute
 from earmark.walk import audio_files
+
+NOWHERE = (-1, -1)  # size and time of a file that could not be looked at
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,10 @@ def survey(
             try:
                 status = path.stat()
                 size, mtime_ns = status.st_size, status.st_mtime_ns
+                if stat.S_ISDIR(status.st_mode):
+                    unreadable.append(name + os.sep.encode())
             except OSError:
-                size = mtime_ns = -1  # whoever opens it says why it cannot be read
-            if path.is_dir():
-                unreadable.append(name + os.sep.encode())
+                size, mtime_ns = NOWHERE  # whoever opens it says why it cannot be read
             if before is None or before[:2] != (size, mtime_ns):
                 if now - mtime_ns < settle_seconds * 1e9:
                     n_unsettled += 1
