@@ -23,7 +23,7 @@ LAYERS = [
     {"graph", "runtime", "windows", "walk", "weights"},
     {"audio", "model_file", "metrics", "ranking"},
     {"features", "tags"},
-    {"files", "sqlite_file"},
+    {"files", "sqlite_file", "checkout"},
     {"errors"},
 ]
 ALSO = {
