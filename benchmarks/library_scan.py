@@ -1,6 +1,6 @@
 """What a scan of songs of 3 to 4 minutes costs, whole and quick: python -m benchmarks.library_scan.
 
-    python -m benchmarks.library_scan --model choi2016 [--songs 500] [--clips FOLDER]
+    python -m benchmarks.library_scan [--model earmark] [--songs 500] [--clips FOLDER]
 
 The songs are made here: each is some of the clips (or, without --clips, of examples/make_music.py)
 one after the other, as MP3. `earmark library scan` runs as a user runs it, start-up included. Peak
@@ -99,7 +99,7 @@ def run(words: list[str]) -> tuple[float, float, float, dict[str, int]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="choi2016")
+    parser.add_argument("--model", default="earmark")
     parser.add_argument("--songs", type=int, default=500)
     parser.add_argument("--clips", type=Path, help="a folder of clips to make the songs from")
     options = parser.parse_args()

@@ -123,6 +123,13 @@ def test_an_error_says_where_and_what_to_do(text, position, match):
         assert str(caught.value).splitlines()[-1] == "  " + " " * position + "^"
 
 
+def test_a_word_goes_before_a_tag_of_its_name_and_quotes_mean_the_tag():
+    tags = ("Vocal", "female vocalists")
+    sung = np.array([[0.0, 0.9]], dtype=np.float32)
+    assert expression("vocal", tags=tags)(sung).holds[0]
+    assert not expression('"vocal"', tags=tags)(sung).holds[0]
+
+
 def test_a_word_whose_tags_the_model_does_not_know_says_so():
     with pytest.raises(BadExpression, match="'calm' means one of calm, calm mellow"):
         expression("calm", tags=("rock", "jazz"))

@@ -3,7 +3,7 @@
     plugins: earmark
     earmark:
         auto: yes           # on import; `beet earmark QUERY` at any time
-        model: choi2016     # a name of `earmark models list`, or a model file
+        model: earmark      # a name of `earmark models list`, or a model file
         settings: ~/.config/earmark.toml
         mode: fill          # or merge, or replace
         quick: no           # hear three windows of each song, not every second

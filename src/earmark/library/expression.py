@@ -4,7 +4,8 @@
     either  both (or both)*
     both    one (and one)*
     one     not one | (commas) | tag | tag > number        also >= < <=
-    tag     words, or "words in quotes" where one of them is and, or, not
+    tag     words, or "words in quotes": where one of them is and, or, not, or to mean the model's
+            own tag where the settings have a word of the same name
 
 A tag without a number holds from the least score of its group on (library.settings).
 """
@@ -148,7 +149,7 @@ class _Parser:
         first = self.peek()
         if first.kind == "quoted":
             self.next += 1
-            return self.columns(first.text[1:-1], first.at)
+            return self.columns(first.text[1:-1], first.at, quoted=True)
         words = []
         while self.peek().kind in ("word", "number"):
             words.append(self.peek().text)
@@ -156,20 +157,21 @@ class _Parser:
         if not words:
             found = f"not {first.text!r}" if first.text else "and here is the end"
             raise BadExpression(self.text, first.at, f"a tag is wanted, {found}")
-        return self.columns(" ".join(words), first.at)
+        return self.columns(" ".join(words), first.at, quoted=False)
 
-    def columns(self, name: str, at: int) -> list[int]:
+    def columns(self, name: str, at: int, *, quoted: bool) -> list[int]:
+        """The tags that a name means: a word of the settings, unless it is quoted, goes first."""
         wanted = fold(name)
         folded = [fold(tag) for tag in self.tags]
+        meant = {fold(tag) for tag in self.settings.words.get(wanted, ())}
+        said = [i for i, tag in enumerate(folded) if tag in meant]
+        if said and not quoted:
+            return said
         if wanted in folded:
             return [folded.index(wanted)]
         named = [i for i, tag in enumerate(self.tags) if fold(self.settings.name(tag)) == wanted]
-        if named:
-            return named
-        meant = {fold(tag) for tag in self.settings.words.get(wanted, ())}
-        said = [i for i, tag in enumerate(folded) if tag in meant]
-        if said:
-            return said
+        if named or said:
+            return named or said
         grouped = [i for i, tag in enumerate(self.tags) if vocabulary.group(tag) == wanted]
         if grouped:
             return grouped
