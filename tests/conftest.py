@@ -21,7 +21,8 @@ def shared() -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees or changes the models that the person who runs it has fetched."""
+    """No test sees or changes the models and the library of the person who runs it."""
     monkeypatch.setenv("EARMARK_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("EARMARK_LIBRARY", str(tmp_path_factory.mktemp("library") / "own.sqlite"))
     for name in ("MODEL", "RUNTIME", "OFFLINE", "PUBLISHED", "TOKEN", "ZOO_URL"):
         monkeypatch.delenv(f"EARMARK_{name}", raising=False)

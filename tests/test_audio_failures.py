@@ -208,6 +208,13 @@ def test_an_unknown_codec_is_unreadable(tmp_path):
     unreadable(path, "in a codec that FFmpeg cannot decode")
 
 
+@pytest.mark.parametrize("kind", [b"drms", b"enca", b"aavd"])
+def test_protected_audio_is_refused_and_not_heard_as_noise(tmp_path, song, kind):
+    path = audio_files.write_format(tmp_path, "aac.m4a", song)
+    path.write_bytes(path.read_bytes().replace(b"mp4a", kind))
+    unreadable(path, "DRM")
+
+
 def test_an_empty_file_a_folder_and_nothing_say_so(tmp_path):
     (tmp_path / "empty.mp3").touch()
     unreadable(tmp_path / "empty.mp3", "the file is empty. Fetch it again")

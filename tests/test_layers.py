@@ -23,7 +23,7 @@ LAYERS = [
     {"graph", "runtime", "windows", "walk", "weights"},
     {"audio", "model_file", "metrics", "ranking"},
     {"features", "tags"},
-    {"files", "checkout"},
+    {"files", "sqlite_file", "checkout"},
     {"errors"},
 ]
 ALSO = {
@@ -41,11 +41,13 @@ ONLY = {
     "openvino": {"runtime"},
     "fastapi": {"web"},
     "plotly": {"web"},
+    "mutagen": {"library"},
 }
 HEAVY = (
     "numpy", "av", "soxr", "onnx", "onnxruntime", "openvino", "torch", "keras", "h5py",
     "matplotlib", "pyarrow", "ray", "httpx2", "sklearn", "scipy", "pooch", "pydantic", "rapidfuzz",
     "fastapi", "uvicorn", "starlette", "prometheus_client", "plotly",
+    "mutagen",
 )  # fmt: skip
 
 

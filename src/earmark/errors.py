@@ -2,6 +2,7 @@
 
 EarmarkError
 ├── BadValue            a setting or array that makes no sense (also a ValueError)
+│   └── BadExpression   words for a playlist that do not parse, with their place
 ├── MissingExtra        a library that an optional part needs is not installed (also an ImportError)
 ├── UnreadableAudio     a file that holds no audio we can decode
 ├── WorkerDied          a unit of work that killed its process, or workers that cannot start
@@ -11,6 +12,10 @@ EarmarkError
 │   ├── ModelNotFound   no model of that name or at that path
 │   ├── BadModel        a file that is no model of ours, or is damaged, or of an unknown version
 │   └── FeatureMismatch spectrograms of other settings than the model was trained on
+├── LibraryError
+│   ├── BadLibrary      a library that is missing, damaged or of an unknown version
+│   ├── NotScanned      a song or a model that the library does not know
+│   └── UnwritableTags  a file whose tags cannot be read, written or put back
 └── DataError
     ├── BadCatalog      a catalog that does not parse
     ├── BadLedger       a ledger of downloads that is missing, damaged or of an unknown version
@@ -41,6 +46,27 @@ class EarmarkError(Exception):
 
 class BadValue(EarmarkError, ValueError):
     """A setting or array that makes no sense."""
+
+
+class BadExpression(BadValue):
+    """Words for a playlist that do not parse.
+
+    text : the expression
+    position : index in it of the first character that is wrong
+    reason : what is wrong and what is right
+    """
+
+    def __init__(self, text: str, position: int, reason: str) -> None:
+        super().__init__(text, position, reason)  # all as args, so that it survives pickling
+        self.text = text
+        self.position = position
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"{self.reason} (at character {self.position + 1})\n  {self.text}\n"
+            f"  {' ' * self.position}^"
+        )
 
 
 class MissingExtra(EarmarkError, ImportError):
@@ -113,6 +139,34 @@ class BadModel(ModelError):
 
 class FeatureMismatch(ModelError):
     """Spectrograms of other settings than the model was trained on."""
+
+
+class LibraryError(EarmarkError):
+    """Anything about a person's music library."""
+
+
+class BadLibrary(LibraryError):
+    """A library that is missing, damaged or of an unknown version."""
+
+
+class NotScanned(LibraryError):
+    """A song or a model that the library does not know."""
+
+
+class UnwritableTags(LibraryError):
+    """A file whose tags cannot be read, written or put back; the file stays as it was.
+
+    path : the file
+    reason : why, in words
+    """
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        super().__init__(path, reason)  # both as args, so that the error survives pickling
+        self.path = Path(path)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"cannot write to {self.path}: {self.reason}"
 
 
 class DataError(EarmarkError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark import audio, ranking, windows
-from earmark.errors import BadValue
-from earmark.features import Samples, log_mel
+from earmark.errors import BadValue, UnreadableAudio
+from earmark.features import LogMel, Samples, log_mel
 from earmark.ranking import DEFAULT_RANKING, Ranking
 from earmark.runtime import BATCH, Session
 
@@ -29,6 +29,8 @@ class Options:
     stretch_seconds : hear stretches of that length, each repeated until it fills a window, so that
         the answer is about those seconds alone; None hears whole windows
     max_seconds : stop listening there; None hears the whole track
+    spread : hear that many windows, spread evenly over the track and reached by seeking, where the
+        file says that it is longer than they are together; None hears every second
     """
 
     rank: Ranking = DEFAULT_RANKING
@@ -36,6 +38,7 @@ class Options:
     hop_seconds: float | None = None
     stretch_seconds: float | None = None
     max_seconds: float | None = None
+    spread: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse options that nothing can be heard with."""
@@ -45,6 +48,8 @@ class Options:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise BadValue(f"{name} is {value}; it must be above zero")
+        if self.spread is not None and self.spread < 1:
+            raise BadValue(f"spread is {self.spread}; at least one window must be heard")
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,11 @@ def listen(
     cuts = windows.cut(blocks, settings=pieces, hop_samples=min(hop, length))
     if options.center:
         cuts = iter([windows.centre(blocks, settings=features)])
+    elif options.spread is not None and not isinstance(source, np.ndarray):
+        clips = _spread_clips(source, options.spread, settings=features)
+        if clips:
+            blocks.count(clips)
+            cuts = ((clip.start, windows.fit(clip.samples, settings=features)) for clip in clips)
     starts: list[int] = []
     batch: list[Array] = []
     parts: list[tuple[Array, Array]] = []
@@ -109,6 +119,38 @@ def listen(
         embeddings=np.concatenate(embeddings),
         damaged_packets=blocks.damaged_packets,
     )
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """One window of a track, and the sample that it begins with."""
+
+    start: int
+    samples: Samples
+    damaged_packets: int
+
+
+def _spread_clips(path: str | Path, number: int, *, settings: LogMel) -> list[_Clip]:
+    """Windows from the middles of equal parts of a track.
+
+    Nothing for a track that is too short for it, or whose stated duration leads astray: then every
+    second is to be heard.
+    """
+    duration = audio.probe(path).duration
+    if duration is None or duration <= number * settings.seconds:
+        return []
+    clips = []
+    for part in range(number):
+        start = (part + 0.5) / number * duration - settings.seconds / 2
+        try:
+            clip = audio.load_audio(path, rate=settings.rate, start=start, seconds=settings.seconds)
+        except UnreadableAudio:  # no audio at that place
+            return []
+        if clip.samples.size == 0:
+            return []
+        first = round(start * settings.rate)
+        clips.append(_Clip(first, clip.samples, clip.damaged_packets))
+    return clips
 
 
 class _Blocks:
@@ -137,6 +179,12 @@ class _Blocks:
             if rate is not None:
                 raise BadValue("a file knows its own rate: give rate only with samples")
             self._source = audio.stream_audio(source, rate=target_rate, seconds=max_seconds)
+
+    def count(self, clips: Iterable[_Clip]) -> None:
+        """Count clips that are heard in place of the blocks."""
+        for clip in clips:
+            self.n_samples += clip.samples.size
+            self.damaged_packets += clip.damaged_packets
 
     def __iter__(self) -> Iterator[Samples]:
         stream = self._source

@@ -41,7 +41,7 @@ def evidence(scores: Array, priors: Array, *, shrinkage: float = SHRINKAGE) -> A
     scores : float32 (..., n_tags), in [0, 1]; priors : float32 (n_tags,), in (0, 1)
     returns : float32 (..., n_tags)
     """
-    return np.asarray(_log_odds(scores) - shrinkage * _log_odds(priors), dtype=np.float32)
+    return np.asarray(log_odds(scores) - shrinkage * log_odds(priors), dtype=np.float32)
 
 
 def rank_values(scores: Array, priors: Array, *, by: Ranking) -> Array:
@@ -55,6 +55,7 @@ def rank_values(scores: Array, priors: Array, *, by: Ranking) -> Array:
     raise BadValue(f"no ranking {by!r}; choose one of {', '.join(RANKINGS)}")
 
 
-def _log_odds(probabilities: Array) -> Array:
+def log_odds(probabilities: Array) -> Array:
+    """log(p / (1 - p)) of probabilities, in nats; those of 0 and 1 are finite too."""
     clipped = np.clip(probabilities, _LEAST, 1 - _LEAST)
     return np.asarray(np.log(clipped) - np.log1p(-clipped), dtype=np.float32)

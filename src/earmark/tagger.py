@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from earmark.ranking import DEFAULT_RANKING, Ranking
 from earmark.runtime import Session
 
 Array = npt.NDArray[np.float32]
+Value = TypeVar("Value")
 # Below this many files another process costs more than it brings: it takes a second to start.
 _FEW_FILES = 6
 
@@ -171,7 +172,7 @@ class Tagger:
             path=path,
             seconds=heard.seconds,
             model=self.card.name,
-            tags=self._ranked(scores, rank),
+            tags=rank_tags(self.card, scores, by=rank),
             damaged_packets=heard.damaged_packets,
         )
 
@@ -202,56 +203,80 @@ class Tagger:
         """
         if isinstance(paths, str | Path):
             raise BadValue(f"tag_files takes a list of files; for the one file {paths}, use tag")
-        if workers is None and len(paths) < _FEW_FILES:
-            workers = 1
-        if workers == 1:
-            yield from _outcomes(engine.map_units(self._tag_one(options), paths, workers=1))
-            return
-        work = _TagFile(self.session.path, self.session.runtime, options)
-        yield from _outcomes(engine.map_units(work, paths, workers=workers))
+        for outcome in map_files(_TagFile(options), paths, tagger=self, workers=workers):
+            if outcome.error is not None:
+                yield Failure(outcome.unit, outcome.error)
+            else:
+                assert outcome.value is not None
+                yield outcome.value
 
-    def _tag_one(self, options: Options) -> Any:
-        return lambda path: self.tag(path, options=options)
 
-    def _ranked(self, scores: Array, by: Ranking) -> tuple[Tag, ...]:
-        priors = np.array(self.card.priors, dtype=np.float32)
-        order = np.argsort(-ranking.rank_values(scores, priors, by=by), kind="stable")
-        lifts, evidences = ranking.lift(scores, priors), ranking.evidence(scores, priors)
-        reliability = self.card.reliability or (None,) * len(self.tags)
-        return tuple(
-            Tag(
-                tag=self.tags[i],
-                score=float(scores[i]),
-                lift=float(lifts[i]),
-                evidence=float(evidences[i]),
-                group=tags.group(self.tags[i]),
-                reliability=reliability[i],
-            )
-            for i in order
+def rank_tags(card: Card, scores: Array, *, by: Ranking = DEFAULT_RANKING) -> tuple[Tag, ...]:
+    """The tags of one track, best first.
+
+    scores : float32 (n_tags,), in [0, 1], in the order of card.tags
+    """
+    priors = np.array(card.priors, dtype=np.float32)
+    order = np.argsort(-ranking.rank_values(scores, priors, by=by), kind="stable")
+    lifts, evidences = ranking.lift(scores, priors), ranking.evidence(scores, priors)
+    reliability = card.reliability or (None,) * len(card.tags)
+    return tuple(
+        Tag(
+            tag=card.tags[i],
+            score=float(scores[i]),
+            lift=float(lifts[i]),
+            evidence=float(evidences[i]),
+            group=tags.group(card.tags[i]),
+            reliability=reliability[i],
         )
+        for i in order
+    )
+
+
+def map_files(
+    function: Callable[[Tagger, Path], Value],
+    paths: Sequence[str | Path],
+    *,
+    tagger: Tagger,
+    workers: int | None = None,
+) -> Iterator[engine.Outcome[Path, Value]]:
+    """function(tagger, path) for each file, in order; a file that fails does so alone.
+
+    function : picklable; each worker process calls it with a tagger of its own
+    workers : processes that decode and infer side by side; as many as there are cores by default,
+        and none but this one for a few files
+    """
+    if workers is None and len(paths) < _FEW_FILES:
+        workers = 1
+    files = map(Path, paths)
+    if workers == 1:
+        return engine.map_units(partial(function, tagger), files, workers=1)
+    work = _InWorker(function, tagger.session.path, tagger.session.runtime)
+    return engine.map_units(work, files, workers=workers)
 
 
 @dataclass(frozen=True)
 class _TagFile:
-    """The work of one worker process on one file; each process loads the model once."""
+    """What becomes of one file of tag_files."""
 
-    model: Path
-    runtime: str
     options: Options
 
-    def __call__(self, path: str | Path) -> Tags:
-        return _worker_tagger(self.model, self.runtime).tag(path, options=self.options)
+    def __call__(self, tagger: Tagger, path: Path) -> Tags:
+        return tagger.tag(path, options=self.options)
+
+
+@dataclass(frozen=True)
+class _InWorker(Generic[Value]):
+    """The work of one worker process on one file; each process loads the model once."""
+
+    function: Callable[[Tagger, Path], Value]
+    model: Path
+    runtime: str
+
+    def __call__(self, path: Path) -> Value:
+        return self.function(_worker_tagger(self.model, self.runtime), path)
 
 
 @lru_cache(maxsize=1)
 def _worker_tagger(model: Path, runtime: str) -> Tagger:
     return Tagger(Session(model, runtime=runtime, threads=1))
-
-
-def _outcomes(outcomes: Iterable[engine.Outcome[str | Path, Tags]]) -> Iterator[Tags | Failure]:
-    for outcome in outcomes:
-        if outcome.error is not None:
-            yield Failure(Path(outcome.unit), outcome.error)
-        else:
-            assert outcome.value is not None
-            yield outcome.value

@@ -13,6 +13,9 @@ from typing import Any, NoReturn
 
 from earmark.errors import UnreadableAudio
 
+# what MP4 calls encrypted audio: iTunes' FairPlay, Common Encryption, Audible
+_PROTECTED = ("drms", "enca", "aavd")
+
 
 @contextmanager
 def opened_file(path: str | Path) -> Iterator[FileIO]:
@@ -88,6 +91,10 @@ def _audio_stream(path: str | Path, container: Any) -> Any:
         else:
             reason = f"it holds {' and '.join(sorted(kinds)) or 'nothing'}, but no audio"
         raise UnreadableAudio(path, f"{reason}. Convert it first, or name another file")
+    if stream.codec_context.codec_tag in _PROTECTED:
+        raise UnreadableAudio(
+            path, "its audio is protected (DRM), and would decode to noise. Name another file"
+        )
     if stream.codec_context.name == "flac":
         # Without this a damaged frame decodes to noise. Elsewhere checksums are absent or wrong.
         stream.codec_context.options = {"err_detect": "crccheck+explode"}

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from earmark import __version__
-from earmark.cli import data, doctor, evaluate, models, serve, tag, train
+from earmark.cli import data, doctor, evaluate, library, models, serve, tag, train
 from earmark.cli.terminal import Exit, say
 from earmark.errors import EarmarkError
 
@@ -29,6 +29,7 @@ app.add_typer(data.app, name="data")
 train.add_commands(app)
 evaluate.add_commands(app)
 serve.add_commands(app)
+app.add_typer(library.app, name="library")
 doctor.add_commands(app)
 
 

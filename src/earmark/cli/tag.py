@@ -92,7 +92,7 @@ def tag(
             if json:
                 print_json(result.as_json(top=top))
             else:
-                _print_table(result, top, rank=options.rank)
+                print_table(result, top, rank=options.rank)
     if taggram is not None:
         tagged = _write_taggrams(tagger, tagged, folder=taggram, max_seconds=max_seconds)
     n_failed = len(files) - len(tagged)
@@ -101,7 +101,8 @@ def tag(
         raise typer.Exit(Exit.SOME_FAILED)
 
 
-def _print_table(result: Tags, top: int, *, rank: Ranking) -> None:
+def print_table(result: Tags, top: int, *, rank: Ranking) -> None:
+    """The first tags of one track, for a person."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

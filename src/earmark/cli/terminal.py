@@ -73,11 +73,16 @@ def progress(words: str, *, total: int | None = None) -> Iterator[Callable[[int]
 
         columns = (
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-            TimeElapsedColumn(), TimeRemainingColumn(),
+            TextColumn("{task.fields[rate]}"), TimeElapsedColumn(), TimeRemainingColumn(),
         )  # fmt: skip
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(words, total=total)
-            yield lambda more: bar.advance(task, more)
+            task = bar.add_task(words, total=total, rate="")
+
+            def show(more: int) -> None:
+                speed = bar.tasks[task].speed
+                bar.update(task, advance=more, rate=f"{speed:.1f} a second" if speed else "")
+
+            yield show
         return
 
     done, started = 0, time.monotonic()
@@ -89,7 +94,16 @@ def progress(words: str, *, total: int | None = None) -> Iterator[Callable[[int]
         now = time.monotonic()
         if now >= next_line:
             next_line = now + _SECONDS_BETWEEN_LINES
+            rate = done / (now - started)
             of = "" if total is None else f" of {total}"
-            say(f"{words}: {done}{of}, {done / (now - started):.1f} a second")
+            left = "" if total is None or not rate else f", {_time((total - done) / rate)} left"
+            say(f"{words}: {done}{of}, {rate:.1f} a second{left}")
 
     yield advance
+
+
+def _time(seconds: float) -> str:
+    """About how long, for a person."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

@@ -14,25 +14,26 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from earmark.data.ledger_rows import COLUMNS, UNDER_WAY, Answer, Entry, State, from_row, to_row
-from earmark.data.ledger_schema import DamagedLedger, create, disk_words, is_damage, version_of
-from earmark.errors import BadLedger, DataError
+from earmark.data.ledger_schema import FORM, DamagedLedger
+from earmark.errors import BadLedger
+from earmark.sqlite_file import Database
 
 
-class Ledger:
+class Ledger(Database):
     """An open ledger; every method is one transaction.
 
     Made by `Ledger.open`; `with` closes it. Raises BadLedger for a file that is damaged or of
     another version, DataError where the disk is full or not to be written to.
     """
 
+    form = FORM
+
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self.path = path
-        self._connection = connection
+        super().__init__(path, connection)
         # who holds a lease: a run on this machine is dead once its lock on the folder is free
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
@@ -42,49 +43,16 @@ class Ledger:
 
         Where the folder is read-only the ledger can be read and not be written to.
         """
-        path = Path(path)
-        if not make and not path.is_file():
+        if not make and not Path(path).is_file():
             raise BadLedger(
-                f"there is no ledger at {path}. `earmark data previews CATALOG -o {path.parent}` "
-                "begins one, and takes up the previews that lie there"
+                f"there is no ledger at {path}. `earmark data previews CATALOG -o "
+                f"{Path(path).parent}` begins one, and takes up the previews that lie there"
             )
-        connection = None
-        try:
-            writable = os.access(path.parent, os.W_OK) and (make or os.access(path, os.W_OK))
-            # the write-ahead log needs a writable folder even of those who only read
-            log = path.with_name(f"{path.name}-wal")
-            if not writable and log.exists() and log.stat().st_size:
-                raise BadLedger(
-                    f"the ledger {path} has changes of a killed run beside it, and its folder can "
-                    "only be read. Copy the folder to where it can be written, and use the copy"
-                )
-            uri = path.absolute().as_uri() + ("" if writable else "?immutable=1")
-            connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
-            version_of(connection, path)
-            if writable:
-                create(connection)
-            ledger = cls(path, connection)
-        except (sqlite3.Error, BadLedger, DataError) as error:
-            if connection is not None:
-                connection.close()
-            if isinstance(error, sqlite3.Error):
-                raise _translated(path, error) from error
-            raise
-        return ledger
-
-    def __enter__(self) -> Ledger:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file; the ledger is then one file again, without its write-ahead log."""
-        self._connection.close()
+        return super().open(path, make=make)
 
     def check(self) -> None:
         """Read the whole file. Raises BadLedger where a part of it is damaged."""
-        with self._errors():
+        with self.errors():
             answer = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if answer != "ok":
             raise DamagedLedger(f"the ledger {self.path} is damaged: {answer}")
@@ -98,7 +66,7 @@ class Ledger:
         """
         names = ", ".join(COLUMNS)
         marks = ", ".join("?" * len(COLUMNS))
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.executemany(
                 f"INSERT INTO songs ({names}) VALUES ({marks}) ON CONFLICT (id) DO UPDATE SET "
                 "state = iif(state IN ('no_result', 'rejected', 'review') AND (artist, title) != "
@@ -116,7 +84,7 @@ class Ledger:
         The leases of songs that have nothing left to do end.
         """
         changes = [to_row(entry) for entry in entries]
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.executemany(_PUT, changes)
             connection.executemany(
                 "INSERT OR IGNORE INTO replies (song_id, at, source, body) VALUES (?, ?, ?, ?)",
@@ -148,7 +116,7 @@ class Ledger:
 
     def answers(self, song_id: str) -> list[Answer]:
         """The stored replies about a song, the oldest first."""
-        with self._errors():
+        with self.errors():
             rows = self._connection.execute(
                 "SELECT song_id, at, source, body FROM replies WHERE song_id = ? ORDER BY at",
                 (song_id,),
@@ -165,7 +133,7 @@ class Ledger:
         """
         now = time.time()
         taken: list[Entry] = []
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             for condition in (
                 "state = 'matched'",
                 "state = 'searched'",
@@ -185,7 +153,7 @@ class Ledger:
 
     def renew_leases(self, *, seconds: float) -> None:
         """Hold what this run holds for some seconds more."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute(
                 "UPDATE songs SET leased_until = ? WHERE owner = ?",
                 (time.time() + seconds, self.owner),
@@ -207,28 +175,28 @@ class Ledger:
         )
 
     def _release(self, condition: str, values: Sequence[Any]) -> int:
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             return connection.execute(
                 f"UPDATE songs SET owner = NULL, leased_until = NULL WHERE {condition}", values
             ).rowcount
 
     def hurry(self) -> None:
         """Let the time of every song that is to be tried again be now."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute("UPDATE songs SET retry_at = 0 WHERE state = 'failed_retry'")
 
     # -- the whole --------------------------------------------------------------------------
 
     def counts(self) -> dict[State, int]:
         """How many songs are in each state; a zero where none is."""
-        with self._errors():
+        with self.errors():
             rows = self._connection.execute("SELECT state, count(*) FROM songs GROUP BY state")
             found = {State(state): number for state, number in rows}
         return {state: found.get(state, 0) for state in State}
 
     def finished_since(self, at: float) -> int:
         """How many songs have come to an outcome since that Unix time."""
-        with self._errors():
+        with self.errors():
             row = self._connection.execute(
                 f"SELECT count(*) FROM songs WHERE state NOT IN ({_marks(UNDER_WAY)}) "
                 "AND changed_at >= ?",
@@ -238,7 +206,7 @@ class Ledger:
 
     def next_retry(self) -> float | None:
         """Unix time of the first song that is to be tried again, None for none."""
-        with self._errors():
+        with self.errors():
             row = self._connection.execute(
                 "SELECT min(retry_at) FROM songs WHERE state = 'failed_retry'"
             ).fetchone()
@@ -246,14 +214,14 @@ class Ledger:
 
     def note(self, name: str, value: Any) -> None:
         """Keep a fact about the ledger as a whole, as JSON."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value))
             )
 
     def fact(self, name: str) -> Any:
         """A fact that was noted, None where it was not."""
-        with self._errors():
+        with self.errors():
             row = self._connection.execute(
                 "SELECT value FROM facts WHERE name = ?", (name,)
             ).fetchone()
@@ -262,30 +230,11 @@ class Ledger:
     # -- within -----------------------------------------------------------------------------
 
     def _select(self, clause: str, values: Sequence[Any]) -> Iterator[Entry]:
-        with self._errors():
+        with self.errors():
             rows = self._connection.execute(
                 f"SELECT {', '.join(COLUMNS)} FROM songs {clause}", values
             ).fetchall()
         return map(from_row, rows)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._errors():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise _translated(self.path, error) from error
 
 
 # a lease ends with the work, and goes on from one stage of it to the next
@@ -300,9 +249,3 @@ _PUT = (
 
 def _marks(values: Collection[object]) -> str:
     return ", ".join("?" * len(values))
-
-
-def _translated(path: Path, error: sqlite3.Error) -> DataError:
-    if is_damage(error):
-        return DamagedLedger(f"the ledger {path} is damaged: {error}")
-    return DataError(f"cannot work on the ledger {path}: {disk_words(error)}")

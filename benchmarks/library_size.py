@@ -1,0 +1,99 @@
+"""How a large library answers: python -m benchmarks.library_size [--files 50000] [--songs 100000].
+
+A second scan of many unchanged files, which are made here and are never opened, since the library
+already knows their size and time; and the songs most like one, by exact search, among many: the
+search alone, and with reading the embeddings from the file as a command does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from earmark.features import PRESETS
+from earmark.library.database import Library, Model
+from earmark.library.similar import Index, similar
+from earmark.library.song import Song
+from earmark.library.survey import survey
+from earmark.model_file import Card
+from earmark.tags import MSD_50, msd_50_priors
+
+CARD = Card(
+    "random", MSD_50, PRESETS["choi2016"], tuple(map(float, msd_50_priors())), "random", "MIT"
+)
+DIMENSIONS = 32  # of the embedding of choi2016
+A_FOLDER = 12  # files in one, as albums have
+
+
+def make_files(folder: Path, number: int) -> list[Path]:
+    """Files with names of audio and a few bytes in each, a dozen in a folder."""
+    paths = []
+    for i in range(number):
+        path = folder / f"artist {i // 120:04}" / f"album {i // A_FOLDER:05}" / f"{i:06}.mp3"
+        if i % A_FOLDER == 0:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"song")
+        paths.append(path)
+    return paths
+
+
+def fill(library: Library, model: Model, paths: list[Path], *, stat: bool) -> None:
+    """Rows for files, with random scores and embeddings."""
+    rng = np.random.default_rng(0)
+    for i, path in enumerate(paths):
+        status = path.stat() if stat else None
+        song = Song(
+            path, status.st_size if status else 1, status.st_mtime_ns if status else 1,
+            i.to_bytes(32, "big"), float(rng.uniform(60, 400)),
+            scores=rng.random(len(MSD_50), dtype=np.float32) ** 3,
+        )  # fmt: skip
+        library.put(model, song, embedding=rng.normal(size=DIMENSIONS).astype(np.float32))
+
+
+def timed(work, times: int = 5) -> float:
+    """Seconds, the median of some runs."""
+    seconds = []
+    for _ in range(times):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return float(np.median(seconds))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=50_000)
+    parser.add_argument("--songs", type=int, default=100_000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        music = Path(folder) / "music"
+        with Library.open(Path(folder) / "files.sqlite", make=True) as library:
+            model = library.add_model("0" * 64, CARD)
+            started = time.perf_counter()
+            fill(library, model, make_files(music, options.files), stat=True)
+            print(f"{options.files} rows made in {time.perf_counter() - started:.1f} s")
+            found = survey(library, model, [music])
+            if found.unchanged != options.files or found.new:
+                raise SystemExit("the library does not know its own files")
+            print(f"second scan: {timed(lambda: survey(library, model, [music]), 3):.2f} s")
+        with Library.open(Path(folder) / "songs.sqlite", make=True) as library:
+            model = library.add_model("0" * 64, CARD)
+            paths = [Path(f"/music/{i // A_FOLDER}/{i}.mp3") for i in range(options.songs)]
+            fill(library, model, paths, stat=False)
+            index = Index.load(library, model)
+            query = index.vectors[options.songs // 2]
+            search = timed(lambda: index.nearest(query, n=20))
+            load = timed(lambda: Index.load(library, model))
+            whole = timed(lambda: similar(library, model, paths[0], vector=query))
+            print(
+                f"similar among {options.songs}: search {search * 1e3:.1f} ms, reading the "
+                f"embeddings {load * 1e3:.0f} ms, both with the songs {whole * 1e3:.0f} ms"
+            )
+
+
+if __name__ == "__main__":
+    main()

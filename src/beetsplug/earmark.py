@@ -1,0 +1,130 @@
+"""earmark in beets: what is heard in a song becomes its genres and moods on import.
+
+    plugins: earmark
+    earmark:
+        auto: yes           # on import; `beet earmark QUERY` at any time
+        model: earmark      # a name of `earmark models list`, or a model file
+        settings: ~/.config/earmark.toml
+        mode: fill          # or merge, or replace
+        quick: no           # hear three windows of each song, not every second
+
+The thresholds, names and modes are those of `earmark library write` (docs/library.md). beets writes
+the files: when it applies a match, not on an import as it is (`beet write` does it then).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import mediafile
+from beets import ui
+from beets.dbcore import types
+from beets.plugins import BeetsPlugin
+from beets.util import syspath
+
+from earmark.errors import EarmarkError, UnreadableAudio
+from earmark.files import sha256
+from earmark.library.hearing import QUICK_WINDOWS
+from earmark.library.settings import Settings, read_settings
+from earmark.library.wanted import GENRE, MODEL, MODES, MOOD, SCORES, Values, changes, wanted
+from earmark.listening import Options
+from earmark.tagger import Tagger
+
+if TYPE_CHECKING:
+    from beets.importer import ImportSession, ImportTask
+    from beets.library import Item, Library
+
+# earmark's fields as beets calls them
+_NAMES = {
+    GENRE: "genres", MOOD: "moods", SCORES: SCORES.lower(), MODEL: MODEL.lower()
+}  # fmt: skip
+
+
+class EarmarkPlugin(BeetsPlugin):  # type: ignore[misc]  # its types are not followed
+    """Hears items and fills their fields; beets writes the files."""
+
+    item_types = dict.fromkeys(list(_NAMES.values())[1:], types.MULTI_VALUE_DSV)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config.add(
+            {"auto": True, "model": None, "settings": None, "mode": "fill", "quick": False}
+        )
+        self.add_media_field(_NAMES[MOOD], _field("MOOD", id3="TMOO", asf="WM/Mood"))
+        for field in (SCORES, MODEL):
+            self.add_media_field(_NAMES[field], _field(field, id3=None, asf=field))
+        if self.config["auto"].get(bool):
+            self.import_stages = [self.imported]
+
+    def commands(self) -> list[ui.Subcommand]:
+        """`beet earmark [QUERY]`."""
+        command = ui.Subcommand("earmark", help="hear songs, and set their genres and moods")
+        command.func = self.command
+        return [command]
+
+    def command(self, library: Library, _: Any, query: list[str]) -> None:
+        """Hear the items of a query."""
+        self.hear(library.items(query), write=ui.should_write())
+
+    def imported(self, _: ImportSession, task: ImportTask) -> None:
+        """Hear the items of an import, before beets copies and writes their files."""
+        self.hear(task.imported_items(), write=False)
+
+    def hear(self, items: Iterable[Item], *, write: bool) -> None:
+        """Set the fields of items. One that cannot be heard is said, and stays as it is."""
+        options = Options(spread=QUICK_WINDOWS if self.config["quick"].get(bool) else None)
+        mode = self.config["mode"].as_choice(MODES)
+        for item in items:
+            try:
+                tags = self._tagger.tag(syspath(item.path), options=options).tags
+            except UnreadableAudio as error:
+                self._log.error("{}", error)
+                continue
+            said = wanted(
+                tags,
+                settings=self._settings,
+                model=self._tagger.card.name,
+                sha256=self._model_sha256,
+            )
+            before: dict[str, Values] = {
+                field: tuple(item.get(_NAMES[field]) or ()) for field in said
+            }
+            for field, values in changes(before, said, mode=mode).items():
+                item[_NAMES[field]] = list(values)
+            item.store()
+            if write:
+                item.try_write()
+
+    @cached_property
+    def _tagger(self) -> Tagger:
+        try:
+            return Tagger.load(self.config["model"].get() or None)
+        except EarmarkError as error:
+            raise ui.UserError(f"earmark: {error}") from error
+
+    @cached_property
+    def _settings(self) -> Settings:
+        given = self.config["settings"].get()
+        try:
+            return read_settings(self.config["settings"].as_filename() if given else None)
+        except EarmarkError as error:
+            raise ui.UserError(f"earmark: {error}") from error
+
+    @cached_property
+    def _model_sha256(self) -> str:
+        return sha256(self._tagger.session.path)
+
+
+def _field(name: str, *, id3: str | None, asf: str) -> mediafile.ListMediaField:
+    """A field of many values in every format, where earmark.library.tag_file has it."""
+    frames = [mediafile.MP3ListDescStorageStyle(desc=name)]
+    if id3 is not None:
+        frames.insert(0, mediafile.MP3ListStorageStyle(id3))
+    return mediafile.ListMediaField(
+        *frames,
+        mediafile.MP4ListStorageStyle(f"----:com.apple.iTunes:{name}"),
+        mediafile.ListStorageStyle(name),
+        mediafile.ASFStorageStyle(asf),
+    )

@@ -1,0 +1,284 @@
+"""The file that remembers a library: SQLite, one row for each file and model.
+
+Every change is one transaction, so that a kill loses at most the song that was being heard.
+docs/formats/library.md is its specification.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: S608  # what is put into SQL is constants of these files; values are always bound
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from earmark.errors import BadLibrary, LibraryError, NotScanned
+from earmark.library.schema import FORM
+from earmark.library.song import COLUMNS, Array, Song, from_blob, from_row, to_blob, to_row
+from earmark.model_file import Card
+from earmark.sqlite_file import Database
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that a library was scanned with."""
+
+    id: int
+    sha256: str
+    card: Card
+
+
+def library_path() -> Path:
+    """Where a person's library lies: EARMARK_LIBRARY, or a file in the user's data folder."""
+    import platformdirs
+
+    own = os.environ.get("EARMARK_LIBRARY")
+    if own:
+        return Path(own).expanduser()
+    return platformdirs.user_data_path("earmark", appauthor=False) / "library.sqlite"
+
+
+class Library(Database):
+    """An open library. Raises BadLibrary, and LibraryError for what the disk says."""
+
+    form = FORM
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        super().__init__(path, connection)
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @classmethod
+    def open(cls, path: str | Path | None = None, *, make: bool = False) -> Library:
+        """Open a library, by default the person's own; `make` one where there is none."""
+        path = library_path() if path is None else Path(path)
+        if not make and not path.is_file():
+            raise BadLibrary(f"there is no library at {path}. `earmark library scan DIR` makes one")
+        if make:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise LibraryError(f"cannot make {path.parent}: {error.strerror}") from error
+        return super().open(path, make=make)
+
+    # -- models -----------------------------------------------------------------------------
+
+    def add_model(self, sha256: str, card: Card) -> Model:
+        """The model with those bytes, which from now on is the one that was used last."""
+        with self.transaction() as connection:
+            connection.execute(
+                "INSERT INTO models (sha256, card, used_at) VALUES (?, ?, ?) "
+                "ON CONFLICT (sha256) DO UPDATE SET used_at = excluded.used_at",
+                (sha256, card.to_json(), time.time()),
+            )
+        return self.model(sha256)
+
+    def model(self, name: str | None = None) -> Model:
+        """A model by its name or the beginning of its sha256; the one used last without a name.
+
+        Raises NotScanned for one that nothing was scanned with.
+        """
+        known = [
+            Model(number, sha256, Card.from_json(card))
+            for number, sha256, card in self.rows(
+                "SELECT id, sha256, card FROM models ORDER BY used_at DESC"
+            )
+        ]
+        for model in known:
+            if name is None or model.card.name == name or model.sha256.startswith(name):
+                return model
+        if name is None:
+            raise NotScanned(f"{self.path} holds no songs yet. Run `earmark library scan DIR`")
+        names = ", ".join(model.card.name for model in known) or "none"
+        raise NotScanned(
+            f"nothing was scanned with the model {name}; there are: {names}. Run `earmark library "
+            f"scan DIR --model {name}`"
+        )
+
+    # -- songs ------------------------------------------------------------------------------
+
+    def put(self, model: Model, song: Song, *, embedding: Array | None = None) -> None:
+        """Write a song as it is now; what was known of that path and model is replaced."""
+        values = [model.id, *to_row(song)]
+        with self.transaction() as connection:
+            number = connection.execute(_PUT, values).fetchone()[0]
+            if embedding is None:
+                connection.execute("DELETE FROM embeddings WHERE song = ?", (number,))
+            else:
+                connection.execute(
+                    "INSERT OR REPLACE INTO embeddings VALUES (?, ?)", (number, to_blob(embedding))
+                )
+
+    def songs(
+        self,
+        model: Model,
+        *,
+        below: Path | None = None,
+        failed: bool | None = None,
+        missing: bool | None = False,
+    ) -> Iterator[Song]:
+        """Songs as `numbered` gives them, without the numbers."""
+        for _, song in self.numbered(model, below=below, failed=failed, missing=missing):
+            yield song
+
+    def numbered(
+        self,
+        model: Model,
+        *,
+        below: Path | None = None,
+        failed: bool | None = None,
+        missing: bool | None = False,
+    ) -> Iterator[tuple[int, Song]]:
+        """(row, song) in the order of their paths, a thousand in memory at a time.
+
+        below : a folder, or one file
+        failed, missing : only those that are, only those that are not, or both with None
+        """
+        conditions = ["model = ?", "path > ?"]
+        values: list[Any] = []
+        if below is not None:
+            inside = os.fsencode(below).rstrip(os.sep.encode()) + os.sep.encode()
+            conditions.append("(path = ? OR substr(path, 1, ?) = ?)")
+            values += [os.fsencode(below), len(inside), inside]
+        if failed is not None:
+            conditions.append(f"error_kind IS {'NOT ' if failed else ''}NULL")
+        if missing is not None:
+            conditions.append(f"missing_since IS {'NOT ' if missing else ''}NULL")
+        last = b""
+        while True:
+            rows = self.rows(
+                f"SELECT id, {', '.join(COLUMNS)} FROM songs WHERE {' AND '.join(conditions)} "
+                "ORDER BY path LIMIT 1000",
+                (model.id, last, *values),
+            )
+            yield from ((row[0], from_row(row[1:])) for row in rows)
+            if len(rows) < 1000:
+                return
+            last = rows[-1][1]
+
+    def song(self, model: Model, path: Path) -> Song | None:
+        """The song at a path, None where it was never scanned."""
+        rows = self.rows(
+            f"SELECT {', '.join(COLUMNS)} FROM songs WHERE model = ? AND path = ?",
+            (model.id, os.fsencode(path)),
+        )
+        return from_row(rows[0]) if rows else None
+
+    def heard(self, model: Model, audio: bytes, *, quick: bool) -> tuple[Song, Array] | None:
+        """A song with that audio and its embedding, None where there is none.
+
+        quick : also one of which only a few windows were heard
+        """
+        rows = self.rows(
+            f"SELECT {', '.join(COLUMNS)}, vector FROM songs JOIN embeddings ON song = songs.id "
+            "WHERE model = ? AND audio = ? AND quick <= ? ORDER BY quick LIMIT 1",
+            (model.id, audio, quick),
+        )
+        return (from_row(rows[0][:-1]), from_blob(rows[0][-1])) if rows else None
+
+    def states(self, model: Model, folder: Path) -> dict[bytes, tuple[int, int, bool, bool, bool]]:
+        """By path: (size, mtime_ns, failed, quick, missing) of every song below a folder."""
+        inside = os.fsencode(folder).rstrip(os.sep.encode()) + os.sep.encode()
+        rows = self.rows(
+            "SELECT path, size, mtime_ns, error_kind IS NOT NULL, quick, "
+            "missing_since IS NOT NULL FROM songs WHERE model = ? "
+            "AND (path = ? OR substr(path, 1, ?) = ?)",
+            (model.id, os.fsencode(folder), len(inside), inside),
+        )
+        return {row[0]: (row[1], row[2], bool(row[3]), bool(row[4]), bool(row[5])) for row in rows}
+
+    def audios(self, model: Model, *, quick: bool) -> frozenset[bytes]:
+        """What has been heard: the audio of every song, or of those heard to the last second."""
+        rows = self.rows(
+            "SELECT DISTINCT audio FROM songs WHERE model = ? AND audio IS NOT NULL AND quick <= ?",
+            (model.id, quick),
+        )
+        return frozenset(row[0] for row in rows)
+
+    def vectors(self, model: Model) -> list[tuple[int, bytes]]:
+        """(song, embedding) of every song whose file is there."""
+        return self.rows(
+            "SELECT song, vector FROM embeddings WHERE song IN (SELECT id FROM songs "
+            "WHERE model = ? AND missing_since IS NULL)",
+            (model.id,),
+        )
+
+    def vector(self, model: Model, path: Path) -> bytes | None:
+        """The embedding of the song at a path."""
+        rows = self.rows(
+            "SELECT vector FROM embeddings JOIN songs ON song = songs.id "
+            "WHERE model = ? AND path = ?",
+            (model.id, os.fsencode(path)),
+        )
+        return rows[0][0] if rows else None
+
+    def lengths(self, model: Model) -> dict[int, float]:
+        """The seconds of every song, by its row."""
+        return dict(self.rows("SELECT id, seconds FROM songs WHERE model = ?", (model.id,)))
+
+    def by_number(self, numbers: Iterable[int]) -> list[Song]:
+        """The songs of some rows, in that order."""
+        return [
+            from_row(self.rows(f"SELECT {', '.join(COLUMNS)} FROM songs WHERE id = ?", (n,))[0])
+            for n in numbers
+        ]
+
+    def mark_missing(self, model: Model, paths: Iterable[bytes]) -> None:
+        """Note that files are not there; songs whose audio stands elsewhere now have moved."""
+        with self.transaction() as connection:
+            for path in paths:
+                moved = connection.execute(
+                    "DELETE FROM songs WHERE model = ? AND path = ? AND (error_kind IS NOT NULL "
+                    "OR EXISTS (SELECT 1 FROM songs AS other WHERE other.model = songs.model "
+                    "AND other.audio = songs.audio AND other.path != songs.path "
+                    "AND other.missing_since IS NULL))",
+                    (model.id, path),
+                ).rowcount
+                if not moved:
+                    connection.execute(
+                        "UPDATE songs SET missing_since = coalesce(missing_since, ?) "
+                        "WHERE model = ? AND path = ?",
+                        (time.time(), model.id, path),
+                    )
+
+    def mark_found(self, model: Model, paths: Iterable[bytes]) -> None:
+        """Note that files which were missing are there again, as they were."""
+        with self.transaction() as connection:
+            connection.executemany(
+                "UPDATE songs SET missing_since = NULL WHERE model = ? AND path = ?",
+                [(model.id, path) for path in paths],
+            )
+
+    def forget_missing(self, model: Model) -> int:
+        """Delete the songs whose files are gone. Returns how many."""
+        with self.transaction() as connection:
+            return connection.execute(
+                "DELETE FROM songs WHERE model = ? AND missing_since IS NOT NULL", (model.id,)
+            ).rowcount
+
+    def restat(self, path: Path, *, size: int, mtime_ns: int) -> None:
+        """Take a file's size and time as they are now, for its songs that were as it was before."""
+        status = path.stat()
+        with self.transaction() as connection:
+            connection.execute(
+                "UPDATE songs SET size = ?, mtime_ns = ? "
+                "WHERE path = ? AND size = ? AND mtime_ns = ?",
+                (status.st_size, status.st_mtime_ns, os.fsencode(path), size, mtime_ns),
+            )
+
+    def place_of(self, audio: bytes) -> Path | None:
+        """A file that holds that audio, None where none is known."""
+        rows = self.rows(
+            "SELECT path FROM songs WHERE audio = ? AND missing_since IS NULL LIMIT 1", (audio,)
+        )
+        return Path(os.fsdecode(rows[0][0])) if rows else None
+
+
+_PUT = (
+    f"INSERT INTO songs (model, {', '.join(COLUMNS)}) "
+    f"VALUES (?, {', '.join('?' * len(COLUMNS))}) ON CONFLICT (model, path) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name != "path")
+    + " RETURNING id"
+)

@@ -1,0 +1,140 @@
+"""Which tags count and what they are called: the defaults, and a person's own on top of them."""
+
+from __future__ import annotations
+
+import string
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from earmark import tags
+from earmark.errors import BadValue
+
+OTHER = "other"  # the group of tags that stand in no group; its rule is that of groups without one
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which tags of a group count.
+
+    min : score from which on a tag counts, in [0, 1]
+    top : how many of them are written
+    only : names that may be written; None for any
+    """
+
+    min: float
+    top: int
+    only: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What settings.toml says.
+
+    groups : group -> rule, OTHER among them
+    scores : which tags EARMARK_SCORES holds
+    names : a model's tag, folded -> the name that is written
+    words : a word of a playlist, folded -> tags
+    """
+
+    groups: Mapping[str, Rule]
+    scores: Rule
+    names: Mapping[str, str]
+    words: Mapping[str, tuple[str, ...]]
+
+    def rule(self, group: str) -> Rule:
+        """The rule of a group."""
+        return self.groups.get(group, self.groups[OTHER])
+
+    def name(self, tag: str) -> str:
+        """What a model's tag is called in a file."""
+        given = self.names.get(fold(tag))
+        return given if given is not None else string.capwords(tag) if tag.islower() else tag
+
+
+def fold(word: str) -> str:
+    """A word as it is compared: "Hip-Hop" and "hip hop" are the same."""
+    return " ".join(word.casefold().replace("-", " ").replace("_", " ").split())
+
+
+def default_text() -> str:
+    """The settings.toml that comes with earmark."""
+    return files("earmark.library").joinpath("settings.toml").read_text(encoding="utf-8")
+
+
+def read_settings(path: str | Path | None = None) -> Settings:
+    """The defaults, with the values of a person's own TOML file in their place.
+
+    Raises BadValue, which names the file and the key, for a key or value that makes no sense.
+    """
+    values = tomllib.loads(default_text())
+    if path is not None:
+        _overlay(values, _read(Path(path)), where=str(path))
+    return Settings(
+        groups={group: Rule(**_tupled(rule)) for group, rule in values["group"].items()},
+        scores=Rule(**_tupled(values["scores"])),
+        names={fold(tag): name for tag, name in values["names"].items()},
+        words={fold(word): tuple(meant) for word, meant in values["words"].items()},
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadValue(f"cannot read the settings {path}: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadValue(f"the settings {path} are no TOML: {error}") from error
+
+
+def _overlay(values: dict[str, Any], own: dict[str, Any], *, where: str) -> None:
+    for table, content in own.items():
+        if table not in values:
+            raise BadValue(f"{where}: no table [{table}]; there are {', '.join(values)}")
+        if not isinstance(content, dict):
+            raise BadValue(f"{where}: {table} is a table: write [{table}] above its values")
+        if table == "group":
+            for group, rule in content.items():
+                if group not in (*tags.GROUPS, OTHER):
+                    known = ", ".join((*tags.GROUPS, OTHER))
+                    raise BadValue(f"{where}: no group {group!r}; there are {known}")
+                _check_rule(rule, where=f"{where}: [group.{group}]")
+                values["group"][group] = values["group"].get(group, values["group"][OTHER]) | rule
+        else:
+            check = {"scores": _check_rule, "names": _check_names, "words": _check_words}[table]
+            check(content, where=f"{where}: [{table}]")
+            values[table] |= content
+
+
+def _check_rule(rule: Any, *, where: str) -> None:
+    wanted = "min = 0 to 1, top = a whole number, only = [names]"
+    if not isinstance(rule, dict) or not rule.keys() <= {"min", "top", "only"}:
+        raise BadValue(f"{where} has other keys than {wanted}")
+    for key, value in rule.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        right = {
+            "min": number and 0 <= value <= 1,
+            "top": number and isinstance(value, int) and value >= 0,
+            "only": isinstance(value, list) and all(isinstance(name, str) for name in value),
+        }[key]
+        if not right:
+            raise BadValue(f"{where} has {key} = {value!r}; it takes {wanted}")
+
+
+def _check_names(names: dict[str, Any], *, where: str) -> None:
+    for tag, name in names.items():
+        if not isinstance(name, str):
+            raise BadValue(f'{where}: {tag!r} = {name!r} is no name; write one in quotes, or ""')
+
+
+def _check_words(words: dict[str, Any], *, where: str) -> None:
+    for word, meant in words.items():
+        if not isinstance(meant, list) or not all(isinstance(tag, str) for tag in meant):
+            raise BadValue(f'{where}: {word!r} takes a list of tags, such as ["jazz", "blues"]')
+
+
+def _tupled(rule: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if key == "only" else value for key, value in rule.items()}

@@ -1,0 +1,34 @@
+"""What was heard in a song, as `earmark tag` says it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from earmark.library.song import Song
+from earmark.model_file import Card
+from earmark.ranking import DEFAULT_RANKING, Ranking
+from earmark.tagger import Tags, rank_tags
+
+
+def tags_of(song: Song, card: Card, *, rank: Ranking = DEFAULT_RANKING) -> Tags:
+    """The tags of a song that was heard, best first."""
+    assert song.scores is not None
+    return Tags(
+        path=song.path,
+        seconds=song.seconds,
+        model=card.name,
+        tags=rank_tags(card, song.scores, by=rank),
+        damaged_packets=song.damaged_packets,
+    )
+
+
+def as_json(
+    song: Song, card: Card, *, top: int | None = None, rank: Ranking = DEFAULT_RANKING
+) -> dict[str, Any]:
+    """The JSON line of a song: that of `earmark tag`, and what its own tags say."""
+    if song.failure is not None:
+        error = {"kind": song.failure.kind, "message": song.failure.message}
+        return {"path": str(song.path), "error": error}
+    names = {"artist": song.artist, "title": song.title, "album": song.album}
+    line = tags_of(song, card, rank=rank).as_json(top=top)
+    return line | {key: value for key, value in names.items() if value}

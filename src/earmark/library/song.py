@@ -1,0 +1,102 @@
+"""One song of a library: a file, and what a model heard in it or why it could not."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float32]
+
+# a song's columns in the order of its fields; the embedding lies in a table of its own
+COLUMNS = (
+    "path", "size", "mtime_ns", "audio", "seconds", "quick", "damaged_packets",
+    "artist", "title", "album", "scores", "error_kind", "error_message", "missing_since",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a file could not be heard: an error of earmark.errors, as JSON lines hold it."""
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Song:
+    """A file as it was when it was heard.
+
+    path : absolute
+    size : bytes; mtime_ns : nanoseconds; both -1 where the file could not be looked at
+    audio : what the audio is, whatever the tags (library.content); None for a failure
+    seconds : length of the track
+    quick : whether a few windows were heard and not every second
+    artist, title, album : as the file's tags say, "" where they say nothing
+    scores : (n_tags,), in [0, 1]; None for a failure
+    missing_since : Unix time of the first scan that did not find the file, else None
+    """
+
+    path: Path
+    size: int
+    mtime_ns: int
+    audio: bytes | None = None
+    seconds: float = 0.0
+    quick: bool = False
+    damaged_packets: int = 0
+    artist: str = ""
+    title: str = ""
+    album: str = ""
+    scores: Array | None = None
+    failure: Failure | None = None
+    missing_since: float | None = None
+
+
+def absolute(path: str | Path) -> Path:
+    """A path as rows are keyed by it; links stay as the person named them."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow them
+
+
+def to_row(song: Song) -> tuple[Any, ...]:
+    """The values of COLUMNS; scores as float16, names as the bytes that the system knows."""
+    failure = song.failure
+    return (
+        os.fsencode(song.path), song.size, song.mtime_ns, song.audio, song.seconds, song.quick,
+        song.damaged_packets, song.artist, song.title, song.album, to_blob(song.scores),
+        failure and failure.kind, failure and os.fsencode(failure.message), song.missing_since,
+    )  # fmt: skip
+
+
+def from_row(row: tuple[Any, ...]) -> Song:
+    """A song from the values of COLUMNS."""
+    path, size, mtime_ns, audio, seconds, quick, damaged, artist, title, album, scores = row[:11]
+    kind, message, missing_since = row[11:]
+    return Song(
+        path=Path(os.fsdecode(path)),
+        size=size,
+        mtime_ns=mtime_ns,
+        audio=audio,
+        seconds=seconds,
+        quick=bool(quick),
+        damaged_packets=damaged,
+        artist=artist,
+        title=title,
+        album=album,
+        scores=None if scores is None else from_blob(scores),
+        failure=None if kind is None else Failure(kind, os.fsdecode(message)),
+        missing_since=missing_since,
+    )
+
+
+def to_blob(values: Array | None) -> bytes | None:
+    """Numbers as they are stored: float16, little endian."""
+    return None if values is None else values.astype("<f2").tobytes()
+
+
+def from_blob(blob: bytes) -> Array:
+    """float32 numbers from to_blob."""
+    return np.frombuffer(blob, dtype="<f2").astype(np.float32)

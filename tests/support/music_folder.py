@@ -1,0 +1,57 @@
+"""A little library of music: songs that sound different, in a folder, with tags of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mutagen
+from audio_files import tone, write_audio
+
+from earmark.library.database import Library, Model
+from earmark.library.scan import Counts, ScanOptions, look, scan, use_model
+from earmark.library.song import Song
+from earmark.tagger import Tagger
+
+CODECS = {".flac": "flac", ".wav": "pcm_s16le", ".mp3": "libmp3lame", ".m4a": "aac"}
+
+
+def write_song(path: Path, *, pitch: float, seconds: float = 1.0, **tags: str) -> Path:
+    """A tone in the format of the suffix, with tags by the names that mutagen's easy mode has."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    samples = tone(pitch, seconds=seconds, rate=22_050)
+    write_audio(path, samples, codec=CODECS[path.suffix], rate=22_050)
+    if tags:
+        file = mutagen.File(path, easy=True)
+        if file.tags is None:
+            file.add_tags()
+        file.tags.update(tags)
+        file.save()
+    return path
+
+
+def write_songs(folder: Path, number: int) -> list[Path]:
+    """Songs 0.flac, 1.flac, ... of different pitch."""
+    return [
+        write_song(
+            folder / f"{i}.flac", pitch=110 * (i + 2), artist=f"Artist {i % 2}", title=f"T{i}"
+        )
+        for i in range(number)
+    ]
+
+
+def scan_once(
+    library: Library, tagger: Tagger, *folders: Path, quick: bool = False, retry: bool = False
+) -> tuple[Counts, list[Song]]:
+    """What a scan counts, and the songs that it opened."""
+    opened: list[Song] = []
+    model = use_model(library, tagger)
+    options = ScanOptions(workers=1, quick=quick, retry=retry)
+    found = look(library, folders, model=model, options=options)
+    counts = scan(library, found, tagger=tagger, model=model, options=options, report=opened.append)
+    return counts, opened
+
+
+def songs(library: Library, model: Model | None = None, **choice: bool | None) -> dict[str, Song]:
+    """The songs of a library by the names of their files."""
+    found = library.songs(model or library.model(), **choice)
+    return {song.path.name: song for song in found}
