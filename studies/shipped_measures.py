@@ -22,7 +22,8 @@ from studies.shipped_music import MAPPED, SAME, Music
 Array = npt.NDArray[np.float64]
 Logits = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.bool_]
-SIXTEEN = tuple(MAPPED.values())  # the tags of FACTS
+SIXTEEN = tuple(MAPPED.values())  # those of README's table
+ELEVEN = tuple(SAME.values())  # of them, those that mean the same: what is calibrated
 
 
 def labels_of(music: Music) -> dict[str, Labels]:
@@ -31,10 +32,15 @@ def labels_of(music: Music) -> dict[str, Labels]:
     return {tag: music.has(words[tag]) for tag in music.tags if tag in words}
 
 
-def measure(music: Music, logits: Logits, teachers: Array, *, tested: Labels) -> dict[str, Any]:
-    """All figures, from the logits of the folds' own models; means are over folds.
+def measure(
+    music: Music, logits: Logits, *, teachers: Array, best: Array, tested: Labels
+) -> dict[str, Any]:
+    """All figures, from the logits of the folds' own models.
 
-    logits : float32 (n, n_tags); teachers : (n, 50), their mean; tested : bool (n,)
+    Means are over folds; `per_tag` has ROC-AUC over all clips together.
+
+    logits : float32 (n, n_tags); teachers : (n, 50), their mean; best : (n, 50),
+        of the best of them; tested : bool (n,)
     """
     labels = labels_of(music)
     known = music.labelled & tested
@@ -46,6 +52,8 @@ def measure(music: Music, logits: Logits, teachers: Array, *, tested: Labels) ->
         "16 mapped tags": _quality(music, logits, labels, SIXTEEN, folds),
         "50 words of 4Q": _quality(music, logits, labels, fifty, folds),
     }
+    for name, of_teachers in (("teachers' mean", teachers), ("best teacher", best)):
+        summary[f"16 mapped tags, {name}"] = _quality(music, of_teachers, labels, SIXTEEN, folds)
     others = [tag for tag in MSD_50 if tag not in SIXTEEN]
     agreement = {
         tag: float(
@@ -60,8 +68,9 @@ def measure(music: Music, logits: Logits, teachers: Array, *, tested: Labels) ->
         "mean": float(np.mean(list(agreement.values()))),
         "least": min(agreement.items(), key=lambda pair: pair[1]),
     }
-    before, after = _calibration(music, logits, labels, SIXTEEN, folds)
-    summary["calibration error, 16 mapped tags"] = {"before": before, "after": after}
+    for tags in (SIXTEEN, ELEVEN):
+        before, after = _calibration(music, logits, labels, tags, folds)
+        summary[f"calibration error, {len(tags)} tags"] = {"before": before, "after": after}
     summary["precision at"] = _rankings(music, logits, labels, judged, folds)
     per_tag = {
         tag: {

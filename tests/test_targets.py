@@ -11,7 +11,7 @@ from tiny_recipe import tiny_recipe
 from tiny_store import write_tiny_store
 
 from earmark.data.store import open_store
-from earmark.errors import BadRecipe
+from earmark.errors import BadRecipe, BadStore
 from earmark.metrics import roc_auc
 from earmark.model_file import read_card
 from earmark.runtime import Session
@@ -78,6 +78,14 @@ def test_a_store_can_be_learned_whole(store):
     assert len(choose(open_store(store), Data(train="all", valid=""), seed=0).train) == 63
 
 
+def test_all_songs_leave_none_to_validate_on_or_to_test(store, tmp_path):
+    with pytest.raises(BadRecipe, match="leaves no fold alone"):
+        choose(open_store(store), Data(train="all", test_fold=0), seed=0)
+    named = write_tiny_store(tmp_path / "named", n=16)
+    with pytest.raises(BadRecipe, match="leaves nothing to validate on"):
+        choose(open_store(named), Data(train="all"), seed=0)
+
+
 def test_targets_cannot_be_validated_on_labels(store, tmp_path):
     path = taught(store, tmp_path / "t.npz")
     with pytest.raises(BadRecipe, match=r'set data\.valid = ""'):
@@ -85,14 +93,12 @@ def test_targets_cannot_be_validated_on_labels(store, tmp_path):
 
 
 def test_a_run_does_not_go_on_with_other_targets(store, tmp_path):
-    from earmark.errors import DataError
-
     path = taught(store, tmp_path / "t.npz")
     recipe = tiny_recipe(data={"targets": str(path), "test_fold": 0}, loop={"epochs": 1})
     train(recipe, store, tmp_path / "run")
     read = read_targets(path)
     write_targets(path, Targets(read.ids, read.tags, read.values / 2))
-    with pytest.raises(DataError):
+    with pytest.raises(BadStore, match="labels_sha256"):
         train(recipe, store, tmp_path / "run", resume=True)
 
 
@@ -103,6 +109,8 @@ def test_a_run_does_not_go_on_with_other_targets(store, tmp_path):
         ({"ids": ["a"], "tags": ["x"]}, "is no file of targets"),
         ({"ids": ["a"], "tags": ["x", "y"], "values": [[0.5]]}, r"shape \(1, 1\) for 1 ids and 2"),
         ({"ids": ["a"], "tags": ["x", "x"], "values": [[0.5, 0.5]]}, "1 ids and 1 tags"),
+        ({"ids": ["a", "a"], "tags": ["x"], "values": [[0.5], [0.5]]}, "an id twice, or none"),
+        ({"ids": [], "tags": ["x"], "values": np.zeros((0, 1))}, "an id twice, or none"),
         ({"ids": ["a"], "tags": ["x"], "values": [[1.5]]}, "not between 0 and 1"),
         ({"ids": ["a"], "tags": ["x"], "values": [[np.nan]]}, "not between 0 and 1"),
         (
@@ -114,7 +122,7 @@ def test_a_run_does_not_go_on_with_other_targets(store, tmp_path):
 def test_what_are_no_targets_is_refused_with_the_reason(tmp_path, arrays, message):
     path = tmp_path / "t.npz"
     if arrays is None:
-        path.write_text("ids,tags\n")
+        path.write_text("")
     else:
         np.savez(path, **{key: np.asarray(value) for key, value in arrays.items()})
     with pytest.raises(BadRecipe, match=message):

@@ -413,6 +413,14 @@ def test_without_a_name_it_is_the_shipped_model_whatever_else_is_installed() -> 
     assert path.parent.parent == Path(zoo.__file__).parent
 
 
+def test_a_file_of_its_name_does_not_take_the_shipped_models_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "earmark").write_text("#!/bin/sh")
+    monkeypatch.chdir(tmp_path)
+    assert zoo.resolve() == zoo.model_path("earmark")
+
+
 def test_the_shipped_model_is_nothing_to_fetch() -> None:
     with pytest.raises(ModelNotFound, match="comes with this package"):
         zoo.fetch("earmark")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def commit() -> str | None:
-    """The commit of the checkout that this earmark runs from; None where it is none, or unclean.
+    """The commit of the checkout that this earmark runs from; None where it is none.
 
     A name with "+" at its end has changes that no commit holds.
     """

@@ -69,7 +69,7 @@ class Tags:
                     "lift": round(tag.lift, 4),
                     "evidence": round(tag.evidence, 4),
                     "group": tag.group,
-                    "reliability": tag.reliability,
+                    "reliability": tag.reliability and round(tag.reliability, 4),
                 }
                 for tag in self.tags[:top]
             ],

@@ -156,7 +156,9 @@ def resolve(model: str | Path | None = None) -> Path:
     Nothing means EARMARK_MODEL, else the shipped model.
     Raises ModelNotFound, whose one line says what to do.
     """
-    name = str(model or os.environ.get("EARMARK_MODEL") or SHIPPED)
+    name = str(model or os.environ.get("EARMARK_MODEL") or "")
+    if not name:
+        return _SHIPPED_FILE  # whatever lies about in this folder under its name
     if Path(name).is_file():
         return Path(name)
     if name not in names():

@@ -120,7 +120,7 @@ def print_table(result: Tags, top: int, *, rank: Ranking) -> None:
     if rank == "evidence":
         table.add_column("evidence", justify="right")
     measured = any(tag.reliability is not None for tag in result.tags)
-    if measured:  # ROC-AUC of the tag on songs that the model never saw
+    if measured:  # ROC-AUC of the tag on artists that were not learned from
         table.add_column("reliability", justify="right")
     table.add_column("group", style="dim")
     by_group = sorted(result.tags[:top], key=lambda tag: place_of_group(tag.group))

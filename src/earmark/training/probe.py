@@ -20,14 +20,15 @@ _STEPS = 200  # of L-BFGS; it is done after some fifty
 def fit_output(model: CRNN, clips: Clips, labels: Tensor, *, strength: float) -> None:
     """Logistic regression of every tag on what the output layer is given.
 
-    clips : those to learn from; labels : float32 (n_clips, n_tags), in [0, 1]
+    model : on the device that the clips come to; it is left listening, not learning
+    clips : those to learn from; labels : float32 (n_clips, n_tags), in [0, 1], on that device
     strength : inverse of the penalty on the weights of standardised features, scikit-learn's C
     """
     model.eval()
     with torch.inference_mode():
         places = in_order(len(labels), batch=_BATCH)
         parts = [model.embed(batch) for batch in clips.batches(places)]
-    features = torch.cat(parts).clone().double()  # inference tensors cannot be learned on
+    features = torch.cat(parts).double()
     mean, deviation = features.mean(0), features.std(0).clamp_min(1e-6)
     weight, bias = fit((features - mean) / deviation, labels.double(), strength=strength)
     with torch.no_grad():

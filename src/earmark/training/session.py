@@ -175,8 +175,8 @@ class Session:
         if strength and self.recipe.init is None:
             raise BadRecipe("optimiser.probe needs init: a new network has nothing to probe yet")
         if strength and not (self.run / LAST).exists():
-            labels = self.labels.to("cpu").float()
-            fit_output(model, self.train_clips, labels, strength=strength)
+            model.to(self.here.device)
+            fit_output(model, self.train_clips, self.labels.float(), strength=strength)
             words += "; the output layer is fitted first"
         n_steps = self._n_steps * self.recipe.loop.epochs
         learner = Learner(model, self.recipe, here=self.here, n_steps=n_steps, new=new)

@@ -97,6 +97,10 @@ def _masks(
     splits: npt.NDArray[np.str_], data: Data
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     if data.test_fold is None and data.valid_fold is None:
+        if data.train == "all" and data.valid and (splits == data.valid).any():
+            raise BadRecipe(
+                'data.train = "all" leaves nothing to validate on: set data.valid = "" as well'
+            )
         everything = np.full(len(splits), data.train == "all")
         masks = everything | (splits == data.train), (splits == data.valid) & (data.valid != "")
         asked: list[tuple[str, object, npt.NDArray[np.bool_]]] = [
@@ -104,6 +108,8 @@ def _masks(
             ("valid", data.valid, masks[1]),
         ]
     else:
+        if data.train == "all":
+            raise BadRecipe('data.train = "all" leaves no fold alone: name the one or the other')
         held_out = {str(fold) for fold in (data.test_fold, data.valid_fold) if fold is not None}
         folds = np.char.isdigit(splits)
         valid = splits == str(data.valid_fold)

@@ -48,7 +48,7 @@ def read_targets(path: str | Path) -> Targets:
         with np.load(path, allow_pickle=False) as arrays:
             ids, tags = (tuple(arrays[key].tolist()) for key in ("ids", "tags"))
             values = arrays["values"].astype(np.float32)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise BadRecipe(
             f"data.targets: {path} is no file of targets ({error}). It is an .npz with ids, tags "
             "and values"
@@ -58,6 +58,8 @@ def read_targets(path: str | Path) -> Targets:
             f"data.targets: {path} holds values of shape {values.shape} for {len(ids)} ids and "
             f"{len(set(tags))} tags"
         )
+    if len(set(ids)) != len(ids) or not ids:
+        raise BadRecipe(f"data.targets: {path} holds an id twice, or none")
     if not ((values >= 0) & (values <= 1)).all():
         raise BadRecipe(f"data.targets: {path} holds values that are not between 0 and 1")
     return Targets(ids, tags, values)
