@@ -51,6 +51,7 @@ def export(
 ) -> Card:
     """Write the best weights of a run as a model file; returns its card.
 
+    output : a name that ends in .keras gets the network in Keras's format, without the card
     waveform : write a graph that takes samples and gives scores, instead of a model file
 
     Raises DataError for a run without weights, and BadModel if the graph and torch disagree by
@@ -90,7 +91,11 @@ def export(
     )
     if calibration is not None:
         training["validation"] = _validation(card, logits, labels)
-    if waveform:
+    if Path(output).suffix == ".keras":
+        from earmark.training.crnn_keras import save, twin
+
+        save(twin(model), Path(output))
+    elif waveform:
         whole = waveform_model(graph, card)
         write_bytes(output, whole.SerializeToString(deterministic=True))
     else:
@@ -130,8 +135,9 @@ def compare(model: CRNN, graph: onnx.ModelProto, task: Task) -> float:
 
 def _training(record: Mapping[str, Any]) -> dict[str, Any]:
     """What of the record goes out with a model: all but paths of the machine it was made on."""
-    kept = ("recipe", "data", "environment", "parameters", "processes", "precision", "init_sha256")
-    training = {key: record[key] for key in kept}
+    kept = ("recipe", "data", "environment", "parameters", "init_sha256")
+    how = ("framework", "processes", "precision")
+    training = {key: record[key] for key in (*kept, *how)}
     init = record["recipe"]["init"]
     training["recipe"] = record["recipe"] | {"init": init and Path(init).name}
     training["environment"] = {
