@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from earmark.training.checkpoint import Arrays
 from earmark.training.crnn import Settings
+from earmark.training.gru import swap_gates
 
 Array = npt.NDArray[Any]
 
@@ -72,14 +73,14 @@ class _Pair:
 
     def to_keras(self, array: Array) -> Array:
         """Torch's array as (the row of) Keras's."""
-        array = _swapped(array) if self.gates else array
+        array = swap_gates(array) if self.gates else array
         return array if self.axes is None else array.transpose(self.axes)
 
     def to_torch(self, array: Array) -> Array:
         """Keras's array as torch's."""
         array = array if self.row is None else array[self.row]
         array = array if self.axes is None else array.transpose(np.argsort(self.axes))
-        return _swapped(array) if self.gates else array
+        return swap_gates(array) if self.gates else array
 
 
 def _pairs(settings: Settings) -> Iterator[_Pair]:
@@ -106,9 +107,3 @@ def _pairs(settings: Settings) -> Iterator[_Pair]:
 def _norm(torch: str, keras: str) -> Iterator[_Pair]:
     for theirs, ours in _NORM.items():
         yield _Pair(f"{torch}.{theirs}", (keras, ours))
-
-
-def _swapped(rows: Array) -> Array:
-    """The first two of three gates in each other's place."""
-    first, second, third = np.split(rows, 3)
-    return np.concatenate([second, first, third])
