@@ -132,7 +132,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
 class KerasLearner:
     """A Keras network that learns: what a session asks of earmark.training.learner.Learner.
 
-    Raises BadRecipe, by name, for what Keras is not made to do here.
+    new : not asked for; all learns at the full rate
     """
 
     def __init__(
@@ -142,10 +142,9 @@ class KerasLearner:
         *,
         here: Processes,
         n_steps: int,
-        new: frozenset[str] | None = None,
+        new: frozenset[str] | None = None,  # noqa: ARG002
     ) -> None:
         assert here.count == 1
-        _check(recipe, new)
         self.network = twin(model, seed=recipe.seed)
         self.steps_done = 0
         self.precision, self.where = "f32", f"by Keras on {keras.config.backend()}"
@@ -219,8 +218,21 @@ class KerasLearner:
 
 
 @contextmanager
-def alone() -> Iterator[Processes]:
-    """The only process, with clips as NumPy can have them. Raises BadValue under torchrun."""
+def alone(recipe: Recipe) -> Iterator[Processes]:
+    """The only process, with clips as NumPy can have them.
+
+    Raises BadRecipe, by name, for what Keras is not made to do here, and BadValue under torchrun.
+    """
+    for key, refused in (
+        ('loop.precision = "bf16"', recipe.loop.precision == "bf16"),
+        ('data.held = "gpu"', recipe.data.held == "gpu"),
+        ("optimiser.body_rate", recipe.init is not None and recipe.optimiser.body_rate != 1),
+    ):
+        if refused:
+            raise BadRecipe(
+                f"--framework keras cannot honour {key}. Leave it at its default with --set, or "
+                "train with --framework torch"
+            )
     if os.environ.get("WORLD_SIZE", "1") != "1":
         raise BadValue("--framework keras trains in one process: start it without torchrun")
     yield Processes(torch.device("cpu"))
@@ -333,16 +345,3 @@ def _optimiser(settings: Optimiser, network: keras.Model, *, n_steps: int) -> An
         var_list=[one for one in network.trainable_variables if one.name in flat]
     )
     return optimiser
-
-
-def _check(recipe: Recipe, new: frozenset[str] | None) -> None:
-    for key, refused in (
-        ('loop.precision = "bf16"', recipe.loop.precision == "bf16"),
-        ("optimiser.body_rate", new is not None and recipe.optimiser.body_rate != 1),
-        ('data.held = "gpu"', recipe.data.held == "gpu"),
-    ):
-        if refused:
-            raise BadRecipe(
-                f"--framework keras cannot honour {key}. Leave it at its default with --set, or "
-                "train with --framework torch"
-            )

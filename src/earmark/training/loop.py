@@ -84,14 +84,14 @@ def train(
     """
     run = Path(run)
     keep_freed_memory()
-    join, epoch = processes, _epoch
+    join, epoch = processes(), _epoch
     learner: type[Learner | KerasLearner] = Learner
     if framework == "keras":
         from earmark.training import crnn_keras
 
-        join, epoch, learner = crnn_keras.alone, crnn_keras.epoch, crnn_keras.KerasLearner
+        join, epoch, learner = crnn_keras.alone(recipe), crnn_keras.epoch, crnn_keras.KerasLearner
     with (
-        join() as here,
+        join as here,
         only_run_in(run) if here.first else nullcontext(),
         stop_on_signals() as stop,
         Board(run, wanted=recipe.loop.tensorboard and here.first) as board,

@@ -1,0 +1,82 @@
+"""What test_crnn_keras asks of Keras on another backend, which needs a process of its own."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from network_kinds import clips, trained
+from tiny_recipe import tiny_recipe
+from tiny_store import write_tiny_store
+
+from earmark.training import loop
+from earmark.training.checkpoint import read_checkpoint
+from earmark.training.crnn_keras import keras, twin
+from earmark.training.loop import Framework, train
+
+
+class Interrupted(Exception):
+    """What stands for a kill here."""
+
+
+def largest_difference() -> float:
+    """Between the logits of torch and Keras, of a network with the GRU that only Keras 2 had."""
+    model = trained(recurrent="classic-gru", input_norm="frame")
+    with torch.no_grad():
+        expected = model(clips(3)).numpy()
+    return float(
+        np.abs(np.asarray(twin(model).predict_on_batch(clips(3).numpy())) - expected).max()
+    )
+
+
+def losses(folder: Path, store: Path, framework: Framework) -> list[float]:
+    train(recipe(), store, folder, framework=framework)
+    return [json.loads(line)["loss"] for line in (folder / "history.jsonl").open()]
+
+
+def recipe():
+    return tiny_recipe(
+        model={"block_dropout": 0.0, "dropout": 0.0, "layers": 1},
+        loop={"epochs": 2, "average": 0.9, "checkpoint_steps": 4},
+        augment={"mixup": 0.3},
+    )
+
+
+def resumed(folder: Path, store: Path) -> None:
+    augment, seen = loop.augment, 0
+
+    def give_up(*arguments, **options):
+        nonlocal seen
+        seen += 1
+        if seen == 6:  # one of them is Keras's first look
+            raise Interrupted
+        return augment(*arguments, **options)
+
+    loop.augment = give_up
+    try:
+        train(recipe(), store, folder, framework="keras")
+    except Interrupted:
+        loop.augment = augment
+    train(recipe(), store, folder, framework="keras", resume=True)
+
+
+def main(folder: Path) -> None:
+    store = write_tiny_store(folder / "store", n=64)
+    found = {name: losses(folder / name, store, name) for name in ("torch", "keras")}
+    resumed(folder / "resumed", store)
+    a, b = (read_checkpoint(folder / name / "last.npz")[0] for name in ("keras", "resumed"))
+    result = {
+        "backend": keras.config.backend(),
+        "largest_difference": largest_difference(),
+        "losses": found,
+        "resumed_difference": max(float(np.abs(a[key] - b[key]).max()) for key in a),
+    }
+    sys.stdout.write(json.dumps(result))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main(Path(sys.argv[1]))
