@@ -13,9 +13,8 @@ from tiny_recipe import tiny_recipe
 from tiny_store import write_tiny_store
 
 from earmark.training import loop
-from earmark.training.checkpoint import read_checkpoint
 from earmark.training.crnn_keras import keras, twin
-from earmark.training.loop import Framework, train
+from earmark.training.loop import train
 
 
 class Interrupted(Exception):
@@ -32,20 +31,22 @@ def largest_difference() -> float:
     )
 
 
-def losses(folder: Path, store: Path, framework: Framework) -> list[float]:
-    train(recipe(), store, folder, framework=framework)
-    return [json.loads(line)["loss"] for line in (folder / "history.jsonl").open()]
+def losses(run: Path) -> list[float]:
+    lines = (run / "history.jsonl").read_text().splitlines()
+    return [json.loads(line)["loss"] for line in lines]
 
 
 def recipe():
     return tiny_recipe(
-        model={"block_dropout": 0.0, "dropout": 0.0, "layers": 1},
+        model={"block_dropout": 0.0, "dropout": 0.0, "layers": 1, "widths": [4, 4], "units": 4},
         loop={"epochs": 2, "average": 0.9, "checkpoint_steps": 4},
         augment={"mixup": 0.3},
+        data={"valid": ""},
     )
 
 
-def resumed(folder: Path, store: Path) -> None:
+def train_twice(run: Path, store: Path) -> None:
+    """As far as within the first epoch, then to the end."""
     augment, seen = loop.augment, 0
 
     def give_up(*arguments, **options):
@@ -57,22 +58,20 @@ def resumed(folder: Path, store: Path) -> None:
 
     loop.augment = give_up
     try:
-        train(recipe(), store, folder, framework="keras")
+        train(recipe(), store, run, framework="keras")
     except Interrupted:
         loop.augment = augment
-    train(recipe(), store, folder, framework="keras", resume=True)
+    train(recipe(), store, run, framework="keras", resume=True)
 
 
 def main(folder: Path) -> None:
     store = write_tiny_store(folder / "store", n=64)
-    found = {name: losses(folder / name, store, name) for name in ("torch", "keras")}
-    resumed(folder / "resumed", store)
-    a, b = (read_checkpoint(folder / name / "last.npz")[0] for name in ("keras", "resumed"))
+    train(recipe(), store, folder / "torch")
+    train_twice(folder / "keras", store)
     result = {
         "backend": keras.config.backend(),
         "largest_difference": largest_difference(),
-        "losses": found,
-        "resumed_difference": max(float(np.abs(a[key] - b[key]).max()) for key in a),
+        "losses": {name: losses(folder / name) for name in ("torch", "keras")},
     }
     sys.stdout.write(json.dumps(result))
 
