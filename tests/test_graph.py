@@ -77,6 +77,18 @@ def network(name):
             return change(plain, grus=[random_gru(rng, 6, 5)])
         case "hard gates with the reset after":
             return change(plain, grus=[random_gru(rng, 6, 5, after=True, gate="hard_sigmoid")])
+        case "the maximum over time beside the state":
+            wider = Dense(normal(rng, 5 + 6, N_TAGS), normal(rng, N_TAGS))
+            return change(plain, beside="max", output=wider)
+        case "the mean over time of several bands":
+            tall = change(blocks[1], pool=(2, 3))
+            return change(
+                plain,
+                blocks=[blocks[0], tall],
+                grus=[random_gru(rng, 12, 5)],
+                beside="mean",
+                output=Dense(normal(rng, 5 + 12, N_TAGS), normal(rng, N_TAGS)),
+            )
         case "one step only":
             wide = change(blocks[1], pool=(4, 21))
             return change(plain, blocks=[blocks[0], wide])
@@ -110,6 +122,8 @@ NAMES = (
     "two such layers of other sizes",
     "one layer with plain gates",
     "hard gates with the reset after",
+    "the maximum over time beside the state",
+    "the mean over time of several bands",
     "one step only",
     "bands left for the recurrent layer",
     "a norm for each band, padding of another value after it",
@@ -147,6 +161,9 @@ def definition(network, clip):
         )
     if network.grus:
         embedding = steps[-1]
+        if network.beside != "none":
+            over_time = getattr(np, network.beside)(slow.as_steps(image), axis=0)
+            embedding = np.concatenate([embedding, over_time])
     elif network.summary == "flatten":
         embedding = image.ravel()
     else:
@@ -354,6 +371,7 @@ BROKEN = [
     (broken(grus=[gru(bias=zeros(3))]), "gru1 kernel: weights"),
     (broken(grus=[gru(gate="tanh")]), "gru1: gate 'tanh'"),
     (broken(grus=[], summary="median"), "summary 'median'; choose one of flatten, mean, max"),
+    (broken(beside="median"), "beside 'median'; choose one of none, mean, max"),
     (broken(output=Dense(zeros(6, 2), zeros(2))), r"output: weights of shape \(6, 2\)"),
     (broken(output=Dense(zeros(5, N_TAGS), NAN)), "output.bias holds values that are not finite"),
 ]

@@ -105,7 +105,7 @@ class LogMel:
             )
 
 
-_BLOCK = 256  # frames whose spectra fit the processor's cache: twice as fast as all at once
+_BLOCK = 128  # frames whose spectra fit the processor's cache: twice as fast as all at once
 
 _CHOICES = {
     "mel_scale": ("slaney", "htk"),

@@ -19,6 +19,8 @@ KINDS = [
     {"recurrent": "none", "summary": "mean"},
     {"recurrent": "none", "summary": "max"},
     {"recurrent": "gru", "layers": 1, "kernel": 5, "pad": 0},
+    {"recurrent": "gru", "beside": "max"},
+    {"recurrent": "classic-gru", "beside": "mean"},
 ]
 
 

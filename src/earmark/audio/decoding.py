@@ -233,26 +233,29 @@ def _mono(frames: list[Any], loudest: float, tally: Tally) -> Samples:
     channels, planar = frames[0].layout.nb_channels, frames[0].format.is_planar
     lengths = np.array([frame.samples for frame in frames])
 
-    def plane(index: int, width: int) -> npt.NDArray[Any]:
+    def plane(index: int, width: int) -> Samples:
         # Not frame.planes nor to_ndarray(): PyAV looks for a null pointer after the last plane, and
         # from 8 channels on there is none.
         planes: list[Any] = [AudioPlane(frame, index) for frame in frames]
         return np.concatenate(
-            [np.frombuffer(p, dtype, n * width) for p, n in zip(planes, lengths, strict=True)]
+            [np.frombuffer(p, dtype, n * width) for p, n in zip(planes, lengths, strict=True)],
+            dtype=np.float32,
+            casting="unsafe",
         )
 
-    if planar:
-        parts = [plane(index, 1) for index in range(channels)]
-    else:
-        parts = list(plane(0, channels).reshape(-1, channels).T)
     with np.errstate(over="ignore", invalid="ignore"):
-        mono: Samples = parts[0].astype(np.float32)
-        for part in parts[1:]:
+        if planar:
+            # one at a time in memory
+            parts: Iterator[Samples] = (plane(index, 1) for index in range(channels))
+        else:
+            parts = iter(plane(0, channels).reshape(-1, channels).T)
+        mono = np.ascontiguousarray(next(parts))
+        for part in parts:
             mono += part
         if silence:
             mono -= silence * channels
         mono *= 1.0 / (full_scale * channels)
-        powers = np.add.reduceat(mono * mono, np.cumsum(lengths) - lengths) / lengths
+        powers = np.add.reduceat(np.square(mono), np.cumsum(lengths) - lengths) / lengths
     sound = powers <= loudest  # also false for NaN
     if not sound.all():
         mono[np.repeat(~sound, lengths)] = 0.0

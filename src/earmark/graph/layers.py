@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, get_args
 import numpy as np
 
 from earmark.errors import BadValue
-from earmark.graph.network import Activation, Affine, ConvBlock, Network, Pad, Summary
+from earmark.graph.network import Activation, Affine, Beside, ConvBlock, Network, Pad, Summary
 from earmark.graph.nodes import Nodes
 from earmark.graph.recurrent import check_matrix, recurrent
 from earmark.model_file import EMBEDDING, INPUT, LOGITS
@@ -36,7 +36,11 @@ def build(network: Network) -> onnx.ModelProto:
         x, shape = _conv_block(graph, x, shape, block, number)
     if network.grus:
         n_in = shape.channels * shape.mels
+        image = x
         x, n_dimensions = recurrent(graph, x, network.grus, n_in=n_in, n_steps=shape.frames)
+        if network.beside != "none":
+            x = _beside(graph, x, image, network.beside)
+            n_dimensions += n_in
     else:
         x, n_dimensions = _summary(graph, x, shape, network.summary)
     check_matrix("output", network.output.weight, network.output.bias, n_in=n_dimensions)
@@ -116,6 +120,16 @@ def _conv_block(
         x = graph.add("MaxPool", [x], f"pool{number}", attributes=pool)
     operator = {"elu": "Elu", "relu": "Relu"}[block.activation]
     return graph.add(operator, [x], f"{block.activation}{number}"), pooled
+
+
+def _beside(graph: Nodes, state: str, image: str, beside: Beside) -> str:
+    if beside not in get_args(Beside):
+        raise BadValue(f"beside {beside!r}; choose one of {', '.join(get_args(Beside))}")
+    operator = {"mean": "ReduceMean", "max": "ReduceMax"}[beside]
+    time = graph.integers("time_axis", [3])
+    image = graph.add(operator, [image, time], beside, attributes={"keepdims": 0})
+    image = graph.add("Flatten", [image], "over_time")
+    return graph.add("Concat", [state, image], "state_and_time", attributes={"axis": 1})
 
 
 def _summary(graph: Nodes, x: str, shape: _Shape, summary: Summary) -> tuple[str, int]:

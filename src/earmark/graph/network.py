@@ -13,6 +13,7 @@ Array = npt.NDArray[np.float32]
 Activation = Literal["elu", "relu"]
 Gate = Literal["sigmoid", "hard_sigmoid"]
 Summary = Literal["flatten", "mean", "max"]
+Beside = Literal["none", "mean", "max"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +85,8 @@ class Network:
     front : what happens to the spectrogram, in this order
     grus : read the frames in order, bands and channels together; the last state is the embedding
     summary : without GRUs, how what the blocks leave becomes the embedding
+    beside : with GRUs, the mean or maximum over time of what they read, which follows their last
+        state in the embedding
     """
 
     n_mels: int
@@ -93,6 +96,7 @@ class Network:
     output: Dense
     grus: Sequence[Gru] = ()
     summary: Summary = "flatten"
+    beside: Beside = "none"
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from torch import Tensor, nn
 
@@ -31,6 +32,8 @@ class Settings:
     widths, pools : of each block: filters, and (mels, frames) that become one
     recurrent : "gru" (torch's), "classic-gru" (hard sigmoid, reset gate before the product) or
         "none": then `summary` makes one vector of what the blocks leave
+    beside : with a recurrent part, the "mean" or "max" over time of what it reads joins its last
+        state, so that what a convolution heard anywhere need not pass through the recurrence
     """
 
     standardise: tuple[float, float] | None = None
@@ -44,6 +47,7 @@ class Settings:
     units: int = 32
     layers: int = 2
     summary: Literal["flatten", "mean", "max"] = "flatten"
+    beside: Literal["none", "mean", "max"] = "none"
     dropout: float = 0.3
     epsilon: float = 1e-3  # of the batch norms
 
@@ -109,8 +113,10 @@ class CRNN(nn.Module):
             n_features *= n_frames_left
         else:
             n_features = widths[-1]
+        if self.recurrent is not None:
+            n_features = settings.units + (n_features if settings.beside != "none" else 0)
         self.dropout = Dropout(settings.dropout)
-        self.output = nn.Linear(n_features if self.recurrent is None else settings.units, n_tags)
+        self.output = nn.Linear(n_features, n_tags)
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Logits of clips.
@@ -118,6 +124,11 @@ class CRNN(nn.Module):
         log_mel : float32 (batch, mels, frames), raw dB as the features make it
         returns : (batch, n_tags)
         """
+        x = self.dropout(self.embed(log_mel))
+        return self.output(x)  # type: ignore[no-any-return]  # (batch, n_tags)
+
+    def embed(self, log_mel: Tensor) -> Tensor:
+        """What the output layer is given: (batch, features) of (batch, mels, frames) in dB."""
         x = (log_mel - self.mean) / self.deviation
         x = F.pad(x, (self.settings.pad, self.settings.pad))  # (batch, mels, frames + 2 pad)
         x = self.input_norm(x)
@@ -126,13 +137,16 @@ class CRNN(nn.Module):
         x = self.blocks(x)  # (batch, width, mels left, frames left)
         if self.recurrent is not None:
             x = x.flatten(1, 2).transpose(1, 2)  # (batch, frames left, width * mels left)
-            x = self.recurrent(x)[0]  # (batch, frames left, units)
-            x = x[:, -1]  # (batch, units)
+            state = self.recurrent(x)[0][:, -1]  # (batch, units)
+            if self.settings.beside == "none":
+                return state  # type: ignore[no-any-return]
+            over_time = x.mean(1) if self.settings.beside == "mean" else x.amax(1)
+            x = torch.cat([state, over_time], dim=1)  # (batch, units + width * mels left)
         elif self.settings.summary == "flatten":
             x = x.flatten(1)  # (batch, width * mels left * frames left)
         else:
             x = x.mean((2, 3)) if self.settings.summary == "mean" else x.amax((2, 3))
-        return self.output(self.dropout(x))  # type: ignore[no-any-return]  # (batch, n_tags)
+        return x
 
 
 class Block(nn.Module):

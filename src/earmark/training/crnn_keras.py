@@ -312,15 +312,20 @@ def _recurrent(settings: Settings, x: Any) -> Any:
     x = layers.Permute((2, 3, 1), name="steps")(x)  # (batch, frames left, width, mels left)
     x = layers.Reshape((-1, width * n_mels), name="step")(x)
     classic = settings.recurrent == "classic-gru"
+    state = x
     for number in range(1, settings.layers + 1):
-        x = layers.GRU(
+        state = layers.GRU(
             settings.units,
             recurrent_activation=hard_sigmoid if classic else "sigmoid",
             reset_after=not classic,
             return_sequences=number < settings.layers,
             name=f"gru{number}",
-        )(x)
-    return x
+        )(state)
+    if settings.beside == "none":
+        return state
+    over_time = {"mean": layers.GlobalAveragePooling1D, "max": layers.GlobalMaxPooling1D}
+    beside = over_time[settings.beside](name="over_time", **_LAST_IN_MEMORY)(x)
+    return layers.Concatenate(name="state_and_time")([state, beside])
 
 
 def _summary(settings: Settings, x: Any) -> Any:

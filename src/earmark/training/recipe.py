@@ -31,9 +31,12 @@ class _Part(BaseModel):
 class Data(_Part):
     """Which songs of the store are learned from, and which only listened to.
 
-    train, valid : splits of the store; an empty `valid` learns without validation
+    train, valid : splits of the store; "all" trains on every song, an empty `valid` learns without
+        validation
     test_fold, valid_fold : for a store whose splits are fold numbers: the fold to leave alone, and
         the one to validate on; all others are learned from. Without valid_fold, none validates.
+    targets : a file of targets (see training/targets.py) to learn instead of the store's labels;
+        its tags become the network's, and nothing validates
     songs : learn from so many of the training songs only, drawn by the seed; 0 takes all
     held : where the spectrograms are kept: on the "gpu", in "memory", on "disk"; "auto" goes by
         their size
@@ -43,6 +46,7 @@ class Data(_Part):
     valid: str = "valid"
     test_fold: int | None = None
     valid_fold: int | None = None
+    targets: str | None = None
     songs: int = Field(default=0, ge=0)
     held: Literal["auto", "gpu", "memory", "disk"] = "auto"
 
@@ -56,6 +60,8 @@ class Optimiser(_Part):
         (arXiv:1708.07120); "constant" stays
     body_rate : of the layers that `init` brings, as a share of the rate of the new ones
     clip : largest norm of all gradients together; 0 does not clip
+    probe : fit the output layer by logistic regression first, on the network as `init` leaves it,
+        with this C (see training/probe.py); 0 does not
     """
 
     name: Literal["adamw", "adam"] = "adamw"
@@ -65,6 +71,7 @@ class Optimiser(_Part):
     warmup: Share = 0.3
     body_rate: Annotated[float, Field(gt=0)] = 1.0
     clip: Annotated[float, Field(ge=0)] = 0.0
+    probe: Annotated[float, Field(ge=0)] = 0.0
 
 
 class Loop(_Part):

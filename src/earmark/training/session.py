@@ -14,7 +14,7 @@ from torch import Tensor
 
 from earmark.data.exclusive import disk_errors
 from earmark.data.store_index import INDEX
-from earmark.errors import DataError
+from earmark.errors import BadRecipe, DataError
 from earmark.files import sha256
 from earmark.training.checkpoint import Arrays, read_checkpoint, write_checkpoint
 from earmark.training.clips import Source, shuffled
@@ -24,6 +24,7 @@ from earmark.training.initial import start_from
 from earmark.training.learner import Learner
 from earmark.training.losses import Losses
 from earmark.training.memory import peak_bytes
+from earmark.training.probe import fit_output
 from earmark.training.processes import Processes
 from earmark.training.progress import Progress
 from earmark.training.recipe import Recipe
@@ -44,7 +45,7 @@ class Session:
 
     learner : the kind of it that learns here
     words : what a person should know before it starts
-    labels : bool (n_train, n_tags), on the device
+    labels : bool (n_train, n_tags), on the device, or float32 where targets are learned
     """
 
     def __init__(
@@ -186,6 +187,13 @@ class Session:
             new = start_from(model, self.recipe.init, tags=self.task.tags)
             fresh = ", ".join(sorted(new)) or "nothing"
             words += f", from the weights in {self.recipe.init} (new: {fresh})"
+        strength = self.recipe.optimiser.probe
+        if strength and self.recipe.init is None:
+            raise BadRecipe("optimiser.probe needs init: a new network has nothing to probe yet")
+        if strength and not (self.run / LAST).exists():
+            labels = self.labels.to("cpu").float()
+            fit_output(model, self.train_clips, labels, strength=strength)
+            words += "; the output layer is fitted first"
         n_steps = self._n_steps * self.recipe.loop.epochs
         learner = kind(model, self.recipe, here=self.here, n_steps=n_steps, new=new)
         processes = f" of each of {self.here.count} processes" if self.here.count > 1 else ""

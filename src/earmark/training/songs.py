@@ -13,6 +13,7 @@ from earmark.data.store import Store
 from earmark.errors import BadRecipe
 from earmark.training.chance import generator
 from earmark.training.recipe import Data
+from earmark.training.targets import read_targets
 
 Indices = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.bool_]
@@ -22,14 +23,17 @@ Labels = npt.NDArray[np.bool_]
 class Songs:
     """Places in the store, ascending.
 
+    tags : what is learned, in order
     train, valid : int64; valid may be empty
-    train_labels, valid_labels : bool (n, n_tags)
+    train_labels : bool (n, n_tags), or float32 in [0, 1] where targets are learned
+    valid_labels : bool (n, n_tags)
     words : what a person should know of the choice, warnings included
     """
 
+    tags: tuple[str, ...]
     train: Indices
     valid: Indices
-    train_labels: Labels
+    train_labels: Labels | npt.NDArray[np.float32]
     valid_labels: Labels
     words: tuple[str, ...]
 
@@ -42,7 +46,12 @@ def choose(store: Store, data: Data, *, seed: int) -> Songs:
     """
     splits = np.asarray(store.splits, dtype=str)
     in_train, in_valid = _masks(splits, data)
-    labelled = store.labelled
+    tags, labelled, labels = tuple(store.tags), store.labelled, store.labels
+    if data.targets is not None:
+        if in_valid.any():
+            raise BadRecipe('data.targets is not what the store labels: set data.valid = ""')
+        targets = read_targets(data.targets)
+        tags, (labelled, labels) = targets.tags, targets.of(store.ids)
     words = []
     for name, mask in (("train", in_train), ("validate", in_valid)):
         unknown = int((mask & ~labelled).sum())
@@ -57,13 +66,13 @@ def choose(store: Store, data: Data, *, seed: int) -> Songs:
     if data.songs and data.songs < len(train):
         chosen = generator(seed, "songs").permutation(train)[: data.songs]
         train = np.sort(chosen)
-    songs = Songs(train, valid, store.labels[train], store.labels[valid], tuple(words))
-    words += _missing_tags(songs.train_labels, store.tags, "learn")
-    words += _missing_tags(songs.valid_labels, store.tags, "validate") if len(valid) else []
+    songs = Songs(tags, train, valid, labels[train], store.labels[valid], tuple(words))
+    words += _missing_tags(songs.train_labels, tags, "learn")
+    words += _missing_tags(songs.valid_labels, tags, "validate") if len(valid) else []
     return replace(songs, words=tuple(words))
 
 
-def priors(labels: Labels) -> npt.NDArray[np.float64]:
+def priors(labels: Labels | npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """float64 (n_tags,), in (0, 1): the share of songs with each tag, half a song of both added."""
     shares: npt.NDArray[np.float64] = (labels.sum(0) + 0.5) / (len(labels) + 1)
     return shares
@@ -72,12 +81,14 @@ def priors(labels: Labels) -> npt.NDArray[np.float64]:
 def digest(store: Store, songs: Songs) -> dict[str, str]:
     """SHA-256 of which songs were used and how they were labelled, for the record."""
     used = np.concatenate([songs.train, songs.valid])
-    labels = np.concatenate([songs.train_labels, songs.valid_labels])
+    learned: npt.NDArray[np.generic] = songs.train_labels
+    if learned.dtype == np.bool_:
+        learned = np.packbits(np.concatenate([learned, songs.valid_labels]), axis=1)
     ids = "\n".join(f"{store.ids[place]}\t{store.splits[place]}" for place in used.tolist())
     return {
         "songs_sha256": hashlib.sha256(ids.encode()).hexdigest(),
         "labels_sha256": hashlib.sha256(
-            "\n".join(store.tags).encode() + np.packbits(labels, axis=1).tobytes()
+            "\n".join(songs.tags).encode() + learned.tobytes()
         ).hexdigest(),
     }
 
@@ -86,7 +97,8 @@ def _masks(
     splits: npt.NDArray[np.str_], data: Data
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     if data.test_fold is None and data.valid_fold is None:
-        masks = splits == data.train, (splits == data.valid) & (data.valid != "")
+        everything = np.full(len(splits), data.train == "all")
+        masks = everything | (splits == data.train), (splits == data.valid) & (data.valid != "")
         asked: list[tuple[str, object, npt.NDArray[np.bool_]]] = [
             ("train", data.train, masks[0]),
             ("valid", data.valid, masks[1]),
@@ -118,7 +130,7 @@ def _there_is(splits: npt.NDArray[np.str_], mask: npt.NDArray[np.generic]) -> st
     return f"The store has songs of: {found or 'nothing'}"
 
 
-def _missing_tags(labels: Labels, tags: Sequence[str], verb: str) -> list[str]:
+def _missing_tags(labels: npt.NDArray[np.generic], tags: Sequence[str], verb: str) -> list[str]:
     missing = [tag for tag, n in zip(tags, labels.sum(0).tolist(), strict=True) if n == 0]
     if len(missing) == len(tags):
         raise BadRecipe(f"not one song to {verb} on carries any of the {len(tags)} tags")

@@ -86,7 +86,7 @@ def make_task(recipe: Recipe, store: Store, songs: Songs) -> Task:
     _check_crop(recipe, features)
     standardise = recipe.model.standardise or measure(store, songs.train, seed=recipe.seed)
     shares = tuple(float(share) for share in priors(songs.train_labels))
-    return Task(tuple(store.tags), features, shares, standardise)
+    return Task(songs.tags, features, shares, standardise)
 
 
 def measure(store: Store, indices: Indices, *, seed: int) -> tuple[float, float]:

@@ -30,6 +30,7 @@ def network(model: CRNN, *, n_mels: int, n_frames: int) -> Network:
         blocks=[_block(block) for block in model.blocks],
         grus=_grus(model.recurrent),
         summary=settings.summary,
+        beside=settings.beside,
         output=Dense(_array(model.output.weight).T, _array(model.output.bias)),
     )
 

@@ -1,0 +1,58 @@
+"""The output layer first: fitted to the end on the network as it is, before anything else learns.
+
+New output weights that begin at random pull what was learned before out of shape while they catch
+up. Fitted first, they do not (Kumar et al. 2022, arXiv:2202.10054).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - its name everywhere
+from torch import Tensor
+
+from earmark.training.clips import Clips, in_order
+from earmark.training.crnn import CRNN
+
+_BATCH = 16
+_STEPS = 200  # of L-BFGS; it is done after some fifty
+
+
+def fit_output(model: CRNN, clips: Clips, labels: Tensor, *, strength: float) -> None:
+    """Logistic regression of every tag on what the output layer is given.
+
+    clips : those to learn from; labels : float32 (n_clips, n_tags), in [0, 1]
+    strength : inverse of the penalty on the weights of standardised features, scikit-learn's C
+    """
+    model.eval()
+    with torch.inference_mode():
+        places = in_order(len(labels), batch=_BATCH)
+        parts = [model.embed(batch) for batch in clips.batches(places)]
+    features = torch.cat(parts).clone().double()  # inference tensors cannot be learned on
+    mean, deviation = features.mean(0), features.std(0).clamp_min(1e-6)
+    weight, bias = fit((features - mean) / deviation, labels.double(), strength=strength)
+    with torch.no_grad():
+        model.output.weight.copy_(weight / deviation)
+        model.output.bias.copy_(bias - (weight / deviation) @ mean)
+
+
+def fit(x: Tensor, y: Tensor, *, strength: float) -> tuple[Tensor, Tensor]:
+    """Weights (n_tags, n_features) and biases (n_tags,) of one logistic regression a tag.
+
+    x : float64 (n, n_features), standardised; y : float64 (n, n_tags), in [0, 1]
+    """
+    prior = (y.sum(0) + 0.5) / (len(y) + 1)
+    weight = x.new_zeros(y.shape[1], x.shape[1], requires_grad=True)
+    bias = torch.logit(prior).requires_grad_()
+    optimiser = torch.optim.LBFGS(
+        [weight, bias], max_iter=_STEPS, tolerance_grad=1e-7, line_search_fn="strong_wolfe"
+    )
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        error = F.binary_cross_entropy_with_logits(x @ weight.T + bias, y, reduction="sum")
+        total = (error + weight.square().sum() / (2 * strength)) / y.numel()
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
+
+    optimiser.step(loss)  # type: ignore[no-untyped-call]
+    return weight.detach(), bias.detach()
