@@ -38,7 +38,7 @@ from earmark.training.loop import train
 from earmark.training.recipe import read_recipe
 
 keras = pytest.importorskip("keras", exc_type=ImportError)
-from earmark.training.crnn_keras import copy_back, twin  # noqa: E402
+from earmark.training.crnn_keras import copy_back, listen, twin  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings(keras_backend.IGNORED)
 
@@ -65,10 +65,6 @@ WHOLE = {
 }
 
 
-def logits_of(network, x: torch.Tensor) -> np.ndarray:
-    return np.asarray(network.predict_on_batch(x.numpy()))
-
-
 def history(run: Path) -> list[dict]:
     return [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
 
@@ -93,7 +89,7 @@ def test_a_twin_is_the_same_function_and_its_weights_go_back(kind):
     network = twin(model)
     x = clips(3)
     with torch.no_grad():
-        np.testing.assert_allclose(logits_of(network, x), model(x), atol=TOLERANCE)
+        np.testing.assert_allclose(listen(network, x.numpy()), model(x), atol=TOLERANCE)
         for weight in new.state_dict().values():
             weight.zero_()
         copy_back(network, new)
@@ -104,7 +100,7 @@ def test_a_twin_hears_other_lengths_where_nothing_is_tied_to_a_frame():
     model = trained(recurrent="gru")
     x = clips(2, n_frames=50)
     with torch.no_grad():
-        np.testing.assert_allclose(logits_of(twin(model), x), model(x), atol=TOLERANCE)
+        np.testing.assert_allclose(listen(twin(model), x.numpy()), model(x), atol=TOLERANCE)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +137,7 @@ def test_a_run_has_the_files_of_every_run_and_those_of_keras(run, store):
     assert [float(row["loss"]) for row in rows] == [line["loss"] for line in history(run)]
     x, kept = validated(run, store)
     best = keras.models.load_model(run / "best.keras")
-    np.testing.assert_allclose(logits_of(best, x), kept, atol=1e-6)
+    np.testing.assert_allclose(listen(best, x.numpy()), kept, atol=1e-6)
     last = keras.models.load_model(run / "last.keras")
     assert int(last.optimizer.iterations) == 3 * STEPS
 
@@ -154,15 +150,18 @@ def test_a_run_is_exported_as_every_run_and_scores_as_it_validated(run, store, t
     logits, _ = Session(tmp_path / "tiny.onnx").run(x.numpy())
     np.testing.assert_allclose(logits, kept, atol=TOLERANCE)
     back = twin(from_model_file(tmp_path / "tiny.onnx"))
-    np.testing.assert_allclose(logits_of(back, x), kept, atol=TOLERANCE)
+    np.testing.assert_allclose(listen(back, x.numpy()), kept, atol=TOLERANCE)
 
 
 def test_a_run_of_torch_is_exported_to_keras(store, tmp_path):
     train(tiny_recipe(), store, tmp_path / "run")
-    export(tmp_path / "run", tmp_path / "tiny.keras")
+    card = export(tmp_path / "run", tmp_path / "tiny.keras")
+    assert card.training["largest_difference_to_torch"] <= TOLERANCE
+    with pytest.raises(BadValue, match="is the name of a Keras file"):
+        export(tmp_path / "run", tmp_path / "tiny.keras", waveform=True)
     x, kept = validated(tmp_path / "run", store)
     network = keras.models.load_model(tmp_path / "tiny.keras")
-    np.testing.assert_allclose(logits_of(network, x), kept, atol=TOLERANCE)
+    np.testing.assert_allclose(listen(network, x.numpy()), kept, atol=TOLERANCE)
 
 
 def test_a_run_that_was_asked_to_stop_goes_on_from_that_step(run, store, tmp_path, monkeypatch):
@@ -285,6 +284,15 @@ def test_without_keras_the_extra_is_named(monkeypatch):
         importlib.import_module("earmark.training.crnn_keras")
 
 
+def test_without_its_backend_the_way_to_another_is_named(tmp_path, monkeypatch):
+    (tmp_path / "keras.py").write_text("import a_backend_that_is_not_there")
+    monkeypatch.syspath_prepend(tmp_path)
+    for module in ("keras", "earmark.training.crnn_keras"):
+        monkeypatch.delitem(sys.modules, module)
+    with pytest.raises(BadValue, match=r"backend a_backend_that_is_not_there.*KERAS_BACKEND"):
+        importlib.import_module("earmark.training.crnn_keras")
+
+
 def decibels(n: int, seed: int = 0) -> np.ndarray:
     features = PRESETS["cs2470"]
     noise = np.random.default_rng(seed).normal(size=(n, features.n_mels, features.n_frames))
@@ -295,7 +303,7 @@ def assert_scores_as_the_importer(weights: Path, x: np.ndarray, folder: Path) ->
     network = twin(published_network(weights))
     card = convert("cs2470", weights, folder / "model.onnx")
     expected, _ = Session(folder / "model.onnx").run(x)
-    scores = card.scores(logits_of(network, torch.from_numpy(x)))
+    scores = card.scores(listen(network, x))
     np.testing.assert_allclose(scores, card.scores(expected), atol=1e-5)
 
 

@@ -92,6 +92,11 @@ def copy_back(network: keras.Model, model: CRNN) -> None:
     load_weights(model, take_weights(network, model.settings))
 
 
+def listen(network: keras.Model, clips: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Logits (batch, n_tags) of clips (batch, n_mels, n_frames) in dB."""
+    return np.array(network.predict_on_batch(clips))
+
+
 def save(network: keras.Model, path: Path) -> None:
     """Write a .keras file atomically."""
     with TemporaryDirectory() as folder, disk_errors(path.parent):
@@ -177,7 +182,7 @@ class KerasLearner:
 
     def listen(self, clips: Tensor) -> Tensor:
         """Logits (batch, n_tags) of clips, from the weights to keep."""
-        return torch.from_numpy(np.array(self.result.predict_on_batch(clips.numpy())))
+        return torch.from_numpy(listen(self.result, clips.numpy()))
 
     def weights(self) -> Arrays:
         """The weights to keep, by torch's names."""
@@ -330,7 +335,8 @@ def _recurrent(settings: Settings, x: Any) -> Any:
 
 def _summary(settings: Settings, x: Any) -> Any:
     if settings.summary == "flatten":
-        return layers.Flatten(name="flat")(layers.Permute((3, 1, 2), name="as_torch")(x))
+        x = layers.Permute((3, 1, 2), name="as_torch")(x)
+        return layers.Flatten(name="flat", **_LAST_IN_MEMORY)(x)
     pool = {"mean": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
     return pool[settings.summary](name=settings.summary, **_LAST_IN_MEMORY)(x)
 
