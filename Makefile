@@ -11,11 +11,11 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c const
 
 # Published weights that lie beside the checkout need no download; each is checked by its sha256.
 export EARMARK_PUBLISHED ?= $(wildcard ../shared/published)
-MODEL ?= choi2016
+MODEL ?= earmark
 
 .PHONY: tag test test-quick lint docs clean
 
-tag: $(VENV)/.core ## make tag FILES="song.mp3 folder" [MODEL=choi2016]
+tag: $(VENV)/.core ## make tag FILES="song.mp3 folder" [MODEL=earmark]
 	@test -n "$(FILES)" || { echo 'usage: make tag FILES="song.mp3 folder ..."' >&2; exit 2; }
 	@$(BIN)/earmark models info $(MODEL) >/dev/null 2>&1 || $(BIN)/earmark models pull $(MODEL) >/dev/null
 	@$(BIN)/earmark tag --model $(MODEL) $(FILES)

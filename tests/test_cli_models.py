@@ -97,13 +97,13 @@ def test_list_shows_every_model_and_its_licence() -> None:
 
 def test_list_as_json_is_one_object_a_line() -> None:
     rows = lines(run("list", "--json"))
-    assert [row["name"] for row in rows] == list(zoo.PUBLISHED)
+    assert [row["name"] for row in rows] == ["earmark", *zoo.PUBLISHED]
     for row in rows:
         assert row.keys() == {
             "name", "aliases", "licence", "bytes", "installed", "path", "description",
         }  # fmt: skip
-        assert row["installed"] is False
-        assert row["path"] is None
+        assert row["installed"] is (row["name"] == "earmark")
+        assert row["path"] == (str(zoo.resolve("earmark")) if row["installed"] else None)
 
 
 def test_list_tells_what_is_installed() -> None:
@@ -114,8 +114,15 @@ def test_list_tells_what_is_installed() -> None:
     assert rows["choi2016"]["path"] == str(zoo.model_path("choi2016"))
     assert rows["cs2470"]["installed"] is False
     assert [line.split()[0] for line in run("list").stdout.splitlines() if " yes " in line] == [
-        "choi2016"
+        "earmark",
+        "choi2016",
     ]
+
+
+def test_the_shipped_model_is_here_and_is_not_pulled() -> None:
+    done = run("pull", "earmark")
+    assert done.stdout.strip() == str(zoo.resolve("earmark"))
+    assert "comes with this package" in done.stderr
 
 
 # info

@@ -132,8 +132,16 @@ def test_two_workers_give_the_bytes_of_one(model, folder):
             assert mine["score"] == pytest.approx(theirs["score"], abs=2e-5)
 
 
-def test_without_a_model_one_line_says_how_to_get_one(folder):
-    done = earmark("tag", folder)
+def test_without_a_model_the_shipped_one_is_used(folder):
+    done = earmark("tag", folder, "--json", "--top", "90")
+    assert done.returncode == 0
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {line["model"] for line in lines} == {"earmark"}
+    assert all(len(line["tags"]) == 90 for line in lines)
+
+
+def test_a_model_that_is_not_here_is_one_line_that_says_how_to_get_it(folder):
+    done = earmark("tag", folder, "--model", "choi2016")
     assert done.returncode == 1
     assert done.stdout == b""
     assert len(done.stderr.splitlines()) == 1

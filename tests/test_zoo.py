@@ -405,16 +405,17 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         zoo.resolve("choi2061")
 
 
-def test_without_any_model_one_line_says_what_to_run() -> None:
-    install("won2020-fcn")  # another model than the recommended one is not picked by itself
-    with pytest.raises(ModelNotFound) as failure:
-        zoo.resolve()
-    assert str(failure.value) == "no model: run `earmark models pull choi2016`"
+def test_without_a_name_it_is_the_shipped_model_whatever_else_is_installed() -> None:
+    install("choi2016")
+    path = zoo.resolve()
+    assert path.is_file()
+    assert path == zoo.resolve("earmark") == zoo.model_path("earmark")
+    assert path.parent.parent == Path(zoo.__file__).parent
 
 
-def test_the_recommended_model_is_the_default_once_installed() -> None:
-    path = install("choi2016")
-    assert zoo.resolve() == path
+def test_the_shipped_model_is_nothing_to_fetch() -> None:
+    with pytest.raises(ModelNotFound, match="comes with this package"):
+        zoo.fetch("earmark")
 
 
 def test_the_environment_names_the_default_model(
@@ -428,11 +429,3 @@ def test_the_environment_names_the_default_model(
     monkeypatch.setenv("EARMARK_MODEL", "won2020")
     with pytest.raises(ModelNotFound, match="earmark models pull won2020"):
         zoo.resolve()
-
-
-def test_a_shipped_model_comes_before_the_recommended_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    install("choi2016")
-    monkeypatch.setattr(zoo, "SHIPPED", tmp_path / "shipped.onnx")
-    assert zoo.resolve() == tmp_path / "shipped.onnx"

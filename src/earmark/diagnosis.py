@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from earmark import __version__, engine, files, runtime, zoo
-from earmark.errors import ModelNotFound
 from earmark.features import log_mel
 from earmark.tagger import Tagger
 
@@ -28,8 +27,9 @@ _REPEATS = 3  # of each measurement; the median is told
 def diagnose(model: str | None = None) -> dict[str, Any]:
     """What is installed, which runtime and model are in use, and seconds for a clip's two stages.
 
-    model : a name or a model file; the default model without one. Where there is none, the entry
-        "model" says how to get one and nothing is measured.
+    model : a name or a model file; the default model without one
+
+    Raises ModelNotFound and BadModel.
     """
     found: dict[str, Any] = {
         "earmark": __version__,
@@ -40,12 +40,7 @@ def diagnose(model: str | None = None) -> dict[str, Any]:
         "runtimes": ", ".join(runtime.available()),
         "cache": str(zoo.cache_folder()),
     }
-    try:
-        tagger = Tagger.load(model)
-    except ModelNotFound as error:
-        if model is not None:
-            raise
-        return found | {"model": str(error)}
+    tagger = Tagger.load(model)
     card = tagger.card
     samples = np.random.default_rng(0).normal(0, 0.1, card.features.window_samples)
     clip = samples.astype(np.float32)

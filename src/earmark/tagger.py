@@ -68,6 +68,7 @@ class Tags:
                     "lift": round(tag.lift, 4),
                     "evidence": round(tag.evidence, 4),
                     "group": tag.group,
+                    "reliability": tag.reliability,
                 }
                 for tag in self.tags[:top]
             ],

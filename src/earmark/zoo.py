@@ -1,4 +1,4 @@
-"""Named models: where published weights come from, and where their model files lie.
+"""Named models: the shipped one, and where published weights come from and lie.
 
 This module brings weights to this machine and finds model files on it; `earmark models pull` puts
 the conversion between the two. What the environment can change:
@@ -25,8 +25,8 @@ from earmark.files import sha256
 
 Progress = Callable[[int], None]  # told how many more bytes have arrived, again and again
 
-SHIPPED: Path | None = None  # the model file inside this package; None until one is trained
-RECOMMENDED = "choi2016"  # the CRNN that this project descends from
+SHIPPED = "earmark"  # the model that is used where none is named; it lies inside this package
+_SHIPPED_FILE = Path(__file__).parent / "shipped" / "earmark.onnx"
 
 SILENCE = 20.0  # seconds without a byte after which a server is given up
 DEADLINE = 300.0  # seconds for a whole fetch: 2 MB over a slow telephone line
@@ -119,16 +119,18 @@ ALIASES = {"won2020": "won2020-fcn"}  # the better of the two: .774 to .753 on l
 
 
 def canonical(name: str) -> str:
-    """The one name of a published model. Raises ModelNotFound for an unknown name."""
+    """The one name of a published model. Raises ModelNotFound for any other name."""
     name = ALIASES.get(name, name)
+    if name == SHIPPED:
+        raise ModelNotFound(f"{SHIPPED} comes with this package: there is nothing to fetch")
     if name not in PUBLISHED:
         raise ModelNotFound(f"no model is called {name!r}. There are: {', '.join(names())}")
     return name
 
 
 def names() -> list[str]:
-    """Every name that `earmark models pull` and `--model` understand."""
-    return sorted([*PUBLISHED, *ALIASES])
+    """Every name that `--model` understands, the shipped model's first."""
+    return [SHIPPED, *sorted([*PUBLISHED, *ALIASES])]
 
 
 def cache_folder() -> Path:
@@ -143,25 +145,20 @@ def cache_folder() -> Path:
 
 def model_path(name: str) -> Path:
     """Where the model file of that name belongs, whether or not it is there."""
+    if name == SHIPPED:
+        return _SHIPPED_FILE
     return cache_folder() / "models" / f"{canonical(name)}.onnx"
 
 
 def resolve(model: str | Path | None = None) -> Path:
     """The model file that a name, a path or nothing at all means.
 
-    Nothing means EARMARK_MODEL, else the shipped model, else the recommended one if it is here.
+    Nothing means EARMARK_MODEL, else the shipped model.
     Raises ModelNotFound, whose one line says what to do.
     """
-    model = model or os.environ.get("EARMARK_MODEL") or None
-    if model is None:
-        if SHIPPED is not None:
-            return SHIPPED
-        if not model_path(RECOMMENDED).is_file():
-            raise ModelNotFound(f"no model: run `earmark models pull {RECOMMENDED}`")
-        return model_path(RECOMMENDED)
-    if Path(model).is_file():
-        return Path(model)
-    name = str(model)
+    name = str(model or os.environ.get("EARMARK_MODEL") or SHIPPED)
+    if Path(name).is_file():
+        return Path(name)
     if name not in names():
         raise ModelNotFound(
             f"no model {name!r}: no such file, and the names are {', '.join(names())}"

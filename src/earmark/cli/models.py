@@ -32,32 +32,45 @@ class Kind(StrEnum):
 @app.command("list")
 def list_models(json: Json = False) -> None:
     """The models that earmark knows by name."""
-    from earmark import zoo
+    from earmark import model_file, zoo
 
-    if not json:
+    shipped = model_file.read_card(zoo.model_path(zoo.SHIPPED))
+    if json:
+        print_json(_listed(zoo.SHIPPED, [], shipped.licence, 0, shipped.description))
+    else:
         print(f"{'name':14}{'licence':14}{'download':10}{'here':6}what it is")
+        print(f"{zoo.SHIPPED:14}{shipped.licence:14}{'-':10}{'yes':6}{shipped.description}")
     for name, weights in zoo.PUBLISHED.items():
-        path = zoo.model_path(name)
-        here = path.is_file()
+        here = zoo.model_path(name).is_file()
         aliases = [alias for alias, meant in zoo.ALIASES.items() if meant == name]
         if json:
-            print_json(
-                {
-                    "name": name,
-                    "aliases": aliases,
-                    "licence": weights.licence,
-                    "bytes": weights.size,
-                    "installed": here,
-                    "path": str(path) if here else None,
-                    "description": weights.description,
-                }
-            )
+            size, words = weights.size, weights.description
+            print_json(_listed(name, aliases, weights.licence, size, words))
         else:
             also = f" (also: {', '.join(aliases)})" if aliases else ""
             print(
                 f"{name:14}{weights.licence:14}{_megabytes(weights.size):10}"
                 f"{'yes' if here else 'no':6}{weights.description}{also}"
             )
+
+
+def _listed(
+    name: str, aliases: list[str], licence: str, size: int, description: str
+) -> dict[str, Any]:
+    """A line of the list; size in bytes of what is fetched."""
+    from earmark import zoo
+
+    path = zoo.model_path(name)
+    here = path.is_file()
+    return {
+        "name": name,
+        "aliases": aliases,
+        "licence": licence,
+        "bytes": size,
+        "installed": here,
+        "path": str(path) if here else None,
+        "description": description,
+    }
 
 
 @app.command("info")
@@ -91,6 +104,10 @@ def pull(
     """Fetch published weights, make their model file and print its path."""
     from earmark import published, zoo
 
+    if name == zoo.SHIPPED:
+        say(f"{name} comes with this package")
+        print(zoo.model_path(name))
+        return
     name = zoo.canonical(name)
     path = zoo.model_path(name)
     if force or not _is_current(path):

@@ -116,11 +116,16 @@ def _print_table(result: Tags, top: int, *, rank: Ranking) -> None:
     table.add_column("lift", justify="right")
     if rank == "evidence":
         table.add_column("evidence", justify="right")
+    measured = any(tag.reliability is not None for tag in result.tags)
+    if measured:  # ROC-AUC of the tag on songs that the model never saw
+        table.add_column("reliability", justify="right")
     table.add_column("group", style="dim")
     for tag in result.tags[:top]:
         bar = "\N{FULL BLOCK}" * round(20 * tag.score)
         evidence = [f"{tag.evidence:+.1f}"] if rank == "evidence" else []
-        table.add_row(tag.tag, f"{tag.score:.2f}", bar, f"{tag.lift:.1f}x", *evidence, tag.group)
+        trust = ["-" if tag.reliability is None else f"{tag.reliability:.2f}"] if measured else []
+        cells = [tag.tag, f"{tag.score:.2f}", bar, f"{tag.lift:.1f}x", *evidence, *trust, tag.group]
+        table.add_row(*cells)
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
     if result.damaged_packets:

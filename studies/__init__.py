@@ -1,0 +1,1 @@
+"""What was learned from which music, so that anyone who has it can do it again."""
