@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import importlib
 import json
 import os
@@ -34,11 +35,13 @@ from earmark.training.checkpoint import read_checkpoint
 from earmark.training.export import export
 from earmark.training.from_graph import from_model_file
 from earmark.training.initial import published_network
+from earmark.training.learner import Learner
 from earmark.training.loop import train
+from earmark.training.processes import Processes
 from earmark.training.recipe import read_recipe
 
 keras = pytest.importorskip("keras", exc_type=ImportError)
-from earmark.training.crnn_keras import copy_back, listen, twin  # noqa: E402
+from earmark.training.crnn_keras import KerasLearner, copy_back, listen, twin  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings(keras_backend.IGNORED)
 
@@ -126,6 +129,25 @@ def test_it_learns_what_torch_learns(changes, store, tmp_path):
         assert ours["valid_loss"] == pytest.approx(torchs["valid_loss"], abs=1e-3)
         assert ours["rate"] == torchs["rate"]
     assert history(tmp_path / "keras")[-1]["loss"] < history(tmp_path / "keras")[0]["loss"] - 0.02
+
+
+def test_what_was_learned_before_learns_at_its_own_rate():
+    recipe = tiny_recipe(
+        optimiser={"body_rate": 0.1, "weight_decay": 0.5},
+        model={**dataclasses.asdict(trained().settings), "block_dropout": 0.0, "dropout": 0.0},
+    )
+    new, here = frozenset({"output.weight", "output.bias"}), Processes(torch.device("cpu"))
+    labels = (torch.rand(8, 4, generator=torch.Generator().manual_seed(0)) < 0.5).float()
+    models = [trained(block_dropout=0.0, dropout=0.0) for _ in range(2)]
+    plain = Learner(models[0], recipe, here=here, n_steps=3, new=new)
+    ours = KerasLearner(models[1], recipe, here=here, n_steps=3, new=new)
+    for step in range(3):
+        plain.step(clips(8, seed=step), labels)
+        ours.network.train_on_batch(clips(8, seed=step).numpy(), labels.numpy())
+    copy_back(ours.network, models[1])
+    expected, found = (dict(model.named_parameters()) for model in models)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, atol=2e-4, rtol=0, msg=name)
 
 
 def test_a_run_has_the_files_of_every_run_and_those_of_keras(run, store):
@@ -262,7 +284,6 @@ def test_a_run_goes_on_with_the_framework_it_was_begun_with(run, store):
     ("parts", "said"),
     [
         ({"loop": {"precision": "bf16"}}, 'loop.precision = "bf16"'),
-        ({"optimiser": {"body_rate": 0.1}, "init": "weights.h5"}, "optimiser.body_rate"),
         ({"data": {"held": "gpu"}}, 'data.held = "gpu"'),
     ],
 )

@@ -26,7 +26,7 @@ from earmark.training.chance import generator
 from earmark.training.checkpoint import Arrays
 from earmark.training.crnn import CRNN, Settings
 from earmark.training.history import Line
-from earmark.training.keras_names import give_weights, take_weights
+from earmark.training.keras_names import give_weights, take_weights, variables
 from earmark.training.learner import kept_share, load_weights, rate_at
 from earmark.training.loop import batches
 from earmark.training.processes import Processes
@@ -134,10 +134,38 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
         return self._config
 
 
+@keras.saving.register_keras_serializable(package="earmark")
+class Adam(keras.optimizers.Adam):  # type: ignore[misc]
+    """Adam in torch's terms: every weight has a share of the rate, and a decay of its own.
+
+    parts : (share, decay) by a variable's path; the decay is decoupled, as in AdamW
+    clip : largest norm of all gradients together; None does not clip
+    """
+
+    def __init__(
+        self, parts: dict[str, tuple[float, float]], *, learning_rate: Any, clip: float | None
+    ) -> None:
+        super().__init__(learning_rate, epsilon=1e-8, global_clipnorm=clip)
+        self._parts = parts
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """One weight's step."""
+        share, decay = self._parts[variable.path]
+        if decay:
+            self.assign_sub(variable, variable * (learning_rate * (share * decay)))
+        super().update_step(gradient, variable, learning_rate * share)
+
+    def get_config(self) -> dict[str, Any]:
+        """What makes the same one again."""
+        rate = super().get_config()["learning_rate"]
+        return {"parts": self._parts, "learning_rate": rate, "clip": self.global_clipnorm}
+
+
 class KerasLearner:
     """A Keras network that learns: what a session asks of earmark.training.learner.Learner.
 
-    new : not asked for; all learns at the full rate
+    n_steps : of the whole run, for the schedule
+    new : torch's names of the weights that learn at the full rate; None for all
     """
 
     def __init__(
@@ -147,7 +175,7 @@ class KerasLearner:
         *,
         here: Processes,
         n_steps: int,
-        new: frozenset[str] | None = None,  # noqa: ARG002
+        new: frozenset[str] | None = None,
     ) -> None:
         assert here.count == 1
         self.network = twin(model, seed=recipe.seed)
@@ -159,7 +187,11 @@ class KerasLearner:
         self._recipe, self._n_steps = recipe, n_steps
         self._average = self.network.get_weights() if recipe.loop.average else None
         self._averaged = twin(model) if recipe.loop.average else None
-        optimiser = _optimiser(recipe.optimiser, self.network, n_steps=n_steps)
+        optimiser = Adam(
+            _parts(self.network, recipe, new),
+            learning_rate=Schedule(n_steps, recipe.optimiser.model_dump()),
+            clip=recipe.optimiser.clip or None,
+        )
         self.network.compile(
             optimiser,
             loss=keras.losses.BinaryCrossentropy(from_logits=True),
@@ -231,7 +263,6 @@ def alone(recipe: Recipe) -> Iterator[Processes]:
     for key, refused in (
         ('loop.precision = "bf16"', recipe.loop.precision == "bf16"),
         ('data.held = "gpu"', recipe.data.held == "gpu"),
-        ("optimiser.body_rate", recipe.init is not None and recipe.optimiser.body_rate != 1),
     ):
         if refused:
             raise BadRecipe(
@@ -341,18 +372,14 @@ def _summary(settings: Settings, x: Any) -> Any:
     return pool[settings.summary](name=settings.summary, **_LAST_IN_MEMORY)(x)
 
 
-def _optimiser(settings: Optimiser, network: keras.Model, *, n_steps: int) -> Any:
-    schedule = settings.schedule != "constant"
-    options = {
-        "learning_rate": Schedule(n_steps, settings.model_dump()) if schedule else settings.rate,
-        "epsilon": 1e-8,  # torch's
-        "global_clipnorm": settings.clip or None,
-    }
-    if settings.name == "adam":
-        return keras.optimizers.Adam(**options)
-    optimiser = keras.optimizers.AdamW(weight_decay=settings.weight_decay, **options)
-    flat = ("gamma", "beta", "bias")
-    optimiser.exclude_from_weight_decay(
-        var_list=[one for one in network.trainable_variables if one.name in flat]
-    )
-    return optimiser
+def _parts(
+    network: keras.Model, recipe: Recipe, new: frozenset[str] | None
+) -> dict[str, tuple[float, float]]:
+    """The share of the rate and the decay of each weight, by path."""
+    settings = recipe.optimiser
+    parts = {}
+    for name, variable in variables(network, recipe.model).items():
+        share = settings.body_rate if new is not None and name not in new else 1.0
+        decays = settings.name == "adamw" and variable.name not in ("gamma", "beta", "bias")
+        parts[variable.path] = share, settings.weight_decay if decays else 0.0
+    return parts

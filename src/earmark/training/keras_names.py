@@ -27,6 +27,11 @@ _DENSE = (1, 0)  # (n_out, n_in) to (n_in, n_out)
 _KERNEL = (2, 3, 1, 0)  # (n_out, n_in, height, width) to (height, width, n_in, n_out)
 
 
+def variables(network: Any, settings: Settings) -> dict[str, Any]:
+    """The variables of a Keras network, by torch's names; two of these may be one variable."""
+    return {pair.torch: pair.variable(network) for pair in _pairs(settings)}
+
+
 def give_weights(network: Any, settings: Settings, state: Arrays) -> None:
     """Give a Keras network the weights of a torch state dict."""
     for pair in _pairs(settings):
