@@ -27,6 +27,7 @@ import numpy as np
 
 from benchmarks.published_table import READINGS
 from earmark import published
+from earmark.checkout import commit
 from earmark.data.catalog import Catalog, Song
 from earmark.data.shard_format import Form
 from earmark.data.shards import write_shards
@@ -38,7 +39,6 @@ from earmark.runtime import Session
 from earmark.training.export import Terms, export
 from earmark.training.loop import train
 from earmark.training.recipe import read_recipe
-from earmark.training.run_folder import commit
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 CRNN = SHARED / "published" / "music_tagger_crnn_weights_theano.h5"
@@ -57,7 +57,7 @@ SCRATCH = (
     "model.widths=[30,60,60,60]", "model.units=30",
     "model.input_norm=channel", "model.recurrent=gru", "model.epsilon=1e-3",
     "augment.crop_frames=456", "optimiser.rate=4e-3", "optimiser.body_rate=1.0",
-    "optimiser.probe=0", "loop.epochs=20", "loop.average=0.99",
+    "optimiser.probe=0", "loop.epochs=10", "loop.average=0.99",
 )  # fmt: skip
 # name, recipe, what is changed of it
 WAYS = {

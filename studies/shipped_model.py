@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from benchmarks.q4_folds import SHARED, score
 
+from earmark.checkout import commit
 from earmark.data.shard_format import Form
 from earmark.data.shards import write_shards
 from earmark.data.store import Store, open_store
@@ -31,7 +32,6 @@ from earmark.training.calibration import calibrate
 from earmark.training.export import Terms, export
 from earmark.training.loop import train
 from earmark.training.recipe import read_recipe
-from earmark.training.run_folder import commit
 from earmark.training.targets import write_targets
 from studies.shipped_measures import labels_of, measure, show
 from studies.shipped_music import N_FOLDS, Music, read_music

@@ -23,7 +23,7 @@ LAYERS = [
     {"graph", "runtime", "windows", "walk", "weights"},
     {"audio", "model_file", "metrics", "ranking"},
     {"features", "tags"},
-    {"files"},
+    {"files", "checkout"},
     {"errors"},
 ]
 ALSO = {

@@ -73,6 +73,11 @@ def group(tag: str) -> str:
     return _GROUP_OF.get(tag, "other")
 
 
+def place_of_group(name: str) -> int:
+    """Where people see a group: genre first, other tags last."""
+    return [*GROUPS, name].index(name)
+
+
 def index(tags: Sequence[str], tag: str) -> int:
     """The column of `tag` in a vocabulary; upper and lower case are the same.
 

@@ -26,7 +26,7 @@ from earmark.files import sha256
 Progress = Callable[[int], None]  # told how many more bytes have arrived, again and again
 
 SHIPPED = "earmark"  # the model that is used where none is named; it lies inside this package
-_SHIPPED_FILE = Path(__file__).parent / "shipped" / "earmark.onnx"
+_SHIPPED_FILE = Path(__file__).parent / "models" / "earmark.onnx"
 
 SILENCE = 20.0  # seconds without a byte after which a server is given up
 DEADLINE = 300.0  # seconds for a whole fetch: 2 MB over a slow telephone line

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,9 +15,6 @@ from earmark.errors import BadValue
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
-
-    from earmark.data.catalog import Catalog
-    from earmark.evaluation.scored import Scored
 
 _NAMES = 20  # of tags in a line on the terminal; the JSON holds all
 
@@ -83,57 +78,20 @@ def evaluate(
 
     Macro is a mean over tags, micro over all pairs of song and tag, samples over songs.
     """
-    import numpy as np
-
     from earmark import zoo
-    from earmark.data.store import open_store
-    from earmark.evaluation import compare, report, robustness
-    from earmark.evaluation.evaluate import evaluate as measure
-    from earmark.evaluation.scoring import score_catalog, score_store, songs_of
-    from earmark.listening import Options
+    from earmark.evaluation import report
+    from earmark.evaluation.assessment import Questions, Songs, assess
     from earmark.metrics import REPLICATES
-    from earmark.runtime import Session
 
-    if len(models) > 2:
-        raise BadValue(f"{len(models)} models; give one to measure or two to compare")
-    if (store is None) == (catalog is None):
-        raise BadValue("give the songs as --store STORE or as --catalog FILE, one of the two")
-    if distorted and (catalog is None or len(models) > 1):
-        raise BadValue("--robustness distorts audio: give --catalog FILE and one model")
-    n = replicates or REPLICATES
-    names = _pairs(same or [])
-    sessions = [Session(zoo.resolve(model)) for model in models]
-    hear: Callable[..., Scored]
-    if store is not None:
-        # each clip is read once for each model, in order: no need for memory
-        clips = open_store(store, resident=False)
-        total = len(songs_of(clips, split=split)[0])
-        hear = partial(score_store, store=clips, split=split, same=names)
-    else:
-        assert catalog is not None
-        songs = _catalog(catalog)
-        total = len(songs_of(songs, split=split)[0])
-        hear = partial(
-            score_catalog, catalog=songs, path=catalog, audio=audio, split=split, same=names,
-            options=Options(center=not whole), workers=workers,
-        )  # fmt: skip
-    scored = []
-    for session in sessions:
-        with progress(f"hearing with {session.card.name}", total=total) as advance:
-            scored.append(hear(session, progress=advance))
-    if len(scored) == 2:
-        scored = list(compare.common(*scored))
-    say(f"{len(scored[0].ids)} songs heard; now {n} draws of them for the intervals")
-    results = [measure(one, generator=np.random.default_rng(seed), n=n) for one in scored]
-    result = results[0] | {"command": shlex.join(sys.argv), "seed": seed}
-    if distorted:
-        with progress("distorting", total=len(scored[0].paths)) as advance:
-            result["robustness"] = robustness.robustness(
-                scored[0], sessions[0], seed=seed, workers=workers, progress=advance
-            )
-    if len(results) == 2:
-        difference = compare.compare(*scored, seed=seed, n=n)
-        result = {"a": result, "b": results[1], "difference": difference}
+    result, scored = assess(
+        [zoo.resolve(model) for model in models],
+        Songs(store, catalog, audio, split),
+        questions=Questions(
+            _pairs(same or []), whole, distorted, replicates or REPLICATES, seed, workers
+        ),
+        command=shlex.join(sys.argv),
+        stage=lambda words, total: progress(words, total=total),
+    )
     if output is not None:
         report.write_report(output, result, scored)
         say(f"the report is {output / report.PAGE}")
@@ -155,13 +113,6 @@ def _pairs(same: list[str]) -> dict[str, str]:
         if not (data and equals and model):
             raise BadValue(f"--same {pair!r} names no two tags; write DATA_TAG=MODEL_TAG")
     return {data: model for data, _, model in pairs}
-
-
-def _catalog(path: Path) -> Catalog:
-    from earmark.data.catalog import read_catalog
-    from earmark.data.read_csv import read_csv
-
-    return read_csv(path).catalog if path.suffix.lower() == ".csv" else read_catalog(path)
 
 
 def _print(result: dict[str, Any]) -> None:

@@ -106,6 +106,8 @@ def _print_table(result: Tags, top: int, *, rank: Ranking) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from earmark.tags import place_of_group
+
     minutes, seconds = divmod(round(result.seconds), 60)
     table = Table(
         title=Text(f"{result.path}  {minutes}:{seconds:02d}"), title_justify="left", box=None
@@ -120,7 +122,10 @@ def _print_table(result: Tags, top: int, *, rank: Ranking) -> None:
     if measured:  # ROC-AUC of the tag on songs that the model never saw
         table.add_column("reliability", justify="right")
     table.add_column("group", style="dim")
-    for tag in result.tags[:top]:
+    by_group = sorted(result.tags[:top], key=lambda tag: place_of_group(tag.group))
+    for number, tag in enumerate(by_group):
+        if number and tag.group != by_group[number - 1].group:
+            table.add_row()
         bar = "\N{FULL BLOCK}" * round(20 * tag.score)
         evidence = [f"{tag.evidence:+.1f}"] if rank == "evidence" else []
         trust = ["-" if tag.reliability is None else f"{tag.reliability:.2f}"] if measured else []

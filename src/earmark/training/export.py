@@ -163,8 +163,12 @@ def _training(record: Mapping[str, Any]) -> dict[str, Any]:
     kept = ("recipe", "data", "environment", "parameters", "init_sha256")
     how = ("framework", "processes", "precision")
     training = {key: record[key] for key in (*kept, *how)}
-    init = record["recipe"]["init"]
-    training["recipe"] = record["recipe"] | {"init": init and Path(init).name}
+    recipe = record["recipe"]
+    init, targets = recipe["init"], recipe["data"]["targets"]
+    training["recipe"] = recipe | {
+        "init": init and Path(init).name,
+        "data": recipe["data"] | {"targets": targets and Path(targets).name},
+    }
     training["environment"] = {
         key: value for key, value in record["environment"].items() if key != "command"
     }

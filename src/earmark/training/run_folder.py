@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import json
 import platform
-import subprocess
 import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from earmark.checkout import commit
 from earmark.errors import BadRecipe, BadStore, DataError
 from earmark.files import write_json
 from earmark.training.recipe import Recipe
@@ -105,28 +105,6 @@ def environment() -> dict[str, Any]:
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "command": sys.argv,
     }
-
-
-def commit() -> str | None:
-    """The commit of the checkout that this earmark runs from; None where it is none, or unclean.
-
-    A name with "+" at its end has changes that no commit holds.
-    """
-    source = Path(__file__).parent
-
-    def git(*words: str) -> str:
-        done = subprocess.run(
-            ["git", "-C", source, *words], capture_output=True, text=True, timeout=30, check=True
-        )
-        return done.stdout.strip()
-
-    try:
-        name = git("rev-parse", "HEAD")
-        tracked = git("ls-files", "--error-unmatch", str(Path(__file__)))
-        changed = git("status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.SubprocessError):
-        return None  # no git, or an installed earmark
-    return name + ("+" if changed else "") if tracked else None
 
 
 def _version(distribution: str) -> str | None:
