@@ -23,5 +23,5 @@ def shared() -> Path:
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees or changes the models that the person who runs it has fetched."""
     monkeypatch.setenv("EARMARK_CACHE", str(tmp_path_factory.mktemp("cache")))
-    for name in ("MODEL", "RUNTIME", "OFFLINE", "PUBLISHED", "ZOO_URL"):
+    for name in ("MODEL", "RUNTIME", "OFFLINE", "PUBLISHED", "TOKEN", "ZOO_URL"):
         monkeypatch.delenv(f"EARMARK_{name}", raising=False)

@@ -31,6 +31,7 @@ ALSO = {
     ("evaluation", "data"),
     ("__main__", "cli"),
     ("evaluation", "taggram"),
+    ("web", "taggram"),
 }
 # Where one library may be imported, and nowhere else.
 ONLY = {
@@ -38,10 +39,13 @@ ONLY = {
     "keras": "training/crnn_keras.py",
     "ray": "engine_ray.py",
     "openvino": "runtime.py",
+    "fastapi": "web/",
+    "plotly": "web/",
 }
 HEAVY = (
     "numpy", "av", "soxr", "onnx", "onnxruntime", "openvino", "torch", "keras", "h5py",
     "matplotlib", "pyarrow", "ray", "httpx2", "sklearn", "scipy", "pooch", "pydantic", "rapidfuzz",
+    "fastapi", "uvicorn", "starlette", "prometheus_client", "plotly",
 )  # fmt: skip
 
 

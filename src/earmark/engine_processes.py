@@ -60,7 +60,7 @@ class ProcessCrew:
         self._starting: set[Future[Any]] = set()
         self._failed_starts = 0  # in a row; one may have been killed from outside
         if os.name == "posix":
-            resource_tracker.ensure_running()  # before its start can undo _what_a_worker_inherits
+            resource_tracker.ensure_running()  # before its start can undo what_a_worker_inherits
 
     def hire(self) -> tuple[_Process, Future[Any]]:
         theirs, ours = self._context.Pipe(duplex=False)
@@ -69,7 +69,7 @@ class ProcessCrew:
         )
         worker = _Process(pool, ours)
         self._staff.append(worker)
-        with _what_a_worker_inherits(self._threads):
+        with what_a_worker_inherits(self._threads):
             ready = pool.submit(_load, self._function, self._name)
         theirs.close()
         self._starting.add(ready)
@@ -115,7 +115,7 @@ class ProcessCrew:
 
 
 @contextmanager
-def _what_a_worker_inherits(threads: int) -> Iterator[None]:
+def what_a_worker_inherits(threads: int) -> Iterator[None]:
     """Its share of native threads, and Ctrl-C held back until it can ignore it.
 
     Both from its first moment: the thread variables are read when a library is loaded, and a

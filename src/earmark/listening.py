@@ -63,6 +63,11 @@ class Listening:
     embeddings: Array
     damaged_packets: int
 
+    @property
+    def embedding(self) -> Array:
+        """What the network remembers of the track, float32 (n_dimensions,): mean over windows."""
+        return np.asarray(self.embeddings.mean(axis=0), dtype=np.float32)
+
 
 def listen(
     session: Session,

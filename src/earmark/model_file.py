@@ -113,20 +113,27 @@ class Card:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise BadModel(f"the model's card is damaged ({error})") from error
 
+    def log_odds(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Logits, calibrated where the card says how; float32, same shape."""
+        if self.calibration is None:
+            return logits
+        scale, offset = (
+            np.asarray(values, dtype=np.float32)
+            for values in (self.calibration.scale, self.calibration.offset)
+        )
+        return np.asarray(logits * scale + offset, dtype=np.float32)
+
     def scores(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Probabilities from logits, calibrated where the card says how.
 
         logits : float32 (..., n_tags)
         returns : float32, same shape, in [0, 1]
         """
-        if self.calibration is not None:
-            scale, offset = (
-                np.asarray(values, dtype=np.float32)
-                for values in (self.calibration.scale, self.calibration.offset)
-            )
-            logits = logits * scale + offset
+        log_odds = self.log_odds(logits)
         # 0.5 * (1 + tanh(x / 2)) is the sigmoid without the overflow of exp
-        scores: npt.NDArray[np.float32] = np.float32(0.5) * (1 + np.tanh(np.float32(0.5) * logits))
+        scores: npt.NDArray[np.float32] = np.float32(0.5) * (
+            1 + np.tanh(np.float32(0.5) * log_odds)
+        )
         return scores
 
 

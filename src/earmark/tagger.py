@@ -16,7 +16,7 @@ from earmark.errors import BadValue, EarmarkError
 from earmark.features import Samples
 from earmark.listening import Listening, Options, listen
 from earmark.model_file import Card
-from earmark.ranking import Ranking
+from earmark.ranking import DEFAULT_RANKING, Ranking
 from earmark.runtime import Session
 
 Array = npt.NDArray[np.float32]
@@ -159,12 +159,19 @@ class Tagger:
         Raises UnreadableAudio for a file that holds no audio.
         """
         heard = self.listen(source, rate=rate, options=options)
+        path = None if isinstance(source, np.ndarray) else Path(source)
+        return self.tags_of(heard, path=path, rank=options.rank)
+
+    def tags_of(
+        self, heard: Listening, *, path: Path | None = None, rank: Ranking = DEFAULT_RANKING
+    ) -> Tags:
+        """The tags of a track that was listened to, best first."""
         scores = self.card.scores(windows.pool(heard.logits))
         return Tags(
-            path=None if isinstance(source, np.ndarray) else Path(source),
+            path=path,
             seconds=heard.seconds,
             model=self.card.name,
-            tags=self._ranked(scores, options.rank),
+            tags=self._ranked(scores, rank),
             damaged_packets=heard.damaged_packets,
         )
 
@@ -179,8 +186,7 @@ class Tagger:
 
         returns : float32 (n_dimensions,)
         """
-        embeddings: Array = self.listen(source, rate=rate, options=options).embeddings
-        return np.asarray(embeddings.mean(axis=0), dtype=np.float32)
+        return self.listen(source, rate=rate, options=options).embedding
 
     def tag_files(
         self,

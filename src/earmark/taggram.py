@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from earmark import files, windows
 from earmark.audio import load_audio
-from earmark.features import log_mel
+from earmark.errors import BadValue
+from earmark.features import LogMel, Samples, log_mel
 from earmark.listening import Options
 from earmark.tagger import Tagger
 
@@ -22,25 +23,33 @@ Array = npt.NDArray[np.float32]
 MOMENTS_PER_WINDOW = 8
 _PICTURE_TAGS = 20  # rows that stay readable
 _PICTURE_SECONDS = 0.25  # width of a spectrogram column, at the finest
+_PICTURE_COLUMNS = 2000
 
 
 @dataclass(frozen=True)
 class Taggram:
     """Scores over time.
 
+    path : None for samples that came from no file
     seconds : float64 (n_cells,), where each cell starts; the last ends with the track
     scores : float32 (n_cells, n_tags), in [0, 1]
     """
 
-    path: Path
+    path: Path | None
     tags: tuple[str, ...]
     seconds: npt.NDArray[np.float64]
     scores: Array
     duration: float  # seconds
 
 
-def taggram(tagger: Tagger, path: str | Path, *, max_seconds: float | None = None) -> Taggram:
-    """The tags of a file over time. Raises UnreadableAudio."""
+def taggram(
+    tagger: Tagger,
+    source: str | Path | Samples,
+    *,
+    rate: int | None = None,
+    max_seconds: float | None = None,
+) -> Taggram:
+    """The tags of a file, or of mono samples at `rate` Hz, over time. Raises UnreadableAudio."""
     features = tagger.card.features
     moment = features.window_samples // MOMENTS_PER_WINDOW
     options = Options(
@@ -48,7 +57,7 @@ def taggram(tagger: Tagger, path: str | Path, *, max_seconds: float | None = Non
         stretch_seconds=2 * moment / features.rate,
         max_seconds=max_seconds,
     )
-    heard = tagger.listen(path, options=options)
+    heard = tagger.listen(source, rate=rate, options=options)
     logits = windows.over_time(
         heard.starts,
         heard.logits,
@@ -57,7 +66,7 @@ def taggram(tagger: Tagger, path: str | Path, *, max_seconds: float | None = Non
         cell_samples=moment,
     )
     return Taggram(
-        path=Path(path),
+        path=None if isinstance(source, np.ndarray) else Path(source),
         tags=tagger.tags,
         seconds=np.arange(len(logits), dtype=np.float64) * (moment / features.rate),
         scores=tagger.card.scores(logits),
@@ -65,27 +74,43 @@ def taggram(tagger: Tagger, path: str | Path, *, max_seconds: float | None = Non
     )
 
 
-def write_csv(path: str | Path, gram: Taggram) -> None:
+def as_csv(gram: Taggram) -> str:
     """A table: `seconds`, then one column a tag; one row a cell."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(["seconds", *gram.tags])
     for seconds, scores in zip(gram.seconds, gram.scores, strict=True):
         writer.writerow([f"{seconds:.3f}", *(f"{score:.6f}" for score in scores)])
-    files.write_text(path, text.getvalue())
+    return text.getvalue()
+
+
+def write_csv(path: str | Path, gram: Taggram) -> None:
+    """Write the table of as_csv."""
+    files.write_text(path, as_csv(gram))
 
 
 def write_png(path: str | Path, gram: Taggram, *, tagger: Tagger) -> None:
-    """A picture: the spectrogram above, below it the tags that are strongest anywhere."""
+    """A picture of a file: the spectrogram above, below it the tags that are strongest anywhere.
+
+    Raises BadValue for the taggram of samples, which came from no file.
+    """
     from matplotlib.figure import Figure
+
+    if gram.path is None:
+        raise BadValue("a picture needs the file of its taggram; this one was made from samples")
 
     order = np.argsort(-gram.scores.max(axis=0), kind="stable")[:_PICTURE_TAGS]
     figure = Figure(figsize=(11, 7), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.6])
     edges = [0.0, gram.duration]
     features = tagger.card.features
+    mel = spectrogram(
+        _pieces(gram.path, settings=features, duration=gram.duration),
+        settings=features,
+        column_seconds=max(_PICTURE_SECONDS, gram.duration / _PICTURE_COLUMNS),
+    )
     above.imshow(
-        _spectrogram(gram, tagger), aspect="auto", origin="lower", cmap="magma",
+        mel, aspect="auto", origin="lower", cmap="magma",
         extent=(*edges, 0, features.n_mels), interpolation="nearest",
     )  # fmt: skip
     above.set_ylabel("mel band")
@@ -118,16 +143,26 @@ def names(paths: Sequence[Path]) -> list[str]:
     return result
 
 
-def _spectrogram(gram: Taggram, tagger: Tagger) -> Array:
-    """A log-mel picture of at most a few thousand columns, made piece by piece."""
-    features = tagger.card.features
-    width = max(_PICTURE_SECONDS, gram.duration / 2000)  # seconds a column
+def spectrogram(pieces: Iterable[Samples], *, settings: LogMel, column_seconds: float) -> Array:
+    """The log-mel spectrogram of a track with columns of about that width, made piece by piece.
+
+    pieces : one clip's length each, but the last
+    returns : float32 (n_mels, n_columns), dB
+    """
     columns = []
-    for start in np.arange(0, gram.duration, features.seconds):
-        seconds = min(features.seconds, gram.duration - start)
-        samples = load_audio(gram.path, rate=features.rate, start=start, seconds=seconds).samples
+    for samples in pieces:
+        mel = log_mel(samples, settings=settings)
+        n_frames = mel.shape[1]
+        n_columns = min(max(1, round(samples.size / settings.rate / column_seconds)), n_frames)
+        edges = np.arange(n_columns + 1) * n_frames // n_columns  # evenly, so that time is straight
+        columns.append(np.add.reduceat(mel, edges[:-1], axis=1) / np.diff(edges))
+    return np.concatenate(columns, axis=1)
+
+
+def _pieces(path: Path, *, settings: LogMel, duration: float) -> Iterator[Samples]:
+    """The clips of a file, one after the other."""
+    for start in np.arange(0, duration, settings.seconds):
+        seconds = min(settings.seconds, duration - start)
+        samples = load_audio(path, rate=settings.rate, start=start, seconds=seconds).samples
         if samples.size:
-            mel = log_mel(samples, settings=features)
-            n_columns = max(1, round(seconds / width))
-            columns += [part.mean(axis=1) for part in np.array_split(mel, n_columns, axis=1)]
-    return np.stack(columns, axis=1)
+            yield samples

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from earmark import __version__
-from earmark.cli import data, doctor, evaluate, models, tag, train
+from earmark.cli import data, doctor, evaluate, models, serve, tag, train
 from earmark.cli.terminal import Exit, say
 from earmark.errors import EarmarkError
 
@@ -28,6 +28,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
 train.add_commands(app)
 evaluate.add_commands(app)
+serve.add_commands(app)
 doctor.add_commands(app)
 
 

@@ -1,0 +1,93 @@
+"""The pictures of the page in docs/pictures, of a song that this script makes.
+
+    python -m benchmarks.page_pictures --model choi2016 [-o docs/pictures]
+
+Needs Chromium and, for the letters of the pictures, the font Inter (Debian: fonts-inter).
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from examples.make_music import make_song, write
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from benchmarks.serving import start
+
+COLOURS = 160  # of a picture: a third of the bytes, and no eye sees it
+SIZES = {
+    "empty": ("light", 1280, 760),
+    "page": ("light", 1280, 940),
+    "dark": ("dark", 1280, 940),
+    "narrow": ("light", 390, 844),
+}
+
+
+def make_medley(path: Path) -> None:
+    """Three songs, one after the other, the middle one soft."""
+    parts = [level * make_song(14, seed=seed) for seed, level in ((7, 1.0), (3, 0.15), (11, 0.9))]
+    write(path, np.concatenate(parts, axis=1))
+
+
+def shoot(browser: Browser, url: str, song: Path, name: str) -> Image.Image:
+    scheme, width, height = SIZES[name]
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    page.goto(url)
+    page.locator("#hero i").last.wait_for()
+    if name != "empty":
+        page.set_input_files("#file", song)
+        page.locator("#song").wait_for(timeout=120_000)
+        seek(page)
+        if name in ("page", "dark"):
+            page.locator(".chip").first.click()
+        if name == "page":
+            page.locator("#sensitivity").click()
+            page.get_by_text("proves nothing").wait_for(timeout=120_000)
+    page.evaluate("() => document.fonts.ready.then(() => scrollTo(0, 0))")
+    shot = page.screenshot()
+    context.close()
+    return Image.open(io.BytesIO(shot)).convert("RGB").quantize(COLOURS)
+
+
+def seek(page: Page) -> None:
+    page.get_by_role("slider").focus()
+    for _ in range(2):
+        page.keyboard.press("ArrowRight")
+    page.evaluate("document.activeElement.blur()")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="choi2016")
+    parser.add_argument("--output", "-o", type=Path, default=Path("docs/pictures"))
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    server, url = start(arguments.model)
+    try:
+        with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+            song = Path(folder) / "medley.mp3"
+            make_medley(song)
+            browser = playwright.chromium.launch(
+                executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+            )
+            for name in SIZES:
+                picture = shoot(browser, url, song, name)
+                picture.save(arguments.output / f"{name}.png", optimize=True)
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""`earmark serve`: the page and the API."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from earmark.cli.terminal import say
+from earmark.web import require_libraries
+from earmark.web.limits import Limits
+
+_DEFAULT = Limits()
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Mount `serve`."""
+    app.command("serve")(serve)
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option(help="The address to listen at; this machine only by default.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="The port; 0 takes one that is free.")
+    ] = 8000,
+    model: Annotated[
+        str | None, typer.Option(help="A name of `earmark models list`, or a model file.")
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="EARMARK_TOKEN",
+            help="A secret that the API asks for. Set it in the variable: a command line is seen "
+            "by all who use the machine.",
+        ),
+    ] = None,
+    everyone: Annotated[
+        bool, typer.Option("--everyone", help="Let all who reach the address in, without a token.")
+    ] = False,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Another name that the server goes by, as behind a proxy."),
+    ] = None,
+    upload_mb: Annotated[
+        float, typer.Option(min=0.001, help="Largest upload, in MB.")
+    ] = _DEFAULT.upload_mb,
+    upload_seconds: Annotated[
+        float, typer.Option(min=0.1, help="Time for an upload to arrive.")
+    ] = _DEFAULT.upload_seconds,
+    minutes: Annotated[float, typer.Option(min=0.01, help="Longest song.")] = _DEFAULT.minutes,
+    decode_seconds: Annotated[
+        float, typer.Option(min=0.01, help="Time to decode one file.")
+    ] = _DEFAULT.decode_seconds,
+    decode_mb: Annotated[
+        float, typer.Option(min=1, help="Memory to decode one file, in MB (held on Linux).")
+    ] = _DEFAULT.decode_mb,
+    waiting: Annotated[
+        int, typer.Option(min=1, help="Requests under way at once; more are sent away.")
+    ] = _DEFAULT.waiting,
+    decoders: Annotated[
+        int, typer.Option(min=0, help="Processes that decode; 0 is one for each core.")
+    ] = _DEFAULT.decoders,
+) -> None:
+    """Show a page where songs are dropped and heard, and answer a JSON API."""
+    require_libraries()
+    from earmark.web import server
+    from earmark.web.service import Service
+
+    limits = Limits(
+        upload_mb=upload_mb,
+        upload_seconds=upload_seconds,
+        minutes=minutes,
+        decode_seconds=decode_seconds,
+        decode_mb=decode_mb,
+        waiting=waiting,
+        decoders=decoders,
+    )
+    access = server.access_for(host, token=token, allow_hosts=allow_host or [], everyone=everyone)
+    with server.listening(host, port) as listener, Service(model, limits=limits) as service:
+        say(f"earmark listens at {server.address(listener)} (Ctrl-C ends it)")
+        server.serve(service, listener, access=access)

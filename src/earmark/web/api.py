@@ -1,0 +1,223 @@
+"""The JSON API."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Depends, File, Query, Request, Response, UploadFile
+from fastapi.responses import StreamingResponse
+
+from earmark.errors import EarmarkError
+from earmark.files import json_line
+from earmark.listening import Options
+from earmark.ranking import DEFAULT_RANKING, Ranking
+from earmark.tagger import Failure, Tags
+from earmark.web import metrics, shapes
+from earmark.web.answers import as_response, refused, shown_name
+from earmark.web.service import Json, Service, Upload
+
+Result = TypeVar("Result")
+
+File_ = Annotated[UploadFile, File(description="A song, in any format that FFmpeg reads.")]
+Files = Annotated[list[UploadFile], File(description="Songs; as many as one upload may hold.")]
+Top = Annotated[int, Query(ge=1, le=10_000, description="How many tags to answer.")]
+Rank = Annotated[Ranking, Query(description="What the tags are sorted by.")]
+Center = Annotated[bool, Query(description="Hear only the middle of a song, as the papers do.")]
+MaxSeconds = Annotated[
+    float | None,
+    Query(gt=0, le=1e6, allow_inf_nan=False, description="Stop listening after that much."),
+]
+Start = Annotated[
+    float, Query(ge=0, le=1e6, allow_inf_nan=False, description="Where the window begins, seconds.")
+]
+
+
+async def _options(
+    rank: Rank = DEFAULT_RANKING, center: Center = False, max_seconds: MaxSeconds = None
+) -> Options:
+    """How a song is to be listened to, from the query."""
+    return Options(rank=rank, center=center, max_seconds=max_seconds)
+
+
+Heard = Annotated[Options, Depends(_options)]
+
+_CLIENT_GONE = 499  # nobody reads it; nginx's number for it
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    401: {"model": shapes.Refused, "description": "The token is missing or wrong."},
+    403: {"model": shapes.Refused, "description": "A page of another site asks."},
+    408: {"model": shapes.Refused, "description": "The upload did not arrive in time."},
+    413: {"model": shapes.Refused, "description": "The upload is too large."},
+    422: {
+        "model": shapes.FailedSong | shapes.Refused,
+        "description": "A file that holds no audio, is too long, or breaks the decoder; or an "
+        "impossible value.",
+    },
+    503: {
+        "model": shapes.Refused,
+        "description": "Full. The header Retry-After says when to come back.",
+    },
+}
+
+
+class _Gone(Exception):
+    """Nobody waits for the result any more."""
+
+
+def api(service: Service) -> APIRouter:
+    """The routes of a service."""
+    router = APIRouter()
+
+    async def work_on(
+        request: Request, file: UploadFile, work: Callable[[Upload], Result]
+    ) -> Result | Failure | None:
+        """What comes of an upload: a result, a failure, or None if nobody waits for it."""
+        name = shown_name(file.filename)
+        try:
+            async with service.kept(file.file, name) as upload:
+                return await service.run(lambda: work(upload), is_gone=request.is_disconnected)
+        except EarmarkError as error:
+            return Failure(Path(name), error)
+
+    @router.post(
+        "/api/tag",
+        response_model=shapes.TaggedSong,
+        responses=_REFUSALS,
+        summary="The tags of a song",
+        tags=["songs"],
+    )
+    async def tag(
+        request: Request,
+        file: File_,
+        options: Heard,
+        top: Top = 10,
+    ) -> Response:
+        """Answers the line that `earmark tag --json` prints."""
+        result = await work_on(request, file, lambda upload: service.tag(upload, options))
+        return _answer(result, lambda tags: tags.as_json(top=top))
+
+    @router.post(
+        "/api/tag/batch",
+        response_model=shapes.Batch,
+        responses=_REFUSALS,
+        summary="The tags of several songs",
+        tags=["songs"],
+    )
+    async def tag_batch(
+        request: Request,
+        files: Files,
+        options: Heard,
+        top: Top = 10,
+    ) -> Response:
+        """Answers a line for each file, in their order; a bad file fails alone."""
+
+        async def one(file: UploadFile) -> Json | None:
+            result = await work_on(request, file, lambda upload: service.tag(upload, options))
+            if result is None:
+                return None
+            return result.as_json(top=top) if isinstance(result, Tags) else result.as_json()
+
+        lines = await asyncio.gather(*map(one, files))
+        if None in lines:
+            return Response(status_code=_CLIENT_GONE)
+        return as_response({"results": lines})
+
+    @router.post(
+        "/api/listen",
+        response_class=StreamingResponse,
+        responses=_REFUSALS
+        | {
+            200: {
+                "content": {"application/x-ndjson": {}},
+                "description": 'Lines {"done"}, from 0 to 1, while it listens; the last one is '
+                '{"result"}.',
+            }
+        },
+        summary="All that the page shows of a song",
+        tags=["songs"],
+    )
+    async def listen(request: Request, file: File_, max_seconds: MaxSeconds = None) -> Response:
+        """Answers line by line: how far it is, then tags, waveform, spectrogram, tags over time.
+
+        The answer begins when the file has decoded well, so that its status tells of a bad one.
+        """
+        loop, gone = asyncio.get_running_loop(), threading.Event()
+        lines: asyncio.Queue[Json | None] = asyncio.Queue()
+
+        def on_progress(done: float) -> None:
+            if gone.is_set():
+                raise _Gone
+            loop.call_soon_threadsafe(lines.put_nowait, {"done": round(done, 3)})
+
+        def describe(upload: Upload) -> Json:
+            options = Options(max_seconds=max_seconds)
+            return {"result": service.describe(upload, options, on_progress)}
+
+        def end(task: asyncio.Task[Any]) -> None:
+            task.exception()  # seen, should nobody be left to see it
+            lines.put_nowait(None)
+
+        async def following(line: Json | None) -> AsyncIterator[bytes]:
+            try:
+                while line is not None:
+                    yield json_line(line).encode() + b"\n"
+                    line = await lines.get()
+                last = await task
+                if last is not None:
+                    line = last.as_json() if isinstance(last, Failure) else last
+                    yield json_line(line).encode() + b"\n"
+            finally:
+                gone.set()
+
+        task = asyncio.create_task(work_on(request, file, describe))
+        task.add_done_callback(end)
+        first = await lines.get()
+        if first is None:  # nothing was sent yet, so that the status can say what was wrong
+            return _answer(await task, lambda value: value)
+        return StreamingResponse(following(first), media_type="application/x-ndjson")
+
+    @router.post(
+        "/api/sensitivity",
+        response_model=shapes.Sensitivity,
+        responses=_REFUSALS,
+        summary="Which regions of a window speak for each tag",
+        tags=["songs"],
+    )
+    async def sensitivity(request: Request, file: File_, start: Start = 0.0) -> Response:
+        """Mutes one region of the spectrogram after the other (occlusion). It shows what the
+        network is sensitive to, and proves nothing about the music.
+        """
+        result = await work_on(
+            request, file, lambda upload: service.sensitivity(upload, start=start)
+        )
+        return _answer(result, lambda value: value)
+
+    @router.get(
+        "/api/models", response_model=shapes.Models, summary="The model served", tags=["server"]
+    )
+    async def models() -> Response:
+        """What the model says of itself and of each tag."""
+        return as_response(service.models())
+
+    @router.get("/api/health", response_model=shapes.Health, summary="How it is", tags=["server"])
+    async def health() -> Response:
+        """Answers as long as the server is up; needs no token."""
+        return as_response(service.health())
+
+    @router.get("/metrics", summary="Metrics for Prometheus", tags=["server"])
+    async def prometheus() -> Response:
+        """Counters, gauges and histograms in Prometheus' text format."""
+        return Response(service.metrics.text(), headers={"Content-Type": metrics.CONTENT_TYPE})
+
+    return router
+
+
+def _answer(result: Result | Failure | None, as_json: Callable[[Result], Json]) -> Response:
+    if result is None:
+        return Response(status_code=_CLIENT_GONE)
+    if isinstance(result, Failure):
+        return refused(result)
+    return as_response(as_json(result))

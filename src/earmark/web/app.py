@@ -1,0 +1,34 @@
+"""The web application."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from earmark import __version__
+from earmark.web.access import Access
+from earmark.web.answers import add_answers
+from earmark.web.api import api
+from earmark.web.guard import Guard
+from earmark.web.pages import pages
+from earmark.web.service import Service
+
+
+def create_app(service: Service, *, access: Access = Access()) -> ASGIApp:
+    """The application of a service.
+
+    access : who may ask; by default this machine only, without a token
+    """
+    app = FastAPI(
+        title="earmark",
+        version=__version__,
+        summary="earmark listens to music and says what it hears.",
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # its page asks other sites for its scripts; ours is /docs
+        redoc_url=None,
+    )
+    app.include_router(api(service))
+    app.include_router(pages())
+    add_answers(app)
+    # around the application, not in it, so that even the answer to a bug passes it
+    return Guard(app, service=service, access=access)

@@ -1,0 +1,110 @@
+"""One network for all requests: what waits goes through it together."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.runtime import BATCH, Session
+
+Array = npt.NDArray[np.float32]
+
+
+class _Waiting(NamedTuple):
+    log_mel: Array
+    answer: Future[tuple[Array, Array]]
+
+
+class SharedSession(Session):
+    """A session whose `run` many threads may call at once.
+
+    One thread runs the network. It never waits for a batch to fill: it takes whatever waits when
+    it is free, so that a lone request is answered at once and many fill the batches by themselves.
+
+    on_batch : told how many windows went through together, each time
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        on_batch: Callable[[int], None],
+        runtime: str | None = None,
+        threads: int | None = None,
+    ) -> None:
+        super().__init__(path, runtime=runtime, threads=threads)
+        self._on_batch = on_batch
+        self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._held: list[_Waiting] = []  # one at most, which did not fit
+        self._thread = threading.Thread(target=self._work, name="network", daemon=True)
+        self._thread.start()
+
+    def run(self, log_mel: Array) -> tuple[Array, Array]:
+        """As Session.run, beside the windows of other requests."""
+        answer: Future[tuple[Array, Array]] = Future()
+        self._waiting.put(_Waiting(log_mel, answer))
+        return answer.result()
+
+    def close(self) -> None:
+        """Answer what waits, then stop."""
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (first := self._next(wait=True)) is not None:
+            together = self._gather(first)
+            try:
+                logits, embeddings = super().run(np.concatenate([one.log_mel for one in together]))
+            except BaseException as error:  # noqa: BLE001 - each request raises it for itself
+                for one in together:
+                    one.answer.set_exception(error)
+                continue
+            self._on_batch(len(logits))
+            ends = np.cumsum([len(one.log_mel) for one in together])[:-1]
+            parts = zip(np.split(logits, ends), np.split(embeddings, ends), strict=True)
+            for one, part in zip(together, parts, strict=True):
+                one.answer.set_result(part)
+
+    def _gather(self, first: _Waiting) -> list[_Waiting]:
+        """What waits now and fits into one batch."""
+        together, n = [first], len(first.log_mel)
+        while n < BATCH and (more := self._next(wait=False)) is not None:
+            n += len(more.log_mel)
+            if n > BATCH:
+                self._held.append(more)
+            else:
+                together.append(more)
+        return together
+
+    def _next(self, *, wait: bool) -> _Waiting | None:
+        """What waits longest; None at the end, or where nothing waits and nor shall we."""
+        if self._held:
+            return self._held.pop()
+        try:
+            item = self._waiting.get(block=wait)
+        except queue.Empty:
+            return None
+        if item is None:
+            self._waiting.put(None)  # the end stays the end
+        return item
+
+
+class ToldSession(Session):
+    """Another session's `run`, which tells after each call how many windows went through."""
+
+    def __init__(self, session: Session, on_run: Callable[[int], None]) -> None:
+        self.path, self.runtime, self.card = session.path, session.runtime, session.card
+        self._session, self._on_run = session, on_run
+
+    def run(self, log_mel: Array) -> tuple[Array, Array]:
+        """As Session.run."""
+        result = self._session.run(log_mel)
+        self._on_run(len(log_mel))
+        return result

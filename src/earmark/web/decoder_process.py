@@ -1,0 +1,89 @@
+"""The process that opens uploads: what it is asked and what it answers.
+
+An upload may be made to break a decoder. So it is decoded here, within a time and a memory limit,
+and nothing but numbers goes back: no pickles, which could run code in the server.
+
+A message is one byte of kind and a body. SAMPLES: float32 little-endian. The others: JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+READY, SAMPLES, END, FAILED, NO_MEMORY = b"R", b"S", b"E", b"F", b"M"
+_GRACE = 5.0  # seconds beyond the deadline, after which the process ends itself
+_WARM_UP_HZ = 8_000
+
+
+def main(pipe: Connection, memory_mb: float) -> None:
+    """Decode what is asked for until the server is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server decides when this ends
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    _load_decoders()
+    _limit_memory(memory_mb)
+    pipe.send_bytes(READY)
+    try:
+        while True:
+            job = json.loads(pipe.recv_bytes())
+            _set_alarm(job["deadline"] + _GRACE)  # should nobody be left to kill this
+            _answer(pipe, job)
+            _set_alarm(0)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # the server is gone
+    except MemoryError:
+        pipe.send_bytes(NO_MEMORY)
+
+
+def _answer(pipe: Connection, job: dict[str, Any]) -> None:
+    """Send one file's samples, or why it has none."""
+    from earmark import audio
+    from earmark.errors import UnreadableAudio
+
+    path = Path(job["path"])
+    try:
+        stream = audio.stream_audio(
+            path,
+            rate=job["rate"],
+            start=job["start"],
+            seconds=job["seconds"],
+        )
+        for block in stream:
+            pipe.send_bytes(SAMPLES + block.astype("<f4", copy=False).tobytes())
+        end = {"damaged_packets": stream.damaged_packets}
+        pipe.send_bytes(END + json.dumps(end).encode())
+    except UnreadableAudio as error:
+        pipe.send_bytes(FAILED + json.dumps({"reason": error.reason}).encode())
+
+
+def _load_decoders() -> None:
+    """Load the libraries before memory is counted."""
+    import numpy as np
+
+    from earmark import audio
+
+    audio.resample(np.zeros(16, dtype=np.float32), rate=_WARM_UP_HZ, target_rate=2 * _WARM_UP_HZ)
+    import av  # noqa: F401
+
+
+def _limit_memory(megabytes: float) -> None:
+    """Let this process grow by so much and no further, where the system can hold it to that."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + round(megabytes * 1e6)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash leaves no picture of the memory
+
+
+def _set_alarm(seconds: float) -> None:
+    """End this process after so many seconds, whatever it does then; 0 calls it off."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)

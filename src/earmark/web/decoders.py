@@ -1,0 +1,204 @@
+"""A few processes that decode uploads; one that fails is killed and replaced."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from earmark.audio import Audio
+from earmark.engine_processes import what_a_worker_inherits
+from earmark.errors import UnreadableAudio, WorkerDied
+from earmark.web import decoder_process
+from earmark.web.limits import Limits
+from earmark.web.refusals import TooCostly, TooLong
+
+_TRIES = 2  # of a file whose decoder is killed: the first time it may have been from outside
+_START_SECONDS = 60.0
+_LARGEST_MESSAGE = 1 << 26  # bytes; a decoder that a file has taken over may send anything
+
+
+class Decoders:
+    """Decoder processes, each busy with one file or idle.
+
+    on_loss : told why a process was lost, each time: "deadline", "memory" or "died"
+
+    Raises WorkerDied where processes cannot start.
+    """
+
+    def __init__(self, limits: Limits, *, on_loss: Callable[[str], None]) -> None:
+        self._limits = limits
+        self._on_loss = on_loss
+        self._context = multiprocessing.get_context("spawn")
+        self._starting = threading.Lock()  # the environment is changed meanwhile
+        self._idle: queue.SimpleQueue[_Decoder] = queue.SimpleQueue()
+        if os.name == "posix":
+            resource_tracker.ensure_running()
+        first = [self._start() for _ in range(limits.n_decoders)]
+        try:
+            for decoder in first:
+                decoder.wait_until_ready()
+                self._idle.put(decoder)
+        except _Lost as error:
+            for decoder in first:
+                decoder.kill()
+            raise WorkerDied(
+                "the processes that decode cannot start; what they said stands above. A script "
+                'that serves needs `if __name__ == "__main__":` around it, because each of them '
+                "imports the script again"
+            ) from error
+
+    def decode(
+        self,
+        path: Path,
+        *,
+        name: str,
+        rate: int,
+        start: float = 0.0,
+        seconds: float | None = None,
+    ) -> Audio:
+        """The samples of a file, or of a part of it, as load_audio gives them.
+
+        name : what errors call the file
+
+        Raises UnreadableAudio, TooLong and TooCostly.
+        """
+        longest = self._limits.minutes * 60
+        job = {
+            "path": str(path),
+            "rate": rate,
+            "start": start,
+            "seconds": longest + 1 if seconds is None else min(seconds, longest + 1),
+            "deadline": self._limits.decode_seconds,
+        }
+        for _ in range(_TRIES):
+            decoder = self._idle.get()
+            keep = False
+            try:
+                audio = _receive(decoder, job, name=name, longest=longest)
+                keep = True
+                return audio
+            except (UnreadableAudio, TooLong):
+                keep = True
+                raise
+            except _Lost as lost:
+                self._on_loss(lost.why)
+                if lost.why != "died":
+                    raise TooCostly(_too_costly(name, lost.why, self._limits)) from lost
+            finally:
+                if not keep:
+                    decoder.kill()
+                    decoder = self._start()
+                self._idle.put(decoder)
+        raise TooCostly(_too_costly(name, "died", self._limits))
+
+    def close(self) -> None:
+        """End every process."""
+        for _ in range(self._limits.n_decoders):
+            self._idle.get().kill()
+
+    def _start(self) -> _Decoder:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(
+            target=decoder_process.main,
+            args=(theirs, self._limits.decode_mb),
+            name="earmark decoder",
+            daemon=True,
+        )
+        with self._starting, what_a_worker_inherits(threads=1):
+            process.start()
+        theirs.close()
+        return _Decoder(process, ours)
+
+
+class _Lost(Exception):
+    """A decoder that is of no more use: "deadline", "memory" or "died"."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+@dataclass(eq=False)
+class _Decoder:
+    process: Any
+    pipe: Connection
+    is_ready: bool = False
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.process.close()
+        self.pipe.close()
+
+    def receive(self, deadline: float) -> tuple[bytes, memoryview]:
+        """(kind, body) of the next message, until `deadline` on the monotonic clock."""
+        try:
+            if not self.pipe.poll(max(0.0, deadline - time.monotonic())):
+                raise _Lost("deadline")
+            message = self.pipe.recv_bytes(_LARGEST_MESSAGE)
+        except (EOFError, OSError) as error:
+            raise _Lost("died") from error
+        return message[:1], memoryview(message)[1:]
+
+    def wait_until_ready(self) -> None:
+        """Wait for the process to have started."""
+        if not self.is_ready:
+            self.receive(time.monotonic() + _START_SECONDS)
+            self.is_ready = True
+
+    def ask(self, job: dict[str, Any]) -> None:
+        """Send a job as soon as the process has started."""
+        self.wait_until_ready()
+        try:
+            self.pipe.send_bytes(json.dumps(job).encode())
+        except OSError as error:
+            raise _Lost("died") from error
+
+
+def _receive(decoder: _Decoder, job: dict[str, Any], *, name: str, longest: float) -> Audio:
+    decoder.ask(job)
+    deadline = time.monotonic() + job["deadline"]
+    rate = job["rate"]
+    blocks = []
+    n = 0
+    while True:
+        kind, body = decoder.receive(deadline)
+        if kind == decoder_process.SAMPLES:
+            blocks.append(np.frombuffer(body, dtype="<f4"))
+            n += blocks[-1].size
+            if n > (longest + 2) * rate:
+                raise _Lost("died")  # it was told to stop before
+        elif kind == decoder_process.END:
+            break
+        elif kind == decoder_process.FAILED:
+            raise UnreadableAudio(name, json.loads(bytes(body))["reason"])
+        else:
+            raise _Lost("memory")
+    if n > longest * rate:
+        raise TooLong(
+            f"{name} is longer than the {longest / 60:g} minutes that are heard here. Send a part "
+            "of it, or ask for its beginning with max_seconds"
+        )
+    samples = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
+    return Audio(samples, rate, json.loads(bytes(body))["damaged_packets"])
+
+
+def _too_costly(name: str, why: str, limits: Limits) -> str:
+    reasons = {
+        "deadline": f"decoding it took longer than {limits.decode_seconds:g} seconds",
+        "memory": f"decoding it took more than {limits.decode_mb:g} MB of memory",
+        "died": f"it killed the decoder {_TRIES} times",
+    }
+    return f"{name} cannot be heard: {reasons[why]}. It may be damaged: export it anew"

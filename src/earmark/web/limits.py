@@ -1,0 +1,49 @@
+"""What one request may cost, and how many there may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from earmark import engine
+from earmark.errors import BadValue
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits of a server; whatever goes over one is answered with a sentence.
+
+    upload_mb : size of one upload, in 10^6 bytes
+    upload_seconds : how long an upload may take to arrive
+    minutes : length of one song
+    decode_seconds : how long the decoder may work on one file before it is killed
+    decode_mb : memory that the decoder may take for one file, in 10^6 bytes, beyond what it needs
+        to start; held on Linux
+    waiting : requests under way at once, those that wait included; the next one is told to come
+        back later
+    decoders : processes that decode side by side; 0 is one for each core
+    """
+
+    upload_mb: float = 100.0
+    upload_seconds: float = 60.0
+    minutes: float = 20.0
+    decode_seconds: float = 60.0
+    decode_mb: float = 1000.0
+    waiting: int = 64
+    decoders: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse limits that nothing could pass."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not (value > 0 or (field.name == "decoders" and value == 0)):
+                raise BadValue(f"{field.name} is {value}; it must be above zero")
+
+    @property
+    def n_decoders(self) -> int:
+        """How many decoder processes there are."""
+        return self.decoders or engine.cpu_count()
+
+    @property
+    def upload_bytes(self) -> int:
+        """The size of one upload, in bytes."""
+        return round(self.upload_mb * 1e6)

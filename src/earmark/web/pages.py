@@ -1,0 +1,80 @@
+"""The page: its own files, and plotly.js out of the plotly package. Nothing comes from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse
+
+STATIC = Path(__file__).parent / "static"
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_ASK = {"Cache-Control": "no-cache"}  # each time, so that an update shows at once
+_FOR_EVER = "public, max-age=31536000, immutable"
+
+
+def pages() -> APIRouter:
+    """The routes of the page and its files."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/")
+    async def home() -> Response:
+        return Response(_page("index.html"), headers=_ASK, media_type="text/html")
+
+    @router.get("/docs")
+    async def docs() -> Response:
+        return Response(_page("docs.html"), headers=_ASK, media_type="text/html")
+
+    @router.get("/favicon.ico")
+    async def icon() -> Response:
+        return _file(STATIC / "icon.svg")
+
+    @router.get("/static/plotly.js")
+    async def plotly(request: Request) -> Response:
+        headers = {"Cache-Control": _FOR_EVER, "Vary": "Accept-Encoding"}
+        if "gzip" not in request.headers.get("accept-encoding", ""):
+            return FileResponse(_plotly(), media_type=_TYPES[".js"], headers=headers)
+        packed = await asyncio.to_thread(_packed_plotly)
+        return Response(packed, 200, headers | {"Content-Encoding": "gzip"}, _TYPES[".js"])
+
+    for path in sorted(STATIC.iterdir()):
+        if path.suffix in _TYPES:
+            router.add_api_route(f"/static/{path.name}", _sender(path), methods=["GET"])
+    return router
+
+
+def _sender(path: Path) -> Callable[[], Awaitable[Response]]:
+    async def send() -> Response:
+        return _file(path)
+
+    return send
+
+
+def _file(path: Path) -> Response:
+    return FileResponse(path, media_type=_TYPES[path.suffix], headers=_ASK)
+
+
+@lru_cache
+def _page(name: str) -> str:
+    """One HTML page; plotly's address carries its version, so that it may be kept for ever."""
+    html = (STATIC / name).read_text(encoding="utf-8")
+    return html.replace("/static/plotly.js", f"/static/plotly.js?{version('plotly')}")
+
+
+def _plotly() -> Path:
+    """plotly.js in the plotly package, which is not loaded for it."""
+    spec = find_spec("plotly")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "package_data" / "plotly.min.js"
+
+
+@lru_cache
+def _packed_plotly() -> bytes:
+    return gzip.compress(_plotly().read_bytes(), 6)

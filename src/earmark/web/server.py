@@ -1,0 +1,90 @@
+"""The program around the application: its socket, its signals, its end."""
+
+from __future__ import annotations
+
+import ipaddress
+import signal
+import socket
+import sys
+
+import uvicorn
+
+from earmark.errors import BadValue
+from earmark.web import logs
+from earmark.web.access import LOOPBACK, Access
+from earmark.web.app import create_app
+from earmark.web.service import Service
+
+_MOST_CONNECTIONS = 512  # beyond it uvicorn itself answers 503
+_KEEP_ALIVE = 15  # seconds that a connection may idle
+_LEAVE_SECONDS = 120  # for requests under way to be answered, once the end was asked for
+
+
+def access_for(
+    host: str, *, token: str | None, allow_hosts: list[str], everyone: bool = False
+) -> Access:
+    """Who may use a server at that address.
+
+    Raises BadValue for an address that others can reach and neither a token nor `everyone`.
+    """
+    if is_loopback(host):
+        return Access(token, LOOPBACK | {host.lower()} | frozenset(map(str.lower, allow_hosts)))
+    if not token and not everyone:
+        raise BadValue(
+            f"{host} can be reached from other machines. Give a token (in the variable "
+            "EARMARK_TOKEN) that they must know, or --everyone if all may use it; and put a proxy "
+            "with TLS in front of it, for earmark speaks plain HTTP"
+        )
+    return Access(token or None, frozenset(map(str.lower, allow_hosts)) or None)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that takes connections; port 0 takes one that is free.
+
+    Raises BadValue for an address that cannot be used.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise BadValue(
+            f"cannot listen at {host} port {port} ({why}). Choose another with --port or --host"
+        ) from error
+
+
+def address(listener: socket.socket) -> str:
+    """The address of the page."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve(service: Service, listener: socket.socket, *, access: Access) -> None:
+    """Serve until SIGTERM or Ctrl-C; what is under way then is still answered."""
+    logs.set_up(sys.stderr)
+    config = uvicorn.Config(
+        create_app(service, access=access),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=_MOST_CONNECTIONS,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=_LEAVE_SECONDS,
+    )
+    server = uvicorn.Server(config)
+
+    def end(*_: object) -> None:
+        server.should_exit = True
+
+    # uvicorn, when it has ended, raises the signal again for whoever handled it before; with no one
+    # there it would kill a program that ended well
+    signal.signal(signal.SIGTERM, end)
+    server.run(sockets=[listener])

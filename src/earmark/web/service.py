@@ -1,0 +1,247 @@
+"""The work behind the API: one upload decoded, heard and described, beside others."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import itertools
+import math
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark import files, taggram, tags, zoo
+from earmark.audio import Audio
+from earmark.errors import BadValue
+from earmark.listening import Options
+from earmark.tagger import Tagger, Tags
+from earmark.web import drawing
+from earmark.web.batching import SharedSession, ToldSession
+from earmark.web.decoders import Decoders
+from earmark.web.limits import Limits
+from earmark.web.metrics import Metrics
+from earmark.web.occlusion import sensitivity
+from earmark.web.refusals import Busy
+
+Json = dict[str, Any]
+Result = TypeVar("Result")
+# What a library of songs says of an embedding, float32 (n_dimensions,): songs like it, most alike
+# first, each as {"title", "similarity"} and what else the page may show.
+Similar = Callable[[npt.NDArray[np.float32]], list[Json]]
+OnProgress = Callable[[float], None]  # how much of a song was listened to, in [0, 1]
+
+_AT_WORK = 2  # requests a decoder: one decodes while the other is heard
+_FIRST_GUESS = 1.0  # seconds that a request takes, before one was served
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that was sent. `name` is what its sender calls it, and is never used as a path."""
+
+    path: Path
+    name: str
+
+
+class Service:
+    """A loaded model and its decoders, shared by all requests.
+
+    similar : finds songs like one that was heard; None where no library was given
+    """
+
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        *,
+        limits: Limits = Limits(),
+        runtime: str | None = None,
+        similar: Similar | None = None,
+    ) -> None:
+        self.limits = limits
+        self.metrics = Metrics()
+        self._similar = similar
+        path = zoo.resolve(model)
+        self._session = SharedSession(path, on_batch=self.metrics.batches.observe, runtime=runtime)
+        self.tagger = Tagger(self._session)
+        self._sha256 = files.sha256(path)
+        self._decoders = Decoders(
+            limits, on_loss=lambda why: self.metrics.decoders_lost.labels(why).inc()
+        )
+        n_threads = _AT_WORK * limits.n_decoders
+        self._threads = ThreadPoolExecutor(n_threads, thread_name_prefix="request")
+        self._turns = asyncio.Semaphore(n_threads)
+        self._folder = tempfile.TemporaryDirectory(prefix="earmark-")
+        self._numbers = itertools.count()
+        self._under_way = 0
+        self._usual_seconds = _FIRST_GUESS
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End threads and processes and remove what uploads are left."""
+        self._threads.shutdown()
+        self._decoders.close()
+        self._session.close()
+        self._folder.cleanup()
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place among the requests under way. Raises Busy where there is none."""
+        if self._under_way >= self.limits.waiting:
+            turns = self.limits.waiting / (_AT_WORK * self.limits.n_decoders)
+            wait = min(60, max(1, math.ceil(turns * self._usual_seconds)))
+            raise Busy(
+                f"{self._under_way} requests are under way, as many as may be. Come back in "
+                f"{wait} seconds",
+                retry_after=wait,
+            )
+        self._under_way += 1
+        self.metrics.under_way.set(self._under_way)
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            self.metrics.under_way.set(self._under_way)
+
+    @asynccontextmanager
+    async def kept(self, file: BinaryIO, name: str) -> AsyncIterator[Upload]:
+        """An upload on the disk, under a name of ours, for as long as it is worked on."""
+        path = Path(self._folder.name) / str(next(self._numbers))
+
+        def copy() -> None:
+            with path.open("xb") as target:
+                shutil.copyfileobj(file, target, 1 << 20)
+
+        try:
+            await asyncio.to_thread(copy)
+            yield Upload(path, name)
+        finally:
+            path.unlink(missing_ok=True)
+
+    async def run(
+        self, work: Callable[[], Result], *, is_gone: Callable[[], Awaitable[bool]]
+    ) -> Result | None:
+        """The result of work in one of our threads, when its turn has come; None if by then the
+        one who asked is gone.
+        """
+        async with self._turns:
+            if await is_gone():
+                return None
+            started = time.monotonic()
+            result = await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            self._usual_seconds += 0.1 * (time.monotonic() - started - self._usual_seconds)
+            return result
+
+    def tag(self, upload: Upload, options: Options) -> Tags:
+        """The tags of an upload, as Tagger.tag gives them for its file."""
+        audio = self._decode(upload, seconds=options.max_seconds)
+        return self._tags(self.tagger, upload, audio, options)[0]
+
+    def describe(self, upload: Upload, options: Options, on_progress: OnProgress) -> Json:
+        """All that the page shows of an upload.
+
+        on_progress : told for the first time when the file has decoded well; whatever it raises
+            ends the work
+        """
+        audio = self._decode(upload, seconds=options.max_seconds)
+        on_progress(0.0)
+        settings = self.tagger.card.features
+        clips = audio.seconds / settings.seconds
+        stretches = max(1, math.ceil(clips * taggram.MOMENTS_PER_WINDOW) - 1)
+        n_windows = math.ceil(clips) + stretches
+        done = 0
+
+        def on_run(n: int) -> None:
+            nonlocal done
+            done += n
+            on_progress(min(1.0, done / n_windows))
+
+        tagger = Tagger(ToldSession(self._session, on_run))
+        heard, embedding = self._tags(tagger, upload, audio, options)
+        gram = taggram.taggram(tagger, audio.samples, rate=audio.rate)
+        return {
+            "song": heard.as_json(),
+            "window_seconds": round(settings.seconds, 3),
+            "waveform": drawing.waveform(audio.samples),
+            "spectrogram": drawing.mel_picture(audio.samples, settings=settings),
+            "taggram": drawing.over_time(gram),
+            "csv": taggram.as_csv(gram),
+            "similar": None if self._similar is None else self._similar(embedding),
+        }
+
+    def sensitivity(self, upload: Upload, *, start: float) -> Json:
+        """Which regions of the window from `start` seconds on speak for each tag."""
+        seconds = self.tagger.card.features.seconds
+        audio = self._decode(upload, start=start, seconds=seconds)
+        if not audio.samples.size:
+            raise BadValue(f"{upload.name} has ended before {start:g} seconds")
+        return sensitivity(self.tagger, audio.samples, start=start)
+
+    def models(self) -> Json:
+        """The model that is served, with what it says of each tag."""
+        card = self.tagger.card
+        reliability = card.reliability or (None,) * len(card.tags)
+        columns = zip(card.tags, card.priors, reliability, strict=True)
+        model = {
+            "name": card.name,
+            "sha256": self._sha256,
+            "description": card.description,
+            "source": card.source,
+            "licence": card.licence,
+            "runtime": self._session.runtime,
+            "calibrated": card.calibration is not None,
+            "features": card.features.to_dict(),
+            "tags": [
+                {
+                    "tag": tag,
+                    "group": tags.group(tag),
+                    "prior": round(prior, 6),
+                    "reliability": reliable,
+                }
+                for tag, prior, reliable in columns
+            ],
+        }
+        return {"models": [model]}
+
+    def health(self) -> Json:
+        """Whether there is room, and how much is under way."""
+        return {
+            "status": "ok",
+            "model": self.tagger.card.name,
+            "under_way": self._under_way,
+            "waiting_limit": self.limits.waiting,
+        }
+
+    def _decode(
+        self,
+        upload: Upload,
+        *,
+        start: float = 0.0,
+        seconds: float | None = None,
+    ) -> Audio:
+        audio = self._decoders.decode(
+            upload.path,
+            name=upload.name,
+            rate=self.tagger.card.features.rate,
+            start=start,
+            seconds=seconds,
+        )
+        self.metrics.heard.inc(audio.seconds)
+        return audio
+
+    def _tags(
+        self, tagger: Tagger, upload: Upload, audio: Audio, options: Options
+    ) -> tuple[Tags, npt.NDArray[np.float32]]:
+        """The tags of an upload, and its embedding."""
+        heard = tagger.listen(audio.samples, rate=audio.rate, options=options)
+        heard = dataclasses.replace(heard, damaged_packets=audio.damaged_packets)
+        return tagger.tags_of(heard, path=Path(upload.name), rank=options.rank), heard.embedding

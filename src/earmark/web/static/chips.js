@@ -1,0 +1,92 @@
+// The tags in their groups: how sure, how much of it is news, how far to be trusted.
+
+import { percent, times } from "./words.js";
+
+const GROUPS = ["genre", "mood", "era", "instrument", "voice", "other"];
+const FEW = 5; // tags of a group that are shown at first
+const DOTS = [0.7, 0.8, 0.9]; // ROC-AUC from which on a dot is filled
+
+export class Chips {
+  constructor(onTag) {
+    this.groups = document.getElementById("groups");
+    this.onTag = onTag;
+    this.chosen = null;
+  }
+
+  // tags: of /api/listen; card: of /api/models
+  load(tags, card) {
+    const known = new Map(card.tags.map((one) => [one.tag, one]));
+    this.chips = new Map();
+    const sections = GROUPS.flatMap((group) => {
+      const members = tags.filter((tag) => tag.group === group);
+      return members.length ? [this.section(group, members, known)] : [];
+    });
+    this.groups.classList.toggle("is-untold", card.tags.every((one) => one.reliability === null));
+    this.groups.replaceChildren(...sections);
+  }
+
+  select(tag) {
+    this.chosen = tag;
+    for (const [name, chip] of this.chips) {
+      chip.setAttribute("aria-pressed", String(name === tag));
+      if (name === tag && chip.closest(".is-further")) {
+        chip.closest("section").classList.add("is-open");
+      }
+    }
+  }
+
+  section(group, members, known) {
+    const section = make("section", "group");
+    const title = make("h4", "", group);
+    title.id = `group-${group}`;
+    section.setAttribute("aria-labelledby", title.id);
+    const list = make("ul");
+    members.forEach((tag, place) => {
+      const item = make("li", place < FEW ? "" : "is-further");
+      item.append(this.chip(tag, known.get(tag.tag)));
+      list.append(item);
+    });
+    section.append(title, list);
+    if (members.length > FEW) {
+      const more = make("button", "more", `${members.length - FEW} more`);
+      more.type = "button";
+      more.setAttribute("aria-label", `${members.length - FEW} more tags of ${group}`);
+      more.addEventListener("click", () => section.classList.add("is-open"));
+      section.append(more);
+    }
+    return section;
+  }
+
+  chip(tag, known) {
+    const chip = make("button", "chip");
+    chip.type = "button";
+    chip.setAttribute("aria-pressed", "false");
+    chip.setAttribute("aria-label", `${tag.tag}: ${percent(tag.score)}, ${times(tag.lift)} any `
+      + `song's, ${trust(known?.reliability)}`);
+    const fill = make("i", "fill");
+    fill.style.setProperty("--score", tag.score);
+    const dots = make("span", "dots");
+    dots.title = trust(known?.reliability);
+    for (const least of DOTS) {
+      dots.append(make("i", known?.reliability == null ? "is-unknown"
+        : known.reliability >= least ? "is-full" : ""));
+    }
+    chip.append(fill, make("span", "hole"), make("span", "name", tag.tag),
+      make("span", "lift", times(tag.lift)), dots, make("b", "score", percent(tag.score)));
+    chip.addEventListener("click", () => this.onTag(tag.tag));
+    this.chips.set(tag.tag, chip);
+    return chip;
+  }
+}
+
+export function trust(reliability) {
+  return reliability == null ? "reliability not measured"
+    : `reliability ${reliability.toFixed(2)} of 1`;
+}
+
+export function make(name, className = "", text = "") {
+  const element = document.createElement(name);
+  if (className) element.className = className;
+  if (text) element.textContent = text;
+  return element;
+}

@@ -1,0 +1,83 @@
+// The API's description, drawn from /api/openapi.json.
+
+import { make } from "./chips.js";
+
+const description = await (await fetch("/api/openapi.json")).json();
+
+for (const [path, methods] of Object.entries(description.paths)) {
+  for (const [method, call] of Object.entries(methods)) {
+    document.getElementById("calls").append(section(method.toUpperCase(), path, call));
+  }
+}
+
+function section(method, path, call) {
+  const section = make("section", "call");
+  const title = make("h2");
+  title.append(make("code", "", `${method} ${path}`), make("span", "", call.summary));
+  section.append(title, prose(call.description ?? ""), make("pre", "", curl(method, path, call)));
+  const rows = [...fields(call).map((row) => ["form field", ...row]),
+    ...(call.parameters ?? []).map((one) => ["query", one.name, words(one.schema), one.description])];
+  if (rows.length) section.append(make("h3", "", "What it takes"), table(rows.map(taken)));
+  const answers = Object.entries(call.responses).map(([status, answer]) =>
+    [status, answer.description.replace("Successful Response", "All well."), shape(answer)]);
+  section.append(make("h3", "", "What it answers"), table(answers));
+  return section;
+}
+
+// A paragraph whose words between backticks are code.
+function prose(text) {
+  const paragraph = make("p");
+  text.split("`").forEach((part, i) => paragraph.append(i % 2 ? make("code", "", part) : part));
+  return paragraph;
+}
+
+function taken([where, name, kind, description]) {
+  return [name, `${description ?? ""} ${kind}`.trim(), where];
+}
+
+function fields(call) {
+  const body = Object.values(call.requestBody?.content ?? {})[0]?.schema;
+  return Object.entries(resolved(body)?.properties ?? {}).map(([name, field]) =>
+    [name, "", field.description]);
+}
+
+function words(schema) {
+  const choice = schema.anyOf?.find((one) => one.type !== "null") ?? schema;
+  const parts = [choice.enum ? `One of ${choice.enum.join(", ")}.` : ""];
+  if (schema.default !== undefined && schema.default !== null) parts.push(`Default ${schema.default}.`);
+  return parts.join(" ").trim();
+}
+
+function shape(answer) {
+  const given = Object.values(answer.content ?? {})[0]?.schema;
+  const schema = resolved(given?.anyOf?.[0] ?? given);
+  const names = Object.keys(schema?.properties ?? {});
+  return names.length ? `{${names.join(", ")}}` : "";
+}
+
+function resolved(schema) {
+  const name = schema?.$ref?.split("/").at(-1);
+  return name ? description.components.schemas[name] : schema;
+}
+
+function curl(method, path, call) {
+  const file = fields(call)[0]?.[0];
+  const form = file ? ` -F ${file}=@song.mp3` : "";
+  return `curl${form} ${location.origin}${path}`;
+}
+
+function table(rows) {
+  const wide = make("div", "wide");
+  const body = make("table");
+  for (const cells of rows) {
+    const row = make("tr");
+    cells.forEach((cell, i) => {
+      const place = make("td");
+      place.append(i === 0 ? make("code", "", cell) : make("span", "", cell));
+      row.append(place);
+    });
+    body.append(row);
+  }
+  wide.append(body);
+  return wide;
+}

@@ -1,0 +1,288 @@
+"""The page in a real browser, used as a person uses it; every other address is refused."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import shutil
+from contextlib import contextmanager
+
+import pytest
+import requests
+import tiny_model
+from audio_files import music, write_audio
+from web_server import FEW, serving
+
+from earmark.web.access import Access
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
+if CHROMIUM is None:
+    pytest.skip("no chromium here: apt install chromium", allow_module_level=True)
+
+SECONDS = 35
+# Nothing but the server may be found; --no-sandbox because CI runs as root, in a container.
+ARGUMENTS = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
+WATCH = """window.violations = [];
+addEventListener("securitypolicyviolation", (event) =>
+  window.violations.push([event.effectiveDirective, event.sourceFile]));"""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    reliability = tuple([0.95, None] * 25)
+    return tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx", reliability=reliability)
+
+
+@pytest.fixture(scope="module")
+def song(tmp_path_factory):
+    path = tmp_path_factory.mktemp("music") / "my song.mp3"
+    return write_audio(path, music(SECONDS), codec="libmp3lame")
+
+
+@pytest.fixture(scope="module")
+def server(model):
+    def similar(_):
+        return [{"title": "<b>Sea</b> Song", "similarity": 0.91}]
+
+    with serving(model, similar=similar) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(browser, server, **context):
+    """A page of the server; in the end, nothing went wrong on it and nobody else was asked."""
+    asked, wrong = [], []
+    with browser.new_context(**context) as visit:
+        page = visit.new_page()
+        page.set_default_timeout(60_000)
+        page.add_init_script(WATCH)
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto(server.url)
+        yield page
+        violations = page.evaluate("window.violations")
+    assert not wrong
+    for address in asked:
+        assert address.startswith((server.url, "blob:" + server.url, "data:image/")), address
+    for directive, source in violations:  # plotly.js tries to style an image inline
+        assert directive.startswith("style-src")
+        assert source.startswith(server.url + "/static/plotly.js")
+
+
+def drop(page, path):
+    """Let a file go over the page, as a person's mouse does."""
+    carried = page.evaluate_handle(
+        """([name, content]) => {
+          const bytes = Uint8Array.from(atob(content), (char) => char.charCodeAt(0));
+          const carried = new DataTransfer();
+          carried.items.add(new File([bytes], name));
+          return carried;
+        }""",
+        [path.name, base64.b64encode(path.read_bytes()).decode()],
+    )
+    for event in ("dragenter", "dragover", "drop"):
+        page.dispatch_event("body", event, {"dataTransfer": carried})
+
+
+def position(page):
+    return float(page.get_by_role("slider").get_attribute("aria-valuenow"))
+
+
+def until(page, expression, argument=None):
+    """Wait for what a function says; not wait_for_function, whose eval the policy forbids."""
+    for _ in range(600):
+        if page.evaluate(expression, argument):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"never: {expression}")
+
+
+def test_a_person_drops_a_song_plays_it_asks_about_a_tag_and_takes_the_numbers_along(
+    browser, server, song, tmp_path
+):
+    with opened(browser, server, viewport={"width": 1280, "height": 900}) as page:
+        assert page.get_by_role("heading", level=1).inner_text().startswith("What does this song")
+        drop(page, song)
+        page.locator("#song").wait_for()
+        assert "my song.mp3" in page.title()
+        assert page.locator("#song-name").inner_text() == "my song.mp3 · 0:35"
+        assert page.get_by_role("heading", level=2).inner_text().startswith("It hears ")
+        groups = page.locator(".group h4").all_inner_texts()
+        assert [group.lower() for group in groups] == [
+            "genre",
+            "mood",
+            "era",
+            "instrument",
+            "voice",
+        ]
+        assert page.locator(".chip").count() == 50
+        assert "Strongest:" in page.locator("#live").inner_text()
+
+        # play, pause with the keyboard
+        page.get_by_role("button", name="Play", exact=True).click()
+        until(page, "() => document.getElementById('audio').currentTime > 0.3")
+        page.get_by_role("button", name="Pause").wait_for()
+        assert position(page) > 0
+        page.locator("#main").focus()
+        page.keyboard.press("Space")
+        page.get_by_role("button", name="Play", exact=True).wait_for()
+
+        # seek: by click, by keys
+        box = page.locator("#plot").bounding_box()
+        page.mouse.click(box["x"] + 0.75 * box["width"], box["y"] + 150)
+        sought = position(page)
+        assert 0.6 * SECONDS < sought < 0.85 * SECONDS
+        until(page, "(to) => Math.abs(document.getElementById('audio').currentTime - to) < 0.2",
+              sought)  # fmt: skip
+        page.get_by_role("slider").focus()
+        page.keyboard.press("ArrowLeft")
+        assert position(page) == pytest.approx(sought - 5, abs=0.2)
+        page.keyboard.press("Home")
+        assert position(page) == 0
+
+        # one tag: its words, its curve, its strongest seconds
+        traces = page.evaluate("document.getElementById('plot').data.length")
+        chip = page.locator(".chip").first
+        tag = chip.locator(".name").inner_text()
+        assert f"{tag}: " in chip.get_attribute("aria-label")
+        assert "reliability" in chip.get_attribute("aria-label")
+        chip.click()
+        assert chip.get_attribute("aria-pressed") == "true"
+        assert page.locator("#detail-tag").inner_text() == tag
+        assert "of all songs carry it" in page.locator("#detail-words").inner_text()
+        assert page.evaluate("document.getElementById('plot').data.length") == traces + 1
+        page.get_by_role("button", name="Play its strongest seconds").click()
+        until(page, "() => !document.getElementById('audio').paused")
+        until(page, "() => document.getElementById('audio').paused")
+        page.get_by_role("button", name="What it is sensitive to").click()
+        page.get_by_text("proves nothing about the music").wait_for()
+        assert page.evaluate("document.getElementById('plot').data.length") == traces + 2
+        page.keyboard.press("Escape")
+        assert page.locator("#detail").is_hidden()
+
+        # similar songs: names are text, whatever they hold
+        assert page.locator("#similar li .name").inner_text() == "<b>Sea</b> Song"
+
+        # take it along
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name="Save as JSON").click()
+        waiting.value.save_as(tmp_path / "a.json")
+        assert waiting.value.suggested_filename == "my song.json"
+        saved = json.loads((tmp_path / "a.json").read_text())
+        answer = requests.post(
+            server.url + "/api/tag", files={"file": (song.name, song.read_bytes())}, timeout=60
+        ).json()
+        assert saved["path"] == answer["path"]
+        assert saved["tags"][:10] == [
+            one | {key: pytest.approx(one[key], abs=2e-4, rel=1e-3)
+                   for key in ("score", "lift", "evidence")}
+            for one in answer["tags"]
+        ]  # fmt: skip
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name="Save tags over time as CSV").click()
+        waiting.value.save_as(tmp_path / "a.csv")
+        with (tmp_path / "a.csv").open(newline="") as file:
+            rows = list(csv.reader(file))
+        assert rows[0][0] == "seconds"
+        assert len(rows[0]) == 51
+        assert len(rows) == 1 + len(saved["taggram"]["seconds"])
+
+
+def test_a_drag_looks_closer_and_a_button_goes_back(browser, server, song):
+    with opened(browser, server, viewport={"width": 1280, "height": 900}) as page:
+        page.set_input_files("#file", song)
+        page.locator("#song").wait_for()
+        box = page.locator("#plot").bounding_box()
+        page.mouse.move(box["x"] + 400, box["y"] + 150)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 600, box["y"] + 150, steps=5)
+        page.mouse.up()
+        page.get_by_role("button", name="Whole song").click()
+        page.get_by_role("button", name="Whole song").wait_for(state="hidden")
+        assert position(page) == 0  # a drag is no click
+        knob = page.get_by_role("slider").bounding_box()
+        page.mouse.move(knob["x"] + 8, knob["y"] + 40)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 60, steps=3)
+        page.mouse.up()
+        assert 0.3 * SECONDS < position(page) < 0.6 * SECONDS  # but the cursor comes along
+
+
+def test_a_bad_file_gets_a_sentence_and_the_next_song_is_heard(browser, server, song, tmp_path):
+    (tmp_path / "letter.mp3").write_text("dear sir\n" * 50)
+    with opened(browser, server) as page:
+        page.set_input_files("#file", tmp_path / "letter.mp3")
+        alert = page.get_by_role("alert")
+        alert.get_by_text("cannot read letter.mp3").wait_for()
+        assert page.locator("#song").is_hidden()
+        page.set_input_files("#file", song)
+        page.locator("#song").wait_for()
+        assert alert.is_hidden()
+
+
+def test_a_song_that_the_browser_cannot_play_is_shown_all_the_same(browser, server, tmp_path):
+    path = write_audio(tmp_path / "a.wv", music(5), codec="wavpack", sample_format="s16p")
+    with opened(browser, server) as page:
+        page.set_input_files("#file", path)
+        page.get_by_text("cannot play this kind of file").wait_for()
+        page.get_by_role("slider").focus()
+        page.keyboard.press("End")
+        assert position(page) == pytest.approx(5, abs=0.1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_narrow_screen_shows_all_and_names_everything(browser, server, song, scheme):
+    viewport = {"width": 360, "height": 740}
+    with opened(browser, server, viewport=viewport, color_scheme=scheme) as page:
+        paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (sum(map(int, paper[4:-1].split(","))) < 200) == (scheme == "dark")
+        page.set_input_files("#file", song)
+        page.locator("#song").wait_for()
+        page.locator(".chip").first.click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        nameless = page.evaluate(
+            """() => [...document.querySelectorAll("button, a, input, [role], img")].filter((one) =>
+              !one.matches("[hidden] *, dialog *, svg *, .visually-hidden")
+              && !(one.getAttribute("aria-label") || one.getAttribute("aria-labelledby")
+                || one.textContent.trim() || one.hasAttribute("alt") || one.labels?.length
+                || one.matches("[role=alert]"))
+            ).map((one) => one.outerHTML.slice(0, 80))"""
+        )
+        assert nameless == []
+        page.get_by_role("button", name="Switch between light and dark").click()
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") != paper
+
+
+def test_a_token_is_asked_for_once(browser, model, song):
+    access = Access(token="sesame")
+    with serving(model, limits=FEW, access=access) as server, opened(browser, server) as page:
+        page.set_input_files("#file", song)
+        page.get_by_label("Token", exact=True).fill("sesame")
+        page.get_by_role("button", name="Go on").click()
+        page.locator("#song").wait_for()
+        page.reload()
+        page.get_by_text("tiny · 50 tags").wait_for()
+        page.goto(f"{server.url}/#token=wrong")
+        page.reload()
+        assert "token" not in page.url
+
+
+def test_the_page_of_the_api_shows_every_route(browser, server):
+    with opened(browser, server) as page:
+        page.get_by_role("link", name="API").click()
+        page.locator(".call").nth(6).wait_for()
+        shown = page.locator(".call h2 code").all_inner_texts()
+        described = requests.get(server.url + "/api/openapi.json", timeout=60).json()["paths"]
+        assert sorted(call.split()[1] for call in shown) == sorted(described)
+        assert "curl -F file=@song.mp3" in page.locator(".call pre").first.inner_text()
