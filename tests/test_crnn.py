@@ -5,20 +5,24 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from published_weights import write_cs2470
 from torch import nn
 
 from earmark.errors import BadModel, BadRecipe, BadValue, ModelNotFound
 from earmark.features import PRESETS
+from earmark.published import convert
+from earmark.runtime import Session
 from earmark.tags import MSD_50
 from earmark.training.convolution import Convolution
 from earmark.training.crnn import CRNN, Block, Settings, n_parameters
 from earmark.training.dropout import Dropout
 from earmark.training.gru import ClassicGru
-from earmark.training.initial import start_from
+from earmark.training.initial import published_network, start_from
 from earmark.training.recipe import read_recipe
 from earmark.training.task import Task
 
@@ -211,9 +215,6 @@ def restored(recipe_name: str, weights: Path, tags: tuple[str, ...] = MSD_50):
     ],
 )
 def test_the_restored_weights_score_as_their_model_file_does(recipe, file, published, tmp_path):
-    from earmark.published import convert
-    from earmark.runtime import Session
-
     model, new = restored(recipe, published / file)
     assert new == frozenset()
     x = np.concatenate([np.load(published / f"bensound-{n}.npy")[0] for n in ("cute", "dubstep")])
@@ -221,6 +222,16 @@ def test_the_restored_weights_score_as_their_model_file_does(recipe, file, publi
         logits = model(torch.from_numpy(x).float()).numpy()
     convert("choi2016", published / file, tmp_path / "model.onnx")
     expected, _ = Session(tmp_path / "model.onnx").run(x)
+    np.testing.assert_allclose(logits, expected, atol=1e-4)
+
+
+def test_the_weights_of_the_report_score_as_their_model_file_does(tmp_path):
+    weights = write_cs2470(tmp_path / "weights.h5")
+    x = clips(2, n_mels=96, n_frames=1366)
+    with torch.no_grad():
+        logits = published_network(weights)(x).numpy()
+    convert("cs2470", weights, tmp_path / "model.onnx")
+    expected, _ = Session(tmp_path / "model.onnx").run(x.numpy())
     np.testing.assert_allclose(logits, expected, atol=1e-4)
 
 
@@ -234,7 +245,11 @@ def test_another_vocabulary_gets_a_new_output_layer_that_says_the_priors(publish
 def test_weights_of_another_shape_or_kind_are_refused_by_name(published, tmp_path):
     with pytest.raises(BadRecipe, match=r"do not fit.*recipe choi2016"):
         restored("fcn", published / "music_tagger_crnn_weights_theano.h5")
-    with pytest.raises(BadModel, match="no weights of Choi"):
+    with pytest.raises(BadRecipe, match=r"know standardise = \[0.0, 1.0\].*recipe cs2470"):
         restored("choi2016", published / "cs2470_trained_model.h5")
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["some/weights"] = np.zeros(3)
+    with pytest.raises(BadModel, match="no weights of Choi"):
+        restored("choi2016", tmp_path / "other.h5")
     with pytest.raises(ModelNotFound, match="no weights to start from"):
         restored("choi2016", tmp_path / "nothing.h5")

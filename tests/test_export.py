@@ -10,8 +10,10 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import tiny_model
 import torch
 from few_threads import one_thread  # noqa: F401 - a fixture for every test here
+from network_kinds import KINDS, TASK, clips, name_of, trained
 from tiny_recipe import MODEL, tiny_recipe
 from tiny_store import TAGS, TINY, write_tiny_store
 
@@ -19,15 +21,14 @@ from earmark.audio import load_audio
 from earmark.data.store import open_store
 from earmark.errors import BadModel, DataError
 from earmark.features import PRESETS, log_mel
-from earmark.model_file import Card, read_card
+from earmark.model_file import Card, read_card, write_model
 from earmark.runtime import Session
 from earmark.training import export as exporting
 from earmark.training.calibration import calibrate
 from earmark.training.checkpoint import read_checkpoint
-from earmark.training.crnn import CRNN, Settings
 from earmark.training.export import Terms, compare, export
+from earmark.training.from_graph import from_model_file
 from earmark.training.loop import train
-from earmark.training.task import Task
 from earmark.training.to_graph import network
 from earmark.training.waveform import front_end
 from earmark.windows import centre_crop
@@ -87,37 +88,29 @@ def test_the_same_run_gives_the_same_bytes(run, tmp_path):
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
 
 
-TASK = Task(TAGS, TINY, (0.1, 0.2, 0.3, 0.4), (-30.0, 12.0))
-KINDS = [
-    {"recurrent": "gru"},
-    {"recurrent": "classic-gru", "input_norm": "frame"},
-    {"recurrent": "none", "summary": "flatten", "input_norm": "none"},
-    {"recurrent": "none", "summary": "mean"},
-    {"recurrent": "none", "summary": "max"},
-    {"recurrent": "gru", "layers": 1, "kernel": 5, "pad": 0},
-    {"recurrent": "gru", "beside": "max"},
-    {"recurrent": "classic-gru", "beside": "mean"},
-]
-
-
-def trained(**changes) -> CRNN:
-    """A network with norms and biases that are not those of a new one."""
-    settings = Settings(widths=(6, 5), pools=((4, 2), (4, 2)), pad=3, units=4)
-    recipe = tiny_recipe(model=dataclasses.asdict(dataclasses.replace(settings, **changes)))
-    model = TASK.network(recipe)
-    random = torch.Generator().manual_seed(0)
-    for name, value in model.state_dict().items():
-        if value.is_floating_point():
-            value.add_(torch.rand(value.shape, generator=random), alpha=0.1)
-            assert value.isfinite().all(), name
-    return model.eval()
-
-
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind.values())))
+@pytest.mark.parametrize("kind", KINDS, ids=name_of)
 def test_the_graph_is_the_network_at_every_batch_size_and_length(kind):
     model = trained(**kind)
     graph = exporting.build(network(model, n_mels=16, n_frames=32))
     assert compare(model, graph, TASK) <= 1e-4
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=name_of)
+def test_a_model_file_becomes_a_network_that_scores_as_it_does(kind, tmp_path):
+    model = trained(**kind)
+    recipe = tiny_recipe(model=dataclasses.asdict(model.settings)).to_dict()
+    card = Card("tiny", TAGS, TINY, (0.5,) * 4, "a test", "CC0-1.0", training={"recipe": recipe})
+    graph = exporting.build(network(model, n_mels=16, n_frames=32))
+    write_model(tmp_path / "tiny.onnx", graph, card)
+    with torch.no_grad():
+        logits = from_model_file(tmp_path / "tiny.onnx")(clips(3))
+        torch.testing.assert_close(logits, model(clips(3)), atol=1e-5, rtol=1e-5)
+
+
+def test_a_model_file_that_no_recipe_made_is_refused(tmp_path):
+    tiny_model.write(tmp_path / "tiny.onnx")
+    with pytest.raises(BadModel, match="holds no recipe"):
+        from_model_file(tmp_path / "tiny.onnx")
 
 
 def test_a_graph_that_differs_from_the_network_is_refused():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -38,6 +38,9 @@ def train(
             "--set", metavar="KEY=VALUE", help="Change the recipe, as in optimiser.rate=0.003."
         ),
     ] = None,
+    framework: Annotated[
+        Literal["torch", "keras"], typer.Option(help="Who computes; the files are the same.")
+    ] = "torch",
     json: Annotated[bool, typer.Option("--json", help="The result as one JSON object.")] = False,
 ) -> None:
     """Train a network. With several GPUs: torchrun --nproc-per-node N -m earmark train ..."""
@@ -45,7 +48,12 @@ def train(
     from earmark.training.recipe import read_recipe
 
     result = train_network(
-        read_recipe(recipe, changes=changes or []), store, run, resume=resume, tell=say
+        read_recipe(recipe, changes=changes or []),
+        store,
+        run,
+        framework=framework,
+        resume=resume,
+        tell=say,
     )
     if result.stopped_by is not None:
         say(f"stopped by {result.stopped_by}. All is saved: go on with --resume")
@@ -69,7 +77,12 @@ def train(
 
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The .onnx file.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="The .onnx file; or .keras, for use in Keras."
+        ),
+    ],
     waveform: Annotated[
         bool,
         typer.Option(

@@ -93,6 +93,7 @@ class CRNN(nn.Module):
         if min(n_mels_left, n_frames_left) < 1:
             raise BadValue(f"the pools {settings.pools} leave nothing of {n_mels} x {n_frames}")
         self.settings = settings
+        self.n_mels, self.n_frames = n_mels, n_frames
         self.mean, self.deviation = standardise
         self.input_norm = InputNorm(settings, n_frames + 2 * settings.pad)
         widths = (1, *settings.widths)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from earmark.errors import BadModel, DataError
+from earmark.errors import BadModel, BadValue, DataError
 from earmark.files import sha256, write_bytes
 from earmark.graph import build
 from earmark.metrics import average_precision, expected_calibration_error, roc_auc
@@ -30,7 +31,10 @@ from earmark.training.waveform import waveform_model
 if TYPE_CHECKING:
     import onnx
 
-LARGEST_DIFFERENCE = 1e-4  # between the logits of torch and of the graph
+_Clips = npt.NDArray[np.float32]
+_Listen = Callable[[_Clips], _Clips]  # clips in dB to logits
+
+LARGEST_DIFFERENCE = 1e-4  # between the logits of torch and of what is written
 BATCHES = (1, 2, 5)
 
 
@@ -51,19 +55,26 @@ def export(
 ) -> Card:
     """Write the best weights of a run as a model file; returns its card.
 
+    output : a name that ends in .keras gets the network in Keras's format, without the card
     waveform : write a graph that takes samples and gives scores, instead of a model file
 
-    Raises DataError for a run without weights, and BadModel if the graph and torch disagree by
-    more than 1e-4 at any batch size or length.
+    Raises DataError for a run without weights, and BadModel if what is written and torch disagree
+    by more than 1e-4 at any batch size or length.
     """
     run, terms = Path(run), terms or Terms()
     record = read_record(run)
     if not (run / BEST).is_file():
         raise DataError(f"{run} has no weights yet: no epoch has been finished")
+    as_keras = Path(output).suffix == ".keras"
+    if as_keras and waveform:
+        raise BadValue(f"a graph that takes samples is ONNX; {output} is the name of a Keras file")
     arrays, facts = read_checkpoint(run / BEST)
     model, task = _model(run, record, arrays)
-    graph = build(network(model, n_mels=task.features.n_mels, n_frames=task.features.n_frames))
-    compared = compare(model, graph, task)
+    if as_keras:
+        compared = _write_keras(model, Path(output), task)
+    else:
+        graph = build(network(model, n_mels=task.features.n_mels, n_frames=task.features.n_frames))
+        compared = compare(model, graph, task)
     training = _training(record)
     training["weights_sha256"] = sha256(run / BEST)
     training["epoch"] = facts["line"]["epoch"]
@@ -93,7 +104,7 @@ def export(
     if waveform:
         whole = waveform_model(graph, card)
         write_bytes(output, whole.SerializeToString(deterministic=True))
-    else:
+    elif not as_keras:
         write_model(output, graph, card)
     return card
 
@@ -104,25 +115,44 @@ def compare(model: CRNN, graph: onnx.ModelProto, task: Task) -> float:
     At several batch sizes, and, where the network takes other lengths, on graphs built for them.
     Raises BadModel if it is above LARGEST_DIFFERENCE.
     """
-    n_mels, n_frames = task.features.n_mels, task.features.n_frames
-    cases = [(graph, n_frames, batch) for batch in BATCHES]
-    cases += [
-        (build(network(model, n_mels=n_mels, n_frames=other)), other, 2)
-        for other in _other_lengths(model, task)
-    ]
+    n_mels = task.features.n_mels
+    cases = [(partial(_run, graph), task.features.n_frames, batch) for batch in BATCHES]
+    for other in _other_lengths(model, task):
+        longer = build(network(model, n_mels=n_mels, n_frames=other))
+        cases.append((partial(_run, longer), other, 2))
+    return _largest_difference(model, cases)
+
+
+def _write_keras(model: CRNN, output: Path, task: Task) -> float:
+    from earmark.training.crnn_keras import listen, save, twin
+
+    keras = twin(model)
+    cases = [(partial(listen, keras), task.features.n_frames, batch) for batch in BATCHES]
+    cases += [(partial(listen, keras), other, 2) for other in _other_lengths(model, task)]
+    compared = _largest_difference(model, cases)
+    save(keras, output)
+    return compared
+
+
+def _largest_difference(model: CRNN, cases: Sequence[tuple[_Listen, int, int]]) -> float:
+    """Between the logits of torch and of others, each with the frames and number of clips it hears.
+
+    Raises BadModel if it is above LARGEST_DIFFERENCE.
+    """
     random = generator(0, "measure")
     largest = 0.0
-    for proto, length, batch in cases:
-        noise = random.normal(size=(batch, n_mels, length)) + random.normal(size=(batch, n_mels, 1))
+    for listen, length, batch in cases:
+        shape = (batch, model.n_mels, length)
+        noise = random.normal(size=shape) + random.normal(size=(*shape[:2], 1))
         clips = (model.mean + model.deviation * noise).astype(np.float32)
         with torch.inference_mode():
             expected = model(torch.from_numpy(clips)).numpy()
-        difference = float(np.abs(_run(proto, clips) - expected).max())
+        difference = float(np.abs(listen(clips) - expected).max())
         if not difference <= LARGEST_DIFFERENCE:
             raise BadModel(
-                f"the graph and torch differ by {difference:.1e} in the logits of {batch} clips of "
-                f"{length} frames; {LARGEST_DIFFERENCE:.0e} is allowed. Nothing was written: "
-                "please report this with the recipe"
+                f"the exported network and torch differ by {difference:.1e} in the logits of "
+                f"{batch} clips of {length} frames; {LARGEST_DIFFERENCE:.0e} is allowed. Nothing "
+                "was written: please report this with the recipe"
             )
         largest = max(largest, difference)
     return largest
@@ -130,8 +160,9 @@ def compare(model: CRNN, graph: onnx.ModelProto, task: Task) -> float:
 
 def _training(record: Mapping[str, Any]) -> dict[str, Any]:
     """What of the record goes out with a model: all but paths of the machine it was made on."""
-    kept = ("recipe", "data", "environment", "parameters", "processes", "precision", "init_sha256")
-    training = {key: record[key] for key in kept}
+    kept = ("recipe", "data", "environment", "parameters", "init_sha256")
+    how = ("framework", "processes", "precision")
+    training = {key: record[key] for key in (*kept, *how)}
     recipe = record["recipe"]
     init, targets = recipe["init"], recipe["data"]["targets"]
     training["recipe"] = recipe | {
@@ -163,13 +194,13 @@ def _other_lengths(model: CRNN, task: Task) -> list[int]:
     return [length for length in lengths if min(settings.left(task.features.n_mels, length)) > 0]
 
 
-def _run(graph: onnx.ModelProto, clips: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _run(graph: onnx.ModelProto, clips: _Clips) -> _Clips:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(
         graph.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    logits: npt.NDArray[np.float32] = session.run([LOGITS], {INPUT: clips})[0]
+    logits: _Clips = session.run([LOGITS], {INPUT: clips})[0]
     return logits
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -33,6 +37,12 @@ class ClassicGru(nn.Module):
         for kernel, recurrent, bias in zip(self.kernels, self.recurrents, self.biases, strict=True):
             x = _layer(x, kernel, recurrent, bias)
         return x, x[:, -1].unsqueeze(0)
+
+
+def swap_gates(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Rows of three gates r z h, as torch stacks them, as z r h, as all others do; and back."""
+    first, second, third = np.split(rows, 3)
+    return np.concatenate([second, first, third])
 
 
 def _layer(x: Tensor, kernel: Tensor, recurrent: Tensor, bias: Tensor) -> Tensor:

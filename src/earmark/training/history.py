@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -12,15 +14,21 @@ from earmark.files import atomic_path, json_line, write_text
 
 Line = Mapping[str, Any]
 
-LINES, CURVE, BOARD = "history.jsonl", "history.png", "tensorboard"
+LINES, TABLE, CURVE = "history.jsonl", "history.csv", "history.png"
+BOARD = "tensorboard"
 
 
 def write_history(run: Path, lines: Sequence[Line]) -> None:
-    """Write RUN/history.jsonl, whole, with one line an epoch.
+    """Write RUN/history.jsonl and history.csv, whole, with one line an epoch.
 
     Not appended to: after a kill, the epochs since the last checkpoint come again.
     """
     write_text(run / LINES, "".join(json_line(line) + "\n" for line in lines))
+    table = io.StringIO()
+    writer = csv.DictWriter(table, lines[0] if lines else (), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    write_text(run / TABLE, table.getvalue())
 
 
 def in_words(line: Line, *, epochs: int) -> str:

@@ -49,9 +49,14 @@ class Learner:
         self._network = network
 
     @property
-    def result(self) -> CRNN:
-        """The network to validate and keep: the average where there is one."""
-        return self.averaged if self.averaged is not None else self.model
+    def framework(self) -> dict[str, str]:
+        """Who computes, for the record."""
+        return {"name": "torch"}
+
+    @property
+    def where(self) -> str:
+        """Where the steps are taken, in words."""
+        return f"on the {'processor' if self._device.type == 'cpu' else 'GPU'}"
 
     @property
     def precision(self) -> str:
@@ -84,6 +89,15 @@ class Learner:
             self._average(self.averaged)
         return loss.detach()
 
+    def listen(self, clips: Tensor) -> Tensor:
+        """Logits (batch, n_tags) of clips, from the weights to keep, in float32 arithmetic."""
+        with torch.inference_mode():
+            return self._result.eval()(clips)  # type: ignore[no-any-return]
+
+    def weights(self) -> Arrays:
+        """The weights to keep, by name: the average where there is one."""
+        return {f"model.{name}": _numpy(value) for name, value in _state(self._result)}
+
     def arrays(self) -> Arrays:
         """All that a step changes, by name."""
         arrays = {f"model.{name}": _numpy(value) for name, value in _state(self.model)}
@@ -108,9 +122,12 @@ class Learner:
                 state[key] = state[key].to(parameter.device)
         self.steps_done = steps_done
 
+    @property
+    def _result(self) -> CRNN:
+        return self.averaged if self.averaged is not None else self.model
+
     def _average(self, averaged: CRNN) -> None:
-        # an average of few steps forgets faster, or it would hold on to the first weights
-        keep = min(self._recipe.loop.average, (1 + self.steps_done) / (10 + self.steps_done))
+        keep = kept_share(self._recipe.loop.average, self.steps_done)
         with torch.no_grad():
             for (_, mean), (_, value) in zip(_state(averaged), _state(self.model), strict=True):
                 if mean.is_floating_point():
@@ -132,6 +149,14 @@ def rate_at(step: int, n_steps: int, settings: Optimiser) -> float:
     return last + (first - last) * (1 + math.cos(math.pi * min(part, 1.0))) / 2
 
 
+def kept_share(average: float, steps_done: int) -> float:
+    """What the moving average keeps of itself at a step.
+
+    An average of few steps forgets faster, or it would hold on to the first weights.
+    """
+    return min(average, (1 + steps_done) / (10 + steps_done))
+
+
 def precision(asked: str, device: torch.device) -> torch.dtype | None:
     """bfloat16 where asked for, or by itself where hardware multiplies it fast; None is float32."""
     fast = (
@@ -143,13 +168,8 @@ def precision(asked: str, device: torch.device) -> torch.dtype | None:
 
 
 def load_weights(model: nn.Module, arrays: Arrays) -> None:
-    """Give a network the weights that `weights` named."""
+    """Give a network the weights that a learner's `weights` named."""
     _restore(model, arrays, "model.")
-
-
-def weights(model: nn.Module) -> Arrays:
-    """A network's weights and norms by name, as a checkpoint holds them."""
-    return {f"model.{name}": _numpy(value) for name, value in _state(model)}
 
 
 def _capabilities() -> dict[str, bool]:

@@ -7,23 +7,31 @@ So a run that was killed and resumed ends with the weights of one that was not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from torch import Tensor
 
 from earmark.data.exclusive import only_run_in
 from earmark.training.augment import augment
 from earmark.training.chance import generator, seed_torch
-from earmark.training.history import Board, in_words
+from earmark.training.history import Board, Line, in_words
+from earmark.training.learner import Learner
 from earmark.training.memory import keep_freed_memory
 from earmark.training.processes import processes
 from earmark.training.recipe import Recipe
 from earmark.training.session import Session
+from earmark.training.songs import Indices
 from earmark.training.stopping import Stop, stop_on_signals
+
+if TYPE_CHECKING:
+    from earmark.training.crnn_keras import KerasLearner
+
+Framework = Literal["torch", "keras"]
 
 
 @dataclass(frozen=True)
@@ -60,11 +68,13 @@ def train(
     store: str | Path,
     run: str | Path,
     *,
+    framework: Framework = "torch",
     resume: bool = False,
     tell: Callable[[str], object] = lambda _: None,
 ) -> Result:
     """Train a network on a store, into the folder `run`, until it is done or asked to stop.
 
+    framework : who computes the steps; a run goes on with the one that it was begun with
     resume : go on with the run in that folder, if there is one; without it, one there is an error
     tell : called with words for a person, in the first process only
 
@@ -74,18 +84,23 @@ def train(
     """
     run = Path(run)
     keep_freed_memory()
+    join, epoch = processes(), _epoch
+    learner: type[Learner | KerasLearner] = Learner
+    if framework == "keras":
+        from earmark.training import crnn_keras
+
+        join, epoch, learner = crnn_keras.alone(recipe), crnn_keras.epoch, crnn_keras.KerasLearner
     with (
-        processes() as here,
+        join as here,
         only_run_in(run) if here.first else nullcontext(),
         stop_on_signals() as stop,
         Board(run, wanted=recipe.loop.tensorboard and here.first) as board,
     ):
-        session = Session(recipe, Path(store), run, here=here, resume=resume)
+        session = Session(recipe, Path(store), run, here=here, resume=resume, learner=learner)
         if here.first:
             for words in session.words:
                 tell(words)
-        while not session.done and not here.any(stop.asked) and _epoch(session, stop):
-            line = session.end_epoch()
+        while not session.done and not here.any(stop.asked) and (line := epoch(session, stop)):
             board.add(line)
             if here.first:
                 tell(in_words(line, epochs=recipe.loop.epochs))
@@ -103,20 +118,33 @@ def train(
         )
 
 
-def _epoch(session: Session, stop: Stop) -> bool:
-    """The steps of an epoch that are left; False, with all saved, if it was asked to stop."""
-    recipe, learner, labels = session.recipe, session.learner, session.labels
-    places = session.places_left()
-    with closing(session.train_clips.batches(places)) as batches:
-        for batch, chosen in zip(batches, places, strict=True):
-            random = generator(recipe.seed, "step", learner.steps_done, session.here.rank)
+def batches(
+    session: Session, places: Sequence[Indices], *, step: int
+) -> Generator[tuple[Tensor, Tensor], None, None]:
+    """Yield what to learn from in these steps, of which the first has the number `step`.
+
+    yields : float32 clips (batch, n_mels, n_frames), dB, and labels (batch, n_tags), augmented,
+        with torch seeded for the step
+    """
+    recipe, labels = session.recipe, session.labels
+    with closing(session.train_clips.batches(places)) as plain:
+        for number, (clips, chosen) in enumerate(zip(plain, places, strict=True), step):
+            random = generator(recipe.seed, "step", number, session.here.rank)
             seed_torch(random)
             truth = labels[torch.from_numpy(chosen).to(labels.device)].float()
-            clips, truth = augment(batch, truth, settings=recipe.augment, random=random)
-            session.count(learner.step(clips, truth))
+            yield augment(clips, truth, settings=recipe.augment, random=random)
+
+
+def _epoch(session: Session, stop: Stop) -> Line | None:
+    """The steps of an epoch that are left; None, with all saved, if it was asked to stop."""
+    learner = session.learner
+    assert isinstance(learner, Learner)
+    with closing(batches(session, session.places_left(), step=learner.steps_done)) as steps:
+        for clips, labels in steps:
+            session.count(learner.step(clips, labels))
             if session.to_stop(stop.asked):
                 session.save()
-                return False
+                return None
             if session.save_is_due:
                 session.save()
-    return True
+    return session.end_epoch()

@@ -3,7 +3,8 @@
 RUN/record.json     recipe, data, versions, results: how to make it again
 RUN/last.npz        all of the run after its last step that was saved
 RUN/best.npz        the weights that validated best, with what they said of the validation songs
-RUN/history.jsonl   one line an epoch, and history.png
+RUN/history.jsonl   one line an epoch, and the same as history.csv and history.png
+RUN/last.keras, best.keras    of a run with Keras only: the same weights in its own format
 """
 
 from __future__ import annotations
@@ -51,15 +52,23 @@ def read_record(run: Path) -> dict[str, Any]:
         raise DataError(f"{path} is damaged ({error})") from error
     if found != FORMAT_VERSION:
         raise DataError(f"{path} has version {found}; this earmark reads {FORMAT_VERSION}")
-    return record
+    return {"framework": {"name": "torch"}, **record}  # the only one there was at first
 
 
-def check_same(run: Path, recipe: Recipe, data: Mapping[str, Any]) -> dict[str, Any]:
-    """The record of a run that may go on with this recipe and data.
+def check_same(
+    run: Path, recipe: Recipe, data: Mapping[str, Any], *, framework: Mapping[str, str]
+) -> dict[str, Any]:
+    """The record of a run that may go on with this recipe, this data and this framework.
 
     Raises BadRecipe and BadStore, which name what is different.
     """
     record = read_record(run)
+    begun_with = record["framework"]["name"]
+    if begun_with != framework["name"]:
+        raise BadRecipe(
+            f"{run} was begun with {begun_with}. Go on with --framework {begun_with}, or take "
+            "another folder"
+        )
     before, now = _flat(record["recipe"]), _flat(recipe.to_dict())
     other = [
         f"{key} was {before.get(key)!r} and is {now.get(key)!r}"

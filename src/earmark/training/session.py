@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from earmark.training.clips import Source, shuffled
 from earmark.training.crnn import n_parameters
 from earmark.training.history import draw_history, write_history
 from earmark.training.initial import start_from
-from earmark.training.learner import Learner, weights
+from earmark.training.learner import Learner
 from earmark.training.losses import Losses
 from earmark.training.memory import peak_bytes
 from earmark.training.probe import fit_output
@@ -33,6 +33,9 @@ from earmark.training.songs import Indices, choose, digest
 from earmark.training.task import make_task
 from earmark.training.validation import Validation
 
+if TYPE_CHECKING:
+    from earmark.training.crnn_keras import KerasLearner
+
 _STEPS_PER_QUESTION = 50  # on several GPUs, between asking each other whether to stop
 _SECONDS_PER_CURVE = 20  # drawing one takes half a second
 
@@ -40,12 +43,20 @@ _SECONDS_PER_CURVE = 20  # drawing one takes half a second
 class Session:
     """One process's side of a run; of several processes, the first one writes.
 
+    learner : the kind of it that learns here
     words : what a person should know before it starts
     labels : bool (n_train, n_tags), on the device, or float32 where targets are learned
     """
 
     def __init__(
-        self, recipe: Recipe, store: Path, run: Path, *, here: Processes, resume: bool
+        self,
+        recipe: Recipe,
+        store: Path,
+        run: Path,
+        *,
+        here: Processes,
+        resume: bool,
+        learner: type[Learner | KerasLearner] = Learner,
     ) -> None:
         here.check_batch(recipe.loop.batch)
         self.recipe, self.run, self.here = recipe, run, here
@@ -61,7 +72,7 @@ class Session:
             self._validation = Validation(clips, songs.valid_labels, here=here)
         self.progress = Progress()
         self._n_steps = len(self._places(0))  # an epoch
-        self.learner = self._new_learner()
+        self.learner = self._new_learner(learner)
         data = {
             "n_train": len(songs.train),
             "n_valid": len(songs.valid),
@@ -112,8 +123,11 @@ class Session:
         self._write(LAST, self.learner.arrays(), {"progress": self.progress.to_dict()})
         self._last_save = perf_counter()
 
-    def end_epoch(self) -> dict[str, Any]:
-        """Validate, keep the best weights, save; returns the epoch's line of history."""
+    def end_epoch(self, *, on_best: Callable[[], object] = lambda: None) -> dict[str, Any]:
+        """Validate, keep the best weights, save; returns the epoch's line of history.
+
+        on_best : called before the best weights are written: a kill in between repeats the epoch
+        """
         self._losses.look(step=self.learner.steps_done)
         self._tick()
         progress = self.progress
@@ -126,9 +140,9 @@ class Session:
             "clips_a_second": clips / progress.epoch_seconds,
             "waiting": progress.waited / progress.epoch_seconds,
         }
-        arrays = weights(self.learner.result)
+        arrays = self.learner.weights()
         if self._validation is not None:
-            logits = self._validation.logits(self.learner.result)
+            logits = self._validation.logits(self.learner.listen)
             line |= self._validation.measure(logits)
             arrays |= {"valid.logits": logits, "valid.labels": self._validation.labels}
         self._tick()
@@ -136,6 +150,7 @@ class Session:
         progress.since_best += 1
         if progress.best is None or _merit(line) > _merit(progress.best):
             progress.best, progress.since_best = line, 0
+            on_best()
             self._write(BEST, arrays, {"line": line})
         progress.history.append(line)
         progress.epoch, progress.step = progress.epoch + 1, 0
@@ -164,9 +179,10 @@ class Session:
             with disk_errors(self.run):
                 write_record(self.run, self._record)
 
-    def _new_learner(self) -> Learner:
+    def _new_learner(self, kind: type[Learner | KerasLearner]) -> Learner | KerasLearner:
         model, new = self.task.network(self.recipe), None
-        words = f"{n_parameters(model):,} parameters, {len(self.task.tags)} tags"
+        self._n_parameters = n_parameters(model)
+        words = f"{self._n_parameters:,} parameters, {len(self.task.tags)} tags"
         if self.recipe.init is not None:
             new = start_from(model, self.recipe.init, tags=self.task.tags)
             fresh = ", ".join(sorted(new)) or "nothing"
@@ -179,11 +195,11 @@ class Session:
             fit_output(model, self.train_clips, self.labels.float(), strength=strength)
             words += "; the output layer is fitted first"
         n_steps = self._n_steps * self.recipe.loop.epochs
-        learner = Learner(model, self.recipe, here=self.here, n_steps=n_steps, new=new)
-        where = "the processor" if self.here.device.type == "cpu" else "the GPU"
+        learner = kind(model, self.recipe, here=self.here, n_steps=n_steps, new=new)
         processes = f" of each of {self.here.count} processes" if self.here.count > 1 else ""
         self.words.append(
-            f"{words}; {self._n_steps} steps an epoch, in {learner.precision} on {where}{processes}"
+            f"{words}; {self._n_steps} steps an epoch, in {learner.precision} {learner.where}"
+            f"{processes}"
         )
         return learner
 
@@ -196,12 +212,12 @@ class Session:
                 f"{self.run} holds a run. Add --resume to go on with it, or take another folder"
             )
         if begun:
-            record = check_same(self.run, self.recipe, data)
-            for key in ("processes", "precision"):
-                if record[key] != self._how()[key]:
+            record = check_same(self.run, self.recipe, data, framework=self.learner.framework)
+            for key, now in self._how().items():
+                if record[key] != now:
                     self.words.append(
-                        f"warning: begun with {key} {record[key]}, and goes on with "
-                        f"{self._how()[key]}: the weights will not be those of one session"
+                        f"warning: begun with {key} {record[key]}, and goes on with {now}: the "
+                        "weights will not be those of one session"
                     )
             if saved:
                 self._go_on()
@@ -211,7 +227,7 @@ class Session:
             "task": self.task.to_dict(),
             "data": dict(data),
             "environment": environment(),
-            "parameters": n_parameters(self.learner.model),
+            "parameters": self._n_parameters,
             "init_sha256": self.recipe.init and sha256(self.recipe.init),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             **self._how(),
@@ -228,7 +244,7 @@ class Session:
         try:
             self.progress = Progress.from_dict(facts["progress"])
             self.learner.load(arrays, steps_done=self._steps_done())
-        except (KeyError, TypeError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise DataError(f"{path} is not of this run, or damaged ({error})") from error
         self.words.append(
             f"goes on after epoch {self.progress.epoch}, step {self.progress.step} of the next"
@@ -238,7 +254,11 @@ class Session:
         return self.progress.epoch * self._n_steps + self.progress.step
 
     def _how(self) -> dict[str, Any]:
-        return {"processes": self.here.count, "precision": self.learner.precision}
+        return {
+            "framework": self.learner.framework,
+            "processes": self.here.count,
+            "precision": self.learner.precision,
+        }
 
     def _places(self, epoch: int) -> list[Indices]:
         return shuffled(

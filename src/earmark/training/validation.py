@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
+from torch import Tensor
 
 from earmark.metrics import average_precision, roc_auc
 from earmark.training.clips import Clips, in_order
-from earmark.training.crnn import CRNN
 from earmark.training.processes import Processes
 from earmark.training.songs import Labels
 
@@ -29,14 +30,15 @@ class Validation:
         self.labels = labels
         self._clips, self._here = clips, here
 
-    def logits(self, model: CRNN) -> npt.NDArray[np.float32]:
-        """float32 (n_songs, n_tags), of all songs in every process, in float32 arithmetic."""
-        model.eval()
+    def logits(self, listen: Callable[[Tensor], Tensor]) -> npt.NDArray[np.float32]:
+        """float32 (n_songs, n_tags), of all songs in every process.
+
+        listen : clips to logits, both on the device
+        """
         n_here = len(range(self._here.rank, len(self.labels), self._here.count))
         parts = [torch.empty(0, self.labels.shape[1], device=self._here.device)]
-        with torch.inference_mode():
-            parts += [model(clips) for clips in self._clips.batches(in_order(n_here, batch=_BATCH))]
-            return self._here.gather(torch.cat(parts), n=len(self.labels))
+        parts += [listen(clips) for clips in self._clips.batches(in_order(n_here, batch=_BATCH))]
+        return self._here.gather(torch.cat(parts), n=len(self.labels))
 
     def measure(self, logits: npt.NDArray[np.float32]) -> dict[str, Any]:
         """Loss, macro ROC-AUC and macro AP; None where no tag has one, or logits are not finite."""
