@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,13 @@ from hypothesis import strategies as st
 
 from earmark.errors import BadExpression, BadValue, NotScanned
 from earmark.features import PRESETS
+from earmark.files import sha256
 from earmark.library.database import Library
 from earmark.library.expression import parse
 from earmark.library.m3u import m3u8
 from earmark.library.playlist import Length, journey, like, matching, take
 from earmark.library.settings import read_settings
-from earmark.library.similar import Index, embedding_of, near_duplicates, similar
+from earmark.library.similar import Index, embedding_of, finder, near_duplicates, similar
 from earmark.library.song import Song
 from earmark.model_file import Card
 
@@ -295,3 +297,26 @@ def test_an_empty_library_has_nothing_alike(library):
     assert list(near_duplicates(library, model)) == []
     assert like(library, model, [np.ones(2, dtype=np.float32)]) == []
     assert matching(library, model, expression("jazz")) == []
+
+
+def test_a_server_finds_songs_alike_from_any_thread_once_the_library_is_closed(tmp_path):
+    served = tmp_path / "model.onnx"
+    served.write_bytes(b"a model")
+    with Library.open(tmp_path / "served.sqlite", make=True) as library:
+        library.add_model(sha256(served), CARD)
+        add(library, "far.mp3", vector=(0.0, 1.0))
+        add(library, "near.mp3", vector=(1.0, 0.1), artist="Someone", title="Near")
+        find = finder(library, library.model(), served=served)
+    found = []
+    thread = threading.Thread(target=lambda: found.extend(find(np.array([1, 0], np.float32))))
+    thread.start()
+    thread.join()
+    assert [song["title"] for song in found] == ["Someone - Near", "far"]
+    assert found[0]["similarity"] == pytest.approx(0.99504, abs=1e-4)
+
+
+def test_a_server_with_another_model_than_the_librarys_is_refused(library, tmp_path):
+    served = tmp_path / "model.onnx"
+    served.write_bytes(b"another model")
+    with pytest.raises(NotScanned, match="was scanned with known, not with"):
+        finder(library, library.model(), served=served)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -43,6 +45,10 @@ def serve(
         list[str] | None,
         typer.Option(help="Another name that the server goes by, as behind a proxy."),
     ] = None,
+    library: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Show songs alike from a library that was scanned."),
+    ] = None,
     upload_mb: Annotated[
         float, typer.Option(min=0.001, help="Largest upload, in MB.")
     ] = _DEFAULT.upload_mb,
@@ -77,7 +83,20 @@ def serve(
         waiting=waiting,
         decoders=decoders,
     )
+    similar = None if library is None else _songs_alike(library, model)
     access = server.access_for(host, token=token, allow_hosts=allow_host or [], everyone=everyone)
-    with server.listening(host, port) as listener, Service(model, limits=limits) as service:
+    with (
+        server.listening(host, port) as listener,
+        Service(model, limits=limits, similar=similar) as service,
+    ):
         say(f"earmark listens at {server.address(listener)} (Ctrl-C ends it)")
         server.serve(service, listener, access=access)
+
+
+def _songs_alike(library: Path, model: str | None) -> Callable[..., list[dict[str, Any]]]:
+    from earmark import zoo
+    from earmark.cli.library_options import opened
+    from earmark.library.similar import finder
+
+    with opened(library, None) as (scanned, used):
+        return finder(scanned, used, served=zoo.resolve(model))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -120,6 +121,36 @@ def similar(
         for song, (_, similarity) in zip(songs, found, strict=True)
         if song.path != path
     ][:n]
+
+
+def finder(
+    library: Library, model: Model, *, served: Path, n: int = 8
+) -> Callable[[Array], list[dict[str, Any]]]:
+    """A function from an embedding to the n songs most like it, for a server.
+
+    All is read at once: the function needs no file, and any thread may call it. It gives
+    {"title", "similarity"} for each song, best first.
+    served : the model file that embeddings come from; raises NotScanned if it is another
+    """
+    if sha256(served) != model.sha256:
+        raise NotScanned(
+            f"{library.path} was scanned with {model.card.name}, not with {served}. Scan with that "
+            "model, or serve the library's with --model"
+        )
+    index = Index.load(library, model)
+    songs = library.by_number(index.numbers.tolist())
+    titles = {
+        number: f"{song.artist} - {song.title}" if song.artist and song.title else song.path.stem
+        for number, song in zip(index.numbers.tolist(), songs, strict=True)
+    }
+
+    def find(vector: Array) -> list[dict[str, Any]]:
+        return [
+            {"title": titles[number], "similarity": round(similarity, 5)}
+            for number, similarity in index.nearest(vector, n=n)
+        ]
+
+    return find
 
 
 def is_near(one: Song, other: Song, similarity: float) -> bool:
