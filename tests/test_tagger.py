@@ -146,8 +146,9 @@ def test_an_embedding_is_the_mean_over_windows(tagger):
 
 def test_the_package_tags_in_one_call_and_says_how_to_get_a_model(model, songs):
     assert earmark.tag(songs[0], model=str(model)).model == "tiny"
-    with pytest.raises(ModelNotFound, match="earmark models pull"):
-        earmark.tag(songs[0])
+    assert earmark.tag(songs[0]).model == "earmark"
+    with pytest.raises(ModelNotFound, match="earmark models pull choi2016"):
+        earmark.tag(songs[0], model="choi2016")
 
 
 def test_an_interrupt_ends_the_workers_too(model, songs):

@@ -1,4 +1,7 @@
-"""One thread for torch while a test runs: beside other work, small networks are faster so."""
+"""One thread for torch while a file of tests runs, its shared fixtures included.
+
+Beside other work small networks are faster so, and sums come in one order.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
     import torch
 

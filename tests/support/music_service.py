@@ -115,9 +115,10 @@ class MusicService:
         self._ready.set()
         await self._stop.wait()
         server.close()
-        for connection in list(self.connections):
-            connection.transport.abort()
-        await asyncio.sleep(0)
+        for _ in range(3):  # one may have been taken a moment ago, and closes a moment later
+            for connection in list(self.connections):
+                connection.transport.abort()
+            await asyncio.sleep(0.01)
 
     # -- what it says -------------------------------------------------------------------------
 
