@@ -130,7 +130,7 @@ def load(model: str, clips: list[Path], *, clients: int, seconds: float) -> dict
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--model", default="choi2016")
+    parser.add_argument("--model", default="earmark")
     parser.add_argument("--clips", type=int, default=400)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=120)
