@@ -1,6 +1,6 @@
 """The server under load, beside `earmark tag` on the same clips in the same run.
 
-    python -m benchmarks.serving FOLDER --model choi2016 [--clients 32] [--seconds 120]
+    python -m benchmarks.serving FOLDER [--model earmark] [--clients 32] [--seconds 120]
 
 Clients on this machine send one clip after the other, each on a connection of its own; they take
 their share of the cores, which `earmark tag` has for itself. The command runs before and after, so
