@@ -101,14 +101,15 @@ def test_a_script_without_a_guard_is_told_what_it_lacks(model, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only here is the decoder's memory held")
-def test_a_decoder_without_memory_says_so_and_the_next_one_takes_its_place(tmp_path):
-    path = write_audio(tmp_path / "a.wav", music(60), codec="pcm_s16le")
+@pytest.mark.parametrize("megabytes", [0.01, 3])  # it lacks at the first byte, or while decoding
+def test_a_decoder_without_memory_says_so_and_the_next_one_takes_its_place(megabytes, tmp_path):
+    path = write_audio(tmp_path / "a.flac", music(60), codec="flac")
     lost = []
-    decoders = Decoders(Limits(decoders=1, decode_mb=0.01), on_loss=lost.append)
+    decoders = Decoders(Limits(decoders=1, decode_mb=megabytes), on_loss=lost.append)
     try:
         for _ in range(2):
-            with pytest.raises(TooCostly, match=r"a\.wav .* more than 0\.01 MB of memory"):
-                decoders.decode(path, name="a.wav", rate=48_000)
+            with pytest.raises(TooCostly, match=rf"a\.flac .* more than {megabytes} MB of memory"):
+                decoders.decode(path, name="a.flac", rate=48_000)
     finally:
         decoders.close()
     assert lost == ["memory", "memory"]

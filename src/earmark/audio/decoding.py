@@ -122,6 +122,8 @@ def frames_of(container: Any, stream: Any, tally: Tally) -> Iterator[Any]:
                 errors = 0
                 try:
                     frames = packet.decode()
+                except MemoryError:
+                    raise
                 except av.FFmpegError:
                     tally.damaged += 1
                     continue
@@ -130,6 +132,8 @@ def frames_of(container: Any, stream: Any, tally: Tally) -> Iterator[Any]:
                         tally.damaged += 1
                     elif frame.samples > 0:
                         yield frame
+        except MemoryError:
+            raise
         except av.FFmpegError:
             tally.damaged += errors == 0
             errors += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from earmark.errors import UnreadableAudio
+
+NO_MEMORY_LEFT = "it takes more memory than there is. It may be damaged: play it to check"
 
 # what MP4 calls encrypted audio: iTunes' FairPlay, Common Encryption, Audible
 _PROTECTED = ("drms", "enca", "aavd")
@@ -41,8 +44,10 @@ def opened_file(path: str | Path) -> Iterator[FileIO]:
     except PermissionError as error:
         reason = "you may not read it. Change its permissions, or ask its owner"
         raise UnreadableAudio(path, reason) from error
-    except OSError as error:
-        reason = f"reading it failed ({error.strerror or error}). Check the name and the disk"
+    except (MemoryError, OSError) as error:
+        reason = NO_MEMORY_LEFT
+        if getattr(error, "errno", errno.ENOMEM) != errno.ENOMEM:
+            reason = f"reading it failed ({error.strerror or error}). Check the name and the disk"
         raise UnreadableAudio(path, reason) from error
 
 
@@ -74,6 +79,8 @@ def opened(path: str | Path, *, link: tuple[int, int] | None = None) -> Iterator
                 io_open=refuse,
             ) as container:
                 yield container, _audio_stream(path, container)
+        except MemoryError:
+            raise
         except av.FFmpegError as error:
             raise UnreadableAudio(
                 path,

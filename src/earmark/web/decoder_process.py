@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import tempfile
+import wave
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,7 @@ def main(pipe: Connection, memory_mb: float) -> None:
 def _answer(pipe: Connection, job: dict[str, Any]) -> None:
     """Send one file's samples, or why it has none."""
     from earmark import audio
+    from earmark.audio.opening import NO_MEMORY_LEFT
     from earmark.errors import UnreadableAudio
 
     path = Path(job["path"])
@@ -58,17 +61,21 @@ def _answer(pipe: Connection, job: dict[str, Any]) -> None:
         end = {"damaged_packets": stream.damaged_packets}
         pipe.send_bytes(END + json.dumps(end).encode())
     except UnreadableAudio as error:
+        if error.reason == NO_MEMORY_LEFT:
+            raise MemoryError from error
         pipe.send_bytes(FAILED + json.dumps({"reason": error.reason}).encode())
 
 
 def _load_decoders() -> None:
-    """Load the libraries before memory is counted."""
-    import numpy as np
-
+    """Load the libraries, some of which load late, before memory is counted."""
     from earmark import audio
 
-    audio.resample(np.zeros(16, dtype=np.float32), rate=_WARM_UP_HZ, target_rate=2 * _WARM_UP_HZ)
-    import av  # noqa: F401
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "silence.wav")
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, _WARM_UP_HZ, 0, "NONE", ""))
+            file.writeframes(bytes(2 * _WARM_UP_HZ))
+        audio.load_audio(path, rate=2 * _WARM_UP_HZ)
 
 
 def _limit_memory(megabytes: float) -> None:
