@@ -29,7 +29,11 @@ $("file").addEventListener("change", (event) => {
 });
 
 $("another").addEventListener("click", () => $("file").click());
-$("cancel").addEventListener("click", () => underWay?.cancel());
+$("cancel").addEventListener("click", () => {
+  underWay?.cancel();
+  $("live").textContent = "Stopped";
+  $("main").focus(); // the button is about to go
+});
 
 let inside = 0; // elements that a dragged file is over
 const carriesFile = (event) => event.dataTransfer?.types.includes("Files");
@@ -74,7 +78,8 @@ async function hear(file) {
         return;
       }
     }
-    complain(error.message);
+    // the name of a file stays as it is
+    complain(error.message.startsWith(file.name) ? error.message : capital(error.message));
   } finally {
     if (underWay === mine) $("progress").hidden = true;
   }
