@@ -1,6 +1,6 @@
 """The pictures of the page in docs/pictures, of a song that this script makes.
 
-    python -m benchmarks.page_pictures --model choi2016 [-o docs/pictures]
+    python -m benchmarks.page_pictures [--model earmark] [-o docs/pictures]
 
 Needs Chromium and, for the letters of the pictures, the font Inter (Debian: fonts-inter).
 """
@@ -68,7 +68,7 @@ def seek(page: Page) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="choi2016")
+    parser.add_argument("--model", default="earmark")
     parser.add_argument("--output", "-o", type=Path, default=Path("docs/pictures"))
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)

@@ -2,22 +2,25 @@
 
     python -m benchmarks.serving FOLDER [--model earmark] [--clients 32] [--seconds 120]
 
-Clients on this machine send one clip after the other, each on a connection of its own; they take
-their share of the cores, which `earmark tag` has for itself. The command runs before and after, so
-that a machine that grows busier is seen. CPU seconds are those of all processes of a side, start-up
-included: they say more than the clock on a machine that others use. Memory is that of all the
-server's processes together. Needs a POSIX system.
+Clients on this machine send one clip after the other, each on a connection of its own. What they
+send is made beforehand and goes into the socket as it is, so that they take next to nothing of the
+cores (their CPU seconds are told). The command runs before and after, so that a machine that grows
+busier is seen. CPU seconds are those of all processes of a side, start-up included: they say more
+than the clock on a machine that others use. Memory is that of all the server's processes together.
+Needs a POSIX system.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import http.client
 import itertools
 import json
 import os
 import resource
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -27,7 +30,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import requests
 
 from benchmarks.tagging import timed
 
@@ -37,27 +39,53 @@ PATIENCE = 300  # seconds for one answer
 class Load:
     """What the clients met."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int, requests: list[bytes]) -> None:
+        self.port = port
+        self.requests = itertools.cycle(requests)
+        self.taking = threading.Lock()
         self.statuses: collections.Counter[int | str] = collections.Counter()
         self.seconds: list[float] = []  # of each clip that was tagged
         self.ended: list[float] = []
 
-    def client(self, url: str, clips: itertools.cycle[tuple[str, bytes]], until: float) -> None:
-        with requests.Session() as session:
-            while time.perf_counter() < until:
-                name, content = next(clips)
-                started = time.perf_counter()
-                try:
-                    answer = session.post(url, files={"file": (name, content)}, timeout=PATIENCE)
-                except requests.RequestException as error:
-                    self.statuses[type(error).__name__] += 1
-                    continue
-                self.statuses[answer.status_code] += 1
-                if answer.status_code == 200:
-                    self.seconds.append(time.perf_counter() - started)
-                    self.ended.append(time.perf_counter())
-                elif answer.status_code == 503:
-                    time.sleep(float(answer.headers["Retry-After"]))
+    def client(self, until: float) -> None:
+        """Send one clip after the other, on one connection for as long as it holds."""
+        while time.perf_counter() < until:
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as connection:
+                    while time.perf_counter() < until and self.ask(connection):
+                        pass
+            except (OSError, http.client.HTTPException) as error:
+                self.statuses[type(error).__name__] += 1
+
+    def ask(self, connection: socket.socket) -> bool:
+        """Send one clip; whether the connection may be used again."""
+        with self.taking:
+            request = next(self.requests)
+        started = time.perf_counter()
+        connection.sendall(request)
+        answer = http.client.HTTPResponse(connection, method="POST")
+        answer.begin()
+        answer.read()
+        self.statuses[answer.status] += 1
+        if answer.status == 200:
+            self.ended.append(time.perf_counter())
+            self.seconds.append(self.ended[-1] - started)
+        elif answer.status == 503:
+            time.sleep(float(answer.headers["Retry-After"]))
+        return not answer.will_close
+
+
+def request_of(path: Path) -> bytes:
+    """The bytes in which a clip is sent."""
+    head = f'--edge\r\nContent-Disposition: form-data; name="file"; filename="{path.name}"\r\n\r\n'
+    body = head.encode() + path.read_bytes() + b"\r\n--edge--\r\n"
+    lines = (
+        "POST /api/tag HTTP/1.1",
+        "Host: localhost",
+        "Content-Type: multipart/form-data; boundary=edge",
+        f"Content-Length: {len(body)}",
+    )
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
 def start(model: str) -> tuple[subprocess.Popen[str], str]:
@@ -76,9 +104,9 @@ def megabytes(server: subprocess.Popen[str]) -> float:
     return sum(one.memory_full_info().pss for one in family) / 1e6
 
 
-def cpu_seconds() -> float:
-    """Of all processes that were started and have ended so far."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+def cpu_seconds(of: int = resource.RUSAGE_CHILDREN) -> float:
+    """Of all processes that were started and have ended so far, or of this one."""
+    used = resource.getrusage(of)
     return used.ru_utime + used.ru_stime
 
 
@@ -86,21 +114,14 @@ def load(model: str, clips: list[Path], *, clients: int, seconds: float) -> dict
     cpu_before = cpu_seconds()
     server, url = start(model)
     try:
-        sent = [(path.name, path.read_bytes()) for path in clips]
-        for clip in sent[:2]:
-            requests.post(f"{url}/api/tag", files={"file": clip}, timeout=PATIENCE)
-        met = Load()
-        cycle, lock = itertools.cycle(sent), threading.Lock()
-
-        class Shared:
-            def __next__(self) -> tuple[str, bytes]:
-                with lock:
-                    return next(cycle)
-
-        begun = time.perf_counter()
+        met = Load(int(url.rsplit(":", 1)[1]), [request_of(path) for path in clips])
+        with socket.create_connection(("127.0.0.1", met.port), PATIENCE) as connection:
+            for _ in range(2):
+                met.ask(connection)
+        warm = len(met.seconds)
+        own_before, begun = cpu_seconds(resource.RUSAGE_SELF), time.perf_counter()
         threads = [
-            threading.Thread(target=met.client, args=(f"{url}/api/tag", Shared(), begun + seconds))
-            for _ in range(clients)
+            threading.Thread(target=met.client, args=(begun + seconds,)) for _ in range(clients)
         ]
         for thread in threads:
             thread.start()
@@ -108,17 +129,19 @@ def load(model: str, clips: list[Path], *, clients: int, seconds: float) -> dict
         while any(thread.is_alive() for thread in threads):
             memory.append(megabytes(server))
             time.sleep(min(1.0, seconds / 20))
-        whole = [end for end in met.ended if end <= begun + seconds]
+        own = cpu_seconds(resource.RUSAGE_SELF) - own_before
+        whole = [end for end in met.ended[warm:] if end <= begun + seconds]
         server.send_signal(signal.SIGTERM)
         code = server.wait(60)
     finally:
         server.kill()
         server.wait()
-    centiles = statistics.quantiles(met.seconds, n=100, method="inclusive")
+    centiles = statistics.quantiles(met.seconds[warm:], n=100, method="inclusive")
     quarter = max(1, len(memory) // 4)
     return {
         "clips_per_second": len(whole) / seconds,
         "cpu_seconds_per_clip": round((cpu_seconds() - cpu_before) / len(met.seconds), 3),
+        "clients_cpu_seconds_per_clip": round(own / len(met.seconds), 4),
         "seconds_p50_p95_p99": [round(centiles[n - 1], 3) for n in (50, 95, 99)],
         "answers": {str(status): n for status, n in met.statuses.items()},
         "memory_mb_first_quarter": round(max(memory[:quarter])),

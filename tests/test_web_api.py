@@ -25,8 +25,8 @@ SECONDS = 40  # more than a window
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    reliability = tuple([0.9, None] * 25)
-    return tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx", reliability=reliability)
+    path = tmp_path_factory.mktemp("model") / "tiny.onnx"
+    return tiny_model.write(path, reliability=(0.9, None) * 25)
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +206,15 @@ def test_every_answer_has_its_id_and_the_strict_headers(server):
         assert not any(name.lower().startswith("access-control") for name in headers)
     odd = get(server, "/api/health", **{"X-Request-ID": 'x" {forged}'}).headers["X-Request-ID"]
     assert odd.isalnum()
+
+
+def test_a_monitor_that_asks_for_the_head_only_gets_it(server):
+    for route in ("/", "/docs", "/static/page.css", "/api/health", "/metrics"):
+        response = requests.head(server.url + route, timeout=60)
+        assert response.status_code == 200
+        assert int(response.headers["Content-Length"]) > 0
+        assert not response.content
+    assert _metric(server, 'earmark_requests_total{route="/api/health",status="200"}') >= 1
 
 
 def test_the_description_names_every_route_and_every_option(server):

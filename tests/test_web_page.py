@@ -32,8 +32,8 @@ addEventListener("securitypolicyviolation", (event) =>
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    reliability = tuple([0.95, None] * 25)
-    return tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx", reliability=reliability)
+    path = tmp_path_factory.mktemp("model") / "tiny.onnx"
+    return tiny_model.write(path, reliability=(0.95, None) * 25)
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +44,8 @@ def song(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(model):
-    def similar(_):
-        return [{"title": "<b>Sea</b> Song", "similarity": 0.91}]
-
-    with serving(model, similar=similar) as server:
+    alike = [{"title": "<b>Sea</b> Song", "similarity": 0.91}]
+    with serving(model, similar=lambda _: alike) as server:
         yield server
 
 
@@ -162,6 +160,7 @@ def test_a_person_drops_a_song_plays_it_asks_about_a_tag_and_takes_the_numbers_a
         assert page.locator("#detail-tag").inner_text() == tag
         assert "of all songs carry it" in page.locator("#detail-words").inner_text()
         assert page.evaluate("document.getElementById('plot').data.length") == traces + 1
+        page.evaluate("document.getElementById('audio').playbackRate = 8")
         page.get_by_role("button", name="Play its strongest seconds").click()
         until(page, "() => !document.getElementById('audio').paused")
         until(page, "() => document.getElementById('audio').paused")
@@ -224,11 +223,30 @@ def test_a_bad_file_gets_a_sentence_and_the_next_song_is_heard(browser, server, 
     with opened(browser, server) as page:
         page.set_input_files("#file", tmp_path / "letter.mp3")
         alert = page.get_by_role("alert")
-        alert.get_by_text("cannot read letter.mp3").wait_for()
+        alert.get_by_text("Cannot read letter.mp3").wait_for()
         assert page.locator("#song").is_hidden()
         page.set_input_files("#file", song)
         page.locator("#song").wait_for()
         assert alert.is_hidden()
+
+        # with keys alone: further tags come and go, and so does another song
+        more = page.locator(".more").first
+        more.focus()
+        for is_open in ("true", "false"):
+            page.keyboard.press("Enter")
+            assert more.get_attribute("aria-expanded") == is_open
+            assert page.locator(".is-further").first.is_visible() == (is_open == "true")
+        page.route("**/api/listen", lambda _: None)  # no answer comes
+        with page.expect_file_chooser() as waiting:
+            page.get_by_role("button", name="Another song").focus()
+            page.keyboard.press("Enter")
+        waiting.value.set_files(song)
+        page.get_by_role("button", name="Stop").focus()
+        page.keyboard.press("Enter")
+        page.get_by_role("progressbar").wait_for(state="hidden")
+        assert page.evaluate("document.activeElement.id") == "main"
+        assert alert.is_hidden()
+        assert page.locator("#song").is_visible()
 
 
 def test_a_song_that_the_browser_cannot_play_is_shown_all_the_same(browser, server, tmp_path):

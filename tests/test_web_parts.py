@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 import tiny_model
 from audio_files import music, write_audio
+from threadpoolctl import threadpool_info, threadpool_limits
 from web_server import wait_until
 
 from earmark.audio import load_audio
@@ -26,7 +29,7 @@ from earmark.web.batching import SharedSession
 from earmark.web.decoders import Decoders
 from earmark.web.limits import Limits
 from earmark.web.refusals import NotAuthorised, TooCostly, WrongHost, WrongOrigin
-from earmark.web.server import access_for
+from earmark.web.server import access_for, serve
 
 FEATURES = PRESETS["choi2016"]
 
@@ -227,9 +230,24 @@ def test_an_address_that_others_reach_needs_a_token_or_a_decision():
     assert access_for("::", token=None, allow_hosts=[], everyone=True).token is None
 
 
-def test_what_the_command_cannot_do_it_says_in_one_line(model):
-    import socket
+def test_while_it_serves_no_thread_of_blas_spins_beside_the_others(monkeypatch):
+    """Four spectrograms at once took four times the processor's time that they need."""
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr("earmark.web.logs.set_up", lambda _: None)
+    monkeypatch.setattr("earmark.web.server.create_app", lambda *_, **__: None)
+    counts = []
 
+    def run(*_, **__):
+        pools = threadpool_info()
+        counts.extend(one["num_threads"] for one in pools if one["user_api"] == "blas")
+
+    monkeypatch.setattr("uvicorn.Server.run", run)
+    with threadpool_limits(2, user_api="blas"):
+        serve(None, None, access=Access())
+    assert set(counts) <= {1}  # none where NumPy brings a BLAS that minds its own threads
+
+
+def test_what_the_command_cannot_do_it_says_in_one_line(model):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         for words, said in (

@@ -104,6 +104,8 @@ def listen(
     batch: list[Array] = []
     parts: list[tuple[Array, Array]] = []
     for start, piece in cuts:
+        if options.stretch_seconds is not None:
+            piece = piece[: blocks.n_samples]  # a shorter track is not filled up, but repeated
         starts.append(start)
         batch.append(log_mel(windows.repeat(piece, settings=features), settings=features))
         if len(batch) == BATCH:

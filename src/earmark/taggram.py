@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -147,16 +148,20 @@ def spectrogram(pieces: Iterable[Samples], *, settings: LogMel, column_seconds: 
     """The log-mel spectrogram of a track with columns of about that width, made piece by piece.
 
     pieces : one clip's length each, but the last
-    returns : float32 (n_mels, n_columns), dB
+    returns : float32 (n_mels, n_columns), dB, cut off below the loudest of the whole track
     """
+    uncut = dataclasses.replace(settings, top_db=None)  # else each piece would have its own floor
     columns = []
     for samples in pieces:
-        mel = log_mel(samples, settings=settings)
+        mel = log_mel(samples, settings=uncut)
         n_frames = mel.shape[1]
         n_columns = min(max(1, round(samples.size / settings.rate / column_seconds)), n_frames)
         edges = np.arange(n_columns + 1) * n_frames // n_columns  # evenly, so that time is straight
         columns.append(np.add.reduceat(mel, edges[:-1], axis=1) / np.diff(edges))
-    return np.concatenate(columns, axis=1)
+    whole: Array = np.concatenate(columns, axis=1)
+    if settings.top_db is not None:
+        np.maximum(whole, whole.max() - np.float32(settings.top_db), out=whole)
+    return whole
 
 
 def _pieces(path: Path, *, settings: LogMel, duration: float) -> Iterator[Samples]:

@@ -12,6 +12,43 @@ from earmark.cli.terminal import say
 from earmark.web import require_libraries
 from earmark.web.limits import Limits
 
+Host = Annotated[str, typer.Option(help="The address to listen at; this machine only by default.")]
+Port = Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 takes one that is free.")]
+ModelName = Annotated[
+    str | None, typer.Option(help="A name of `earmark models list`, or a model file.")
+]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        envvar="EARMARK_TOKEN",
+        help="A secret that the API asks for. Set it in the variable: a command line is seen "
+        "by all who use the machine.",
+    ),
+]
+Everyone = Annotated[
+    bool, typer.Option("--everyone", help="Let all who reach the address in, without a token.")
+]
+AllowHost = Annotated[
+    list[str] | None, typer.Option(help="Another name that the server goes by, as behind a proxy.")
+]
+LibraryFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Show songs alike from a library that was scanned."),
+]
+UploadMb = Annotated[float, typer.Option(min=0.001, help="Largest upload, in MB.")]
+UploadSeconds = Annotated[float, typer.Option(min=0.1, help="Time for an upload to arrive.")]
+Minutes = Annotated[float, typer.Option(min=0.01, help="Longest song.")]
+DecodeSeconds = Annotated[float, typer.Option(min=0.01, help="Time to decode one file.")]
+DecodeMb = Annotated[
+    float, typer.Option(min=1, help="Memory to decode one file, in MB (held on Linux).")
+]
+Waiting = Annotated[
+    int, typer.Option(min=1, help="Requests under way at once; more are sent away.")
+]
+Decoders = Annotated[
+    int, typer.Option(min=0, help="Processes that decode; 0 is one for each core.")
+]
+
 _DEFAULT = Limits()
 
 
@@ -21,53 +58,20 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def serve(
-    host: Annotated[
-        str, typer.Option(help="The address to listen at; this machine only by default.")
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="The port; 0 takes one that is free.")
-    ] = 8000,
-    model: Annotated[
-        str | None, typer.Option(help="A name of `earmark models list`, or a model file.")
-    ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option(
-            envvar="EARMARK_TOKEN",
-            help="A secret that the API asks for. Set it in the variable: a command line is seen "
-            "by all who use the machine.",
-        ),
-    ] = None,
-    everyone: Annotated[
-        bool, typer.Option("--everyone", help="Let all who reach the address in, without a token.")
-    ] = False,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(help="Another name that the server goes by, as behind a proxy."),
-    ] = None,
-    library: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Show songs alike from a library that was scanned."),
-    ] = None,
-    upload_mb: Annotated[
-        float, typer.Option(min=0.001, help="Largest upload, in MB.")
-    ] = _DEFAULT.upload_mb,
-    upload_seconds: Annotated[
-        float, typer.Option(min=0.1, help="Time for an upload to arrive.")
-    ] = _DEFAULT.upload_seconds,
-    minutes: Annotated[float, typer.Option(min=0.01, help="Longest song.")] = _DEFAULT.minutes,
-    decode_seconds: Annotated[
-        float, typer.Option(min=0.01, help="Time to decode one file.")
-    ] = _DEFAULT.decode_seconds,
-    decode_mb: Annotated[
-        float, typer.Option(min=1, help="Memory to decode one file, in MB (held on Linux).")
-    ] = _DEFAULT.decode_mb,
-    waiting: Annotated[
-        int, typer.Option(min=1, help="Requests under way at once; more are sent away.")
-    ] = _DEFAULT.waiting,
-    decoders: Annotated[
-        int, typer.Option(min=0, help="Processes that decode; 0 is one for each core.")
-    ] = _DEFAULT.decoders,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    model: ModelName = None,
+    token: Token = None,
+    everyone: Everyone = False,
+    allow_host: AllowHost = None,
+    library: LibraryFile = None,
+    upload_mb: UploadMb = _DEFAULT.upload_mb,
+    upload_seconds: UploadSeconds = _DEFAULT.upload_seconds,
+    minutes: Minutes = _DEFAULT.minutes,
+    decode_seconds: DecodeSeconds = _DEFAULT.decode_seconds,
+    decode_mb: DecodeMb = _DEFAULT.decode_mb,
+    waiting: Waiting = _DEFAULT.waiting,
+    decoders: Decoders = _DEFAULT.decoders,
 ) -> None:
     """Show a page where songs are dropped and heard, and answer a JSON API."""
     require_libraries()

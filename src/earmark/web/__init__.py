@@ -12,6 +12,7 @@ _LIBRARIES = {  # what is imported, and the distribution that brings it
     "python_multipart": "python-multipart",
     "plotly": "plotly",
     "prometheus_client": "prometheus-client",
+    "threadpoolctl": "threadpoolctl",
 }
 
 

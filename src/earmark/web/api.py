@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from fastapi import APIRouter, Depends, File, Query, Request, Response, UploadFile
 from fastapi.responses import StreamingResponse
@@ -36,14 +37,23 @@ Start = Annotated[
 ]
 
 
-async def _options(
-    rank: Rank = DEFAULT_RANKING, center: Center = False, max_seconds: MaxSeconds = None
-) -> Options:
-    """How a song is to be listened to, from the query."""
-    return Options(rank=rank, center=center, max_seconds=max_seconds)
+class _Asked(NamedTuple):
+    """How songs are to be tagged, from the query."""
+
+    options: Options
+    top: int
 
 
-Heard = Annotated[Options, Depends(_options)]
+async def _asked(
+    top: Top = 10,
+    rank: Rank = DEFAULT_RANKING,
+    center: Center = False,
+    max_seconds: MaxSeconds = None,
+) -> _Asked:
+    return _Asked(Options(rank=rank, center=center, max_seconds=max_seconds), top)
+
+
+Asked = Annotated[_Asked, Depends(_asked)]
 
 _CLIENT_GONE = 499  # nobody reads it; nginx's number for it
 _REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -70,6 +80,7 @@ class _Gone(Exception):
 def api(service: Service) -> APIRouter:
     """The routes of a service."""
     router = APIRouter()
+    post = partial(router.post, responses=_REFUSALS, tags=["songs"])
 
     async def work_on(
         request: Request, file: UploadFile, work: Callable[[Upload], Result]
@@ -82,50 +93,28 @@ def api(service: Service) -> APIRouter:
         except EarmarkError as error:
             return Failure(Path(name), error)
 
-    @router.post(
-        "/api/tag",
-        response_model=shapes.TaggedSong,
-        responses=_REFUSALS,
-        summary="The tags of a song",
-        tags=["songs"],
-    )
-    async def tag(
-        request: Request,
-        file: File_,
-        options: Heard,
-        top: Top = 10,
-    ) -> Response:
+    @post("/api/tag", response_model=shapes.TaggedSong, summary="The tags of a song")
+    async def tag(request: Request, file: File_, asked: Asked) -> Response:
         """Answers the line that `earmark tag --json` prints."""
-        result = await work_on(request, file, lambda upload: service.tag(upload, options))
-        return _answer(result, lambda tags: tags.as_json(top=top))
+        result = await work_on(request, file, lambda upload: service.tag(upload, asked.options))
+        return _answer(result, lambda tags: tags.as_json(top=asked.top))
 
-    @router.post(
-        "/api/tag/batch",
-        response_model=shapes.Batch,
-        responses=_REFUSALS,
-        summary="The tags of several songs",
-        tags=["songs"],
-    )
-    async def tag_batch(
-        request: Request,
-        files: Files,
-        options: Heard,
-        top: Top = 10,
-    ) -> Response:
+    @post("/api/tag/batch", response_model=shapes.Batch, summary="The tags of several songs")
+    async def tag_batch(request: Request, files: Files, asked: Asked) -> Response:
         """Answers a line for each file, in their order; a bad file fails alone."""
 
         async def one(file: UploadFile) -> Json | None:
-            result = await work_on(request, file, lambda upload: service.tag(upload, options))
+            result = await work_on(request, file, lambda upload: service.tag(upload, asked.options))
             if result is None:
                 return None
-            return result.as_json(top=top) if isinstance(result, Tags) else result.as_json()
+            return result.as_json(top=asked.top) if isinstance(result, Tags) else result.as_json()
 
         lines = await asyncio.gather(*map(one, files))
         if None in lines:
             return Response(status_code=_CLIENT_GONE)
         return as_response({"results": lines})
 
-    @router.post(
+    @post(
         "/api/listen",
         response_class=StreamingResponse,
         responses=_REFUSALS
@@ -137,7 +126,6 @@ def api(service: Service) -> APIRouter:
             }
         },
         summary="All that the page shows of a song",
-        tags=["songs"],
     )
     async def listen(request: Request, file: File_, max_seconds: MaxSeconds = None) -> Response:
         """Answers line by line: how far it is, then tags, waveform, spectrogram, tags over time.
@@ -179,12 +167,10 @@ def api(service: Service) -> APIRouter:
             return _answer(await task, lambda value: value)
         return StreamingResponse(following(first), media_type="application/x-ndjson")
 
-    @router.post(
+    @post(
         "/api/sensitivity",
         response_model=shapes.Sensitivity,
-        responses=_REFUSALS,
         summary="Which regions of a window speak for each tag",
-        tags=["songs"],
     )
     async def sensitivity(request: Request, file: File_, start: Start = 0.0) -> Response:
         """Mutes one region of the spectrogram after the other (occlusion). It shows what the

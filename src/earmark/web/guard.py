@@ -52,11 +52,14 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        method = scope["method"]
+        if method == "HEAD":
+            scope = {**scope, "method": "GET"}  # the server leaves the body out of what is sent
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
         own_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         body = _Body(receive, headers, self._service)
-        async with self._recorded(scope, own_id, body) as answer:
+        async with self._recorded(scope, method, own_id, body) as answer:
 
             async def answering(message: Message) -> None:
                 if message["type"] == "http.response.start":
@@ -66,14 +69,14 @@ class Guard:
                     for name, value in _HEADERS.items():
                         out[name] = value
                     out.setdefault("Cache-Control", "no-store")
-                    if scope["method"] == "POST" and not body.is_whole:
+                    if method == "POST" and not body.is_whole:
                         out["Connection"] = "close"  # what may still come is not read
                 await send(message)
 
             try:
-                self._access.check(scope["method"], scope["path"], headers)
+                self._access.check(method, scope["path"], headers)
                 body.check()
-                if scope["method"] == "POST":
+                if method == "POST":
                     with self._service.place():
                         await self._app(scope, body.receive, answering)
                 else:
@@ -83,7 +86,7 @@ class Guard:
 
     @asynccontextmanager
     async def _recorded(
-        self, scope: Scope, own_id: str, body: _Body
+        self, scope: Scope, method: str, own_id: str, body: _Body
     ) -> AsyncIterator[dict[str, Any]]:
         """Log and count one request."""
         metrics = self._service.metrics
@@ -100,7 +103,7 @@ class Guard:
             metrics.uploaded.inc(body.n)
             logs.tell(
                 "request",
-                method=scope["method"],
+                method=method,
                 path=scope["path"],
                 status=answer["status"],
                 seconds=round(seconds, 4),

@@ -8,6 +8,7 @@ import socket
 import sys
 
 import uvicorn
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from earmark.errors import BadValue
 from earmark.web import logs
@@ -87,4 +88,7 @@ def serve(service: Service, listener: socket.socket, *, access: Access) -> None:
     # uvicorn, when it has ended, raises the signal again for whoever handled it before; with no one
     # there it would kill a program that ended well
     signal.signal(signal.SIGTERM, end)
-    server.run(sockets=[listener])
+    # Several spectrograms are made at once, and their matrix products are small: the threads that
+    # NumPy's BLAS would add wait for each other spinning, which costs more than all other work.
+    with threadpool_limits(1, user_api="blas"):
+        server.run(sockets=[listener])

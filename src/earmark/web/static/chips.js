@@ -29,9 +29,7 @@ export class Chips {
     this.chosen = tag;
     for (const [name, chip] of this.chips) {
       chip.setAttribute("aria-pressed", String(name === tag));
-      if (name === tag && chip.closest(".is-further")) {
-        chip.closest("section").classList.add("is-open");
-      }
+      if (name === tag && chip.closest(".is-further")) this.unfold(chip.closest("section"), true);
     }
   }
 
@@ -48,13 +46,23 @@ export class Chips {
     });
     section.append(title, list);
     if (members.length > FEW) {
-      const more = make("button", "more", `${members.length - FEW} more`);
+      const more = make("button", "more");
       more.type = "button";
-      more.setAttribute("aria-label", `${members.length - FEW} more tags of ${group}`);
-      more.addEventListener("click", () => section.classList.add("is-open"));
+      more.addEventListener("click", () =>
+        this.unfold(section, !section.classList.contains("is-open")));
       section.append(more);
+      this.unfold(section, false);
     }
     return section;
+  }
+
+  unfold(section, isOpen) {
+    section.classList.toggle("is-open", isOpen);
+    const more = section.querySelector(".more");
+    const hidden = section.querySelectorAll(".is-further").length;
+    more.textContent = isOpen ? `Only the first ${FEW}` : `${hidden} more`;
+    more.setAttribute("aria-expanded", String(isOpen));
+    more.setAttribute("aria-describedby", section.getAttribute("aria-labelledby"));
   }
 
   chip(tag, known) {

@@ -28,6 +28,13 @@ $("file").addEventListener("change", (event) => {
   if (file) hear(file);
 });
 
+$("another").addEventListener("click", () => $("file").click());
+$("cancel").addEventListener("click", () => {
+  underWay?.cancel();
+  $("live").textContent = "Stopped";
+  $("main").focus(); // the button is about to go
+});
+
 let inside = 0; // elements that a dragged file is over
 const carriesFile = (event) => event.dataTransfer?.types.includes("Files");
 addEventListener("dragenter", (event) => {
@@ -71,7 +78,8 @@ async function hear(file) {
         return;
       }
     }
-    complain(error.message);
+    // the name of a file stays as it is
+    complain(error.message.startsWith(file.name) ? error.message : capital(error.message));
   } finally {
     if (underWay === mine) $("progress").hidden = true;
   }
@@ -123,7 +131,7 @@ async function show(file, result) {
 
 function legend() {
   const sure = card.calibrated
-    ? "The percentage is calibrated: of all songs with 30 %, about 30 % carry the tag."
+    ? "The percentage is calibrated: of all songs with 30%, about 30% carry the tag."
     : "This model's percentages are not calibrated: take them for an order, not for odds.";
   const known = card.tags.some((tag) => tag.reliability !== null)
     ? "Dots: how well the tag is told on songs the model never saw (ROC-AUC from .7, .8, .9)."

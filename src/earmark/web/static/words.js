@@ -6,7 +6,7 @@ export const clock = (seconds) => {
 };
 
 export const percent = (score) =>
-  score > 0 && score < 0.01 ? "<\u00a01\u00a0%" : `${Math.round(100 * score)}\u00a0%`;
+  score > 0 && score < 0.01 ? "<1%" : `${Math.round(100 * score)}%`;
 
 export const times = (lift) => `${lift < 9.95 ? lift.toFixed(1) : Math.round(lift)}×`;
 

@@ -1,0 +1,40 @@
+"""Tags over time, and the picture of the spectrogram above them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tiny_model
+
+from earmark import features, taggram, windows
+from earmark.tagger import Tagger
+
+FEATURES = features.PRESETS["choi2016"]
+
+
+@pytest.fixture(scope="module")
+def tagger(tmp_path_factory):
+    return Tagger.load(tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx"))
+
+
+def noise(seconds, level=0.1):
+    samples = np.random.default_rng(0).normal(0, level, round(seconds * FEATURES.rate))
+    return samples.astype(np.float32)
+
+
+def test_a_song_shorter_than_a_stretch_is_repeated_as_a_whole(tagger):
+    song = noise(4.5)
+    gram = taggram.taggram(tagger, song, rate=FEATURES.rate)
+    clip = windows.repeat(song, settings=FEATURES)
+    expected = tagger.score_log_mel(features.log_mel(clip, settings=FEATURES)[None])[0]
+    assert len(gram.seconds) == 2
+    for cell in gram.scores:
+        np.testing.assert_allclose(cell, expected, atol=1e-6)
+
+
+def test_the_spectrogram_has_one_floor_from_its_first_piece_to_its_last():
+    loud, soft = noise(29), noise(3, level=1e-7)
+    drawn = taggram.spectrogram([loud, soft], settings=FEATURES, column_seconds=0.25)
+    assert drawn.shape == (96, 116 + 12)
+    assert drawn.min() == drawn.max() - FEATURES.top_db
+    assert (drawn[:, 116:] == drawn.min()).all()
