@@ -62,7 +62,7 @@ def converted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def run(*args: str | Path) -> Result:
     """The command in this process; an error of ours is raised, as main() would meet it."""
-    result = CliRunner().invoke(models.app, [str(arg) for arg in args])
+    result = CliRunner().invoke(models.models_app, [str(arg) for arg in args])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result

@@ -54,10 +54,12 @@ def opened_file(path: str | Path) -> Iterator[FileIO]:
     except PermissionError as error:
         reason = "you may not read it. Change its permissions, or ask its owner"
         raise UnreadableAudio(path, reason) from error
-    except (MemoryError, OSError) as error:
-        reason = NO_MEMORY_LEFT
-        if isinstance(error, OSError) and error.errno != errno.ENOMEM:
-            reason = f"reading it failed ({error.strerror or error}). Check the name and the disk"
+    except MemoryError as error:
+        raise UnreadableAudio(path, NO_MEMORY_LEFT) from error
+    except OSError as error:
+        reason = f"reading it failed ({error.strerror or error}). Check the name and the disk"
+        if error.errno == errno.ENOMEM:
+            reason = NO_MEMORY_LEFT
         raise UnreadableAudio(path, reason) from error
 
 

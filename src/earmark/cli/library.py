@@ -20,10 +20,15 @@ if TYPE_CHECKING:
     from earmark.library.song import Song
     from earmark.tagger import Tags
 
-app = typer.Typer(
+library_app = typer.Typer(
     help="A person's music folder: tags for every file, playlists, songs that are alike.",
     no_args_is_help=True,
 )
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Mount `library`."""
+    app.add_typer(library_app, name="library")
 
 
 def scan(
@@ -193,7 +198,7 @@ class _CsvTable:
             self._writer.writerow([*facts, *(f"{score:.4f}" for score in song.scores)])
 
 
-app.command("scan")(scan)
-app.command("show")(show)
-library_write.add_commands(app)
-library_playlist.add_commands(app)
+library_app.command("scan")(scan)
+library_app.command("show")(show)
+library_write.add_commands(library_app)
+library_playlist.add_commands(library_app)

@@ -14,11 +14,16 @@ from earmark.cli.terminal import print_json, progress, say
 if TYPE_CHECKING:
     from earmark.model_file import Card
 
-app = typer.Typer(
+models_app = typer.Typer(
     help="The models that earmark can use: list, info, pull, import.", no_args_is_help=True
 )
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Mount `models`."""
+    app.add_typer(models_app, name="models")
 
 
 class Kind(StrEnum):
@@ -29,7 +34,7 @@ class Kind(StrEnum):
     won2020 = "won2020"
 
 
-@app.command("list")
+@models_app.command("list")
 def list_models(json: Json = False) -> None:
     """The models that earmark knows by name."""
     from earmark import model_file, zoo
@@ -73,7 +78,7 @@ def _listed(
     }
 
 
-@app.command("info")
+@models_app.command("info")
 def info(
     model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A model's name or file.")],
     json: Json = False,
@@ -94,7 +99,7 @@ def info(
         _print_card(card, facts)
 
 
-@app.command("pull")
+@models_app.command("pull")
 def pull(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name of `earmark models list`.")],
     force: Annotated[
@@ -119,7 +124,7 @@ def pull(
     print(path)
 
 
-@app.command("import")
+@models_app.command("import")
 def import_weights(
     kind: Annotated[Kind, typer.Argument(help="Whose weights they are.")],
     weights: Annotated[Path, typer.Argument(help="The .h5 or .pth file.")],
