@@ -82,6 +82,15 @@ def test_only_what_is_new_or_changed_is_heard(library, tagger, folder):
     assert [song.path.name for song in opened] == ["0.flac", "3.mp3"]
 
 
+def test_a_file_that_is_named_twice_is_one_row_and_counts_once(library, tagger, folder):
+    twice = [folder / "1.flac", folder, folder / "." / "1.flac", folder / ".." / "music"]
+    assert counted(scan_once(library, tagger, *twice)[0]) == {"heard": 3}
+    assert counted(scan_once(library, tagger, *twice)[0]) == {"unchanged": 3}
+    (folder / "1.flac").unlink()
+    assert counted(scan_once(library, tagger, folder, folder)[0]) == {"unchanged": 2, "gone": 1}
+    assert len(songs(library, missing=None)) == 3
+
+
 def test_a_moved_file_keeps_what_was_heard(library, tagger, folder):
     scan_once(library, tagger, folder)
     before = songs(library)["2.flac"]
