@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earmark.cli import library_playlist, library_write
-from earmark.cli.library_options import Json, LibraryFile, ModelName, SettingsFile, opened
+from earmark.cli.library_options import Below, Json, LibraryFile, ModelName, SettingsFile, opened
 from earmark.cli.tag import Rank, print_table
 from earmark.cli.terminal import Exit, print_json, progress, say
 from earmark.errors import BadValue
@@ -93,9 +93,7 @@ def scan(
 
 
 def show(
-    path: Annotated[
-        Path | None, typer.Argument(metavar="[PATH]", help="A folder or file; all without it.")
-    ] = None,
+    path: Below = None,
     tag: Annotated[
         str | None, typer.Option(help='Songs with that tag, or of which "jazz, not sad" is true.')
     ] = None,
