@@ -23,7 +23,7 @@ LAYERS = [
     {"zoo", "engine", "listening"},
     {"engine_processes", "engine_ray"},
     {"graph", "runtime", "windows", "walk", "weights"},
-    {"audio", "model_file", "metrics", "ranking"},
+    {"audio", "doubts", "model_file", "metrics", "ranking"},
     {"features", "tags"},
     {"files", "sqlite_file", "checkout"},
     {"errors"},
