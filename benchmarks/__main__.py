@@ -54,8 +54,8 @@ def main() -> int:
     plot, results = target.with_suffix(".svg"), target.with_suffix(".json")
     write_plot(figures, plot)
     results.write_text(json.dumps({**records.header, "rows": records.rows}, indent=1) + "\n")
-    names = (plot.name, results.name)
-    target.write_text(page(figures, command=command, load=load, names=names), encoding="utf-8")
+    words = page(figures, command=command, load=load, plot=plot.name, results=results.name)
+    target.write_text(words, encoding="utf-8")
     say(f"{target} after {time.perf_counter() - started:.0f} s")
     return 0
 

@@ -1,6 +1,6 @@
 """Does it stay as fast and as small: more clips, longer songs, and units on a Ray cluster.
 
-    python -m benchmarks.growth [--units 1000]      the overhead of the engine alone, as JSON
+python -m benchmarks.growth [--units 1000]      the overhead of the engine alone, as JSON
 """
 
 from __future__ import annotations

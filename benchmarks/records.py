@@ -62,7 +62,7 @@ class Spread:
 
     def __str__(self) -> str:
         median, least, most = map(short, (self.median, self.values[0], self.values[-1]))
-        return median if len(self.values) == 1 else f"{median} ({least}–{most})"
+        return median if len(self.values) == 1 else f"{median} ({least} to {most})"
 
 
 def short(number: float) -> str:

@@ -16,7 +16,7 @@ from benchmarks.watching import Watched, watched
 from earmark.data.store_index import INDEX
 
 STAGES = ("tags", "shards", "scores", "training", "startup", "growth", "long", "ray")
-ROUNDS = ("tags", "shards", "scores", "startup")  # measured again in each round
+PLAIN = ("original", "researcher")  # ways
 MACHINE = "machine"  # the arithmetic that the limits are made of: with every stage
 
 
@@ -52,6 +52,12 @@ class Way:
 
 def tasks(setting: Setting, stages: tuple[str, ...]) -> Iterator[Task]:
     """All tasks, round by round, so that what else the machine does falls on all ways."""
+    for task in _tasks(setting, stages):
+        if task.way not in PLAIN or task.stage in setting.sizes.plain_in:
+            yield task
+
+
+def _tasks(setting: Setting, stages: tuple[str, ...]) -> Iterator[Task]:
     for number in range(setting.sizes.rounds):
         yield Task(MACHINE, "", "gemm", number, lambda: _gemm(setting))
         if "tags" in stages:
@@ -82,7 +88,12 @@ def tasks(setting: Setting, stages: tuple[str, ...]) -> Iterator[Task]:
 def _tags(setting: Setting, music: Material, kind: str, number: int, n: int) -> Iterator[Task]:
     few, some = _fewer(n)
     found = [
-        Way("original", *few, ("benchmarks.ways", "original_tags"), setting.missing("original", kind)),
+        Way(
+            "original",
+            *few,
+            ("benchmarks.ways", "original_tags"),
+            setting.missing("original", kind),
+        ),
         Way("researcher", *some, ("benchmarks.ways", "researcher_tags")),
         Way("ffmpeg", *_warmed(n), ("benchmarks.ways", "ffmpeg")),
     ]
@@ -169,9 +180,7 @@ def _startup(setting: Setting, number: int) -> Iterator[Task]:
             way,
             number,
             lambda command=command: {
-                "seconds": watched(
-                    command, stdin=clip, environment=setting.environment
-                ).seconds
+                "seconds": watched(command, stdin=clip, environment=setting.environment).seconds
             },
         )
 
@@ -235,4 +244,3 @@ def _fewer(n: int) -> tuple[tuple[int, int], tuple[int, int]]:
     some = ways.BATCH * max(2, batches) if n > ways.BATCH else n
     few = max(2, n // 8)
     return (few, 1 if few < 8 else 2), (some, ways.BATCH if some > ways.BATCH else 0)
-
