@@ -63,6 +63,21 @@ def test_a_csv_becomes_a_catalog_and_words_go_to_stderr(
     assert read_catalog(tmp_path / "new" / "c.parquet").song("1").tags == ("rock", "pop")
 
 
+def test_a_list_without_tags_says_so_and_which_columns_may_hold_them(
+    earmark: Earmark, tmp_path: Path
+) -> None:
+    songs = tmp_path / "songs.csv"
+    songs.write_text("id,path,genres,moods\n1,a.mp3,rock|pop,sad\n2,b.mp3,jazz,\n")
+    ran = earmark("data", "catalog", "csv", songs, "-o", tmp_path / "c", "--json")
+    assert ran.code == 0
+    assert json.loads(ran.out)["tags"] == 0
+    assert "warning: no song has a tag" in ran.err
+    assert "Name it with --tags: genres, moods" in ran.err
+    ran = earmark("data", "catalog", "csv", songs, "-o", tmp_path / "c", "--tags", "genres")
+    assert "3 tags" in ran.err
+    assert "warning" not in ran.err
+
+
 def test_json_is_one_line_with_every_kind_of_finding(
     earmark: Earmark, songs: Path, tmp_path: Path
 ) -> None:

@@ -23,7 +23,7 @@ LAYERS = [
     {"zoo", "engine", "listening"},
     {"engine_processes", "engine_ray"},
     {"graph", "runtime", "windows", "walk", "weights"},
-    {"audio", "doubts", "model_file", "metrics", "ranking"},
+    {"audio", "doubts", "download", "model_file", "metrics", "ranking"},
     {"features", "tags"},
     {"files", "sqlite_file", "checkout"},
     {"errors"},
@@ -38,7 +38,7 @@ ALSO = {
 # Where one library may be imported, and nowhere else.
 ONLY = {
     "torch": "training/",
-    "keras": "training/crnn_keras.py",
+    "keras": "training/crnn_keras/",
     "ray": "engine_ray.py",
     "openvino": "runtime.py",
     "fastapi": "web/",

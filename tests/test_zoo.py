@@ -15,7 +15,7 @@ from pathlib import Path
 import file_server
 import pytest
 
-from earmark import zoo
+from earmark import download, zoo
 from earmark.errors import BadValue, DownloadFailed, ModelNotFound
 
 NAMES = list(zoo.PUBLISHED)
@@ -172,7 +172,7 @@ def test_a_server_that_drips_its_headers_is_given_up(serve) -> None:
 
 
 def test_a_silent_server_is_given_up(serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zoo, "SILENCE", 0.2)
+    monkeypatch.setattr(download, "SILENCE", 0.2)
     serve(file_server.stall(BODY, keep=10, reached=threading.Event()))
     fails_and_leaves_nothing("timed out", deadline=30)
 

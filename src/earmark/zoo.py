@@ -14,21 +14,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
+from earmark.download import Progress, download
 from earmark.errors import BadValue, DownloadFailed, ModelNotFound
 from earmark.files import sha256
-
-Progress = Callable[[int], None]  # told how many more bytes have arrived, again and again
 
 SHIPPED = "earmark"  # the model that is used where none is named; it lies inside this package
 _SHIPPED_FILE = Path(__file__).parent / "models" / "earmark.onnx"
 
-SILENCE = 20.0  # seconds without a byte after which a server is given up
 DEADLINE = 300.0  # seconds for a whole fetch: 2 MB over a slow telephone line
 
 
@@ -198,16 +193,18 @@ def fetch(name: str, *, deadline: float = DEADLINE, progress: Progress | None = 
             f"EARMARK_OFFLINE forbids to fetch {name} from {url}. {_by_hand(name)}"
         )
 
-    def download(address: str, output: str, _: object) -> None:
-        Path(output).write_bytes(_checked(name, address, _get(name, address, deadline, progress)))
+    def get(address: str, output: str, _: object) -> None:
+        try:
+            body = download(address, most=weights.size, deadline=deadline, progress=progress)
+        except DownloadFailed as error:
+            raise DownloadFailed(f"{error}. Nothing was installed. {_by_hand(name)}") from error
+        Path(output).write_bytes(_checked(name, address, body))
 
     log = pooch.get_logger()
     level = log.level
     log.setLevel("WARNING")  # it tells of every download on stderr; a library is silent
     try:
-        path = pooch.retrieve(
-            url, f"sha256:{weights.sha256}", weights.file, folder, downloader=download
-        )
+        path = pooch.retrieve(url, f"sha256:{weights.sha256}", weights.file, folder, downloader=get)
     except OSError as error:  # of the disk: those of the network are DownloadFailed by now
         raise DownloadFailed(f"cannot keep {name} in {folder}: {error}") from error
     finally:
@@ -237,59 +234,6 @@ def _already_given(weights: Weights) -> Path | None:
 def _holds(weights: Weights, path: Path) -> bool:
     """Whether these are the bytes that were published; the size is asked first, it is cheap."""
     return path.is_file() and path.stat().st_size == weights.size and sha256(path) == weights.sha256
-
-
-def _get(name: str, url: str, deadline: float, progress: Progress | None) -> bytes:
-    """The bytes behind an address, or DownloadFailed within `deadline` seconds.
-
-    A read timeout alone does not stop a server that drips one byte at a time, be it in its
-    headers. So the fetch runs in a thread that is left to itself when its time is up; it touches
-    no file, and as a daemon it does not hold up the end of the program.
-    """
-    import requests
-
-    arrived: Future[bytes] = Future()
-    given_up = threading.Event()
-
-    def work() -> None:
-        body = bytearray()
-        try:
-            with requests.get(
-                url,
-                stream=True,
-                timeout=min(SILENCE, deadline),
-                headers={"Accept-Encoding": "identity"},
-            ) as response:
-                if response.status_code != 200:
-                    answer = f"{response.status_code} {response.reason}"
-                    raise requests.HTTPError(f"the server answers {answer}")
-                for chunk in response.iter_content(1 << 16):
-                    body += chunk
-                    if given_up.is_set() or len(body) > PUBLISHED[name].size:
-                        break  # nobody waits any more, or this is certainly another file
-                    if progress is not None:
-                        progress(len(chunk))
-            arrived.set_result(bytes(body))
-        except BaseException as error:  # noqa: BLE001 - not swallowed: result() raises it below
-            arrived.set_exception(error)
-
-    threading.Thread(target=work, name=f"fetch {name}", daemon=True).start()
-    try:
-        return arrived.result(timeout=deadline)
-    except requests.RequestException as error:
-        why = _root_cause(error)
-    except TimeoutError:
-        why = f"it did not arrive within {deadline:g} seconds"
-    finally:
-        given_up.set()
-    raise DownloadFailed(f"cannot fetch {url}: {why}. Nothing was installed. {_by_hand(name)}")
-
-
-def _root_cause(error: BaseException) -> str:
-    """What lies under the layers of a network error: "Connection refused"."""
-    while error.__context__ is not None:
-        error = error.__context__
-    return str(getattr(error, "strerror", None) or error)
 
 
 def _checked(name: str, url: str, body: bytes) -> bytes:

@@ -246,6 +246,11 @@ def _finish(reading: Reading, output: Path, choice: _Choice, *, json: bool) -> N
         if finding.count:
             more = ", ..." if finding.count > len(finding.examples) else ""
             say(f"{finding.count} {finding.meaning} ({', '.join(finding.examples)}{more})")
+    if not summary.tags:
+        say("warning: no song has a tag: nothing can be learned from this, nor measured on it")
+        unused = reading.report.findings.get("columns_not_used")
+        if unused is not None and unused.count:
+            say(f"tags in another column? Name it with --tags: {', '.join(unused.examples)}")
 
 
 def _numbers(text: str) -> list[float]:

@@ -114,6 +114,8 @@ def shards(
         f"{output}: {index.n_clips} clips in {len(index.shards)} shards; {without} songs have no "
         f"audio file, {len(failed)} files could not be used"
     )
+    if index.failures and not retry:
+        say("these stay as they are: when the files are mended or there, add --retry")
     if failed:
         raise typer.Exit(Exit.SOME_FAILED)
 

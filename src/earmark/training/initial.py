@@ -18,8 +18,8 @@ from earmark.errors import BadModel, BadRecipe, BadValue, ModelNotFound
 from earmark.features import PRESETS
 from earmark.tags import MSD_50, msd_50_priors
 from earmark.training.checkpoint import Arrays
-from earmark.training.crnn import CRNN
-from earmark.training.recipe import read_recipe
+from earmark.training.crnn import CRNN, n_parameters
+from earmark.training.recipe import Recipe, read_recipe
 from earmark.training.task import Task
 from earmark.weights import choi2016, cs2470
 from earmark.weights.keras_file import KerasWeights, read_keras
@@ -38,6 +38,20 @@ class _Published:
     recipe: str
     standardise: tuple[float, float]
     state: Arrays
+
+
+def first_network(recipe: Recipe, task: Task) -> tuple[CRNN, frozenset[str] | None, str]:
+    """The network that a run begins with, the names of its new parameters, and words on both.
+
+    Without published weights all are new, and the names None. Raises as start_from does.
+    """
+    model, new = task.network(recipe), None
+    words = f"{n_parameters(model):,} parameters, {len(task.tags)} tags"
+    if recipe.init is not None:
+        new = start_from(model, recipe.init, tags=task.tags)
+        fresh = ", ".join(sorted(new)) or "nothing"
+        words += f", from the weights in {recipe.init} (new: {fresh})"
+    return model, new, words
 
 
 def start_from(model: CRNN, path: str | Path, *, tags: Sequence[str]) -> frozenset[str]:

@@ -13,14 +13,13 @@ import torch
 from torch import Tensor
 
 from earmark.data.exclusive import disk_errors
-from earmark.data.store_index import INDEX
 from earmark.errors import DataError
 from earmark.files import sha256
 from earmark.training.checkpoint import Arrays, read_checkpoint, write_checkpoint
 from earmark.training.clips import Source, shuffled
 from earmark.training.crnn import n_parameters
 from earmark.training.history import draw_history, write_history
-from earmark.training.initial import start_from
+from earmark.training.initial import first_network
 from earmark.training.learner import Learner
 from earmark.training.losses import Losses
 from earmark.training.memory import peak_bytes
@@ -72,12 +71,7 @@ class Session:
             self._validation = Validation(clips, songs.valid_labels, here=here)
         self.progress = Progress()
         self._n_steps = len(self._places(0))  # an epoch
-        data = {
-            "n_train": len(songs.train),
-            "n_valid": len(songs.valid),
-            "store_sha256": sha256(store / INDEX),
-            **digest(source.store, songs),
-        }
+        data = digest(source.store, songs)
         begun = self._begun(data, framework=learner.framework, resume=resume)
         self.learner = self._new_learner(learner)
         self._record = self._begin(data) if begun is None else self._go_on(begun)
@@ -181,13 +175,8 @@ class Session:
                 write_record(self.run, self._record)
 
     def _new_learner(self, kind: type[Learner | KerasLearner]) -> Learner | KerasLearner:
-        model, new = self.task.network(self.recipe), None
+        model, new, words = first_network(self.recipe, self.task)
         self._n_parameters = n_parameters(model)
-        words = f"{self._n_parameters:,} parameters, {len(self.task.tags)} tags"
-        if self.recipe.init is not None:
-            new = start_from(model, self.recipe.init, tags=self.task.tags)
-            fresh = ", ".join(sorted(new)) or "nothing"
-            words += f", from the weights in {self.recipe.init} (new: {fresh})"
         strength = self.recipe.optimiser.probe
         if strength and not self._saved:
             model.to(self.here.device)

@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.data.store import Store
+from earmark.data.store_index import INDEX
 from earmark.errors import BadRecipe
+from earmark.files import sha256
 from earmark.training.chance import generator
 from earmark.training.recipe import Data
 from earmark.training.targets import read_targets
@@ -78,14 +80,17 @@ def priors(labels: Labels | npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     return shares
 
 
-def digest(store: Store, songs: Songs) -> dict[str, str]:
-    """SHA-256 of which songs were used and how they were labelled, for the record."""
+def digest(store: Store, songs: Songs) -> dict[str, int | str]:
+    """How many songs, and SHA-256 of the store, of which were used and how they were labelled."""
     used = np.concatenate([songs.train, songs.valid])
     learned: npt.NDArray[np.generic] = songs.train_labels
     if learned.dtype == np.bool_:
         learned = np.packbits(np.concatenate([learned, songs.valid_labels]), axis=1)
     ids = "\n".join(f"{store.ids[place]}\t{store.splits[place]}" for place in used.tolist())
     return {
+        "n_train": len(songs.train),
+        "n_valid": len(songs.valid),
+        "store_sha256": sha256(store.folder / INDEX),
         "songs_sha256": hashlib.sha256(ids.encode()).hexdigest(),
         "labels_sha256": hashlib.sha256(
             "\n".join(songs.tags).encode() + learned.tobytes()
