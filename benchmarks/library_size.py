@@ -2,7 +2,8 @@
 
 A second scan of many unchanged files, which are made here and are never opened, since the library
 already knows their size and time; and the songs most like one, by exact search, among many: the
-search alone, and with reading the embeddings from the file as a command does.
+search alone, and with reading the embeddings from the file as `earmark library similar` does. As a
+command that takes its start besides, which `earmark library similar --help` costs too.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 
 from earmark.features import PRESETS
 from earmark.library.database import Library, Model
-from earmark.library.similar import Index, similar
+from earmark.library.similar import similar
 from earmark.library.song import Song
 from earmark.library.survey import survey
 from earmark.model_file import Card
@@ -25,7 +26,7 @@ from earmark.tags import MSD_50, msd_50_priors
 CARD = Card(
     "random", MSD_50, PRESETS["choi2016"], tuple(map(float, msd_50_priors())), "random", "MIT"
 )
-DIMENSIONS = 32  # of the embedding of choi2016
+DIMENSIONS = 288  # of the embedding of the shipped model
 A_FOLDER = 12  # files in one, as albums have
 
 
@@ -84,10 +85,10 @@ def main() -> None:
             model = library.add_model("0" * 64, CARD)
             paths = [Path(f"/music/{i // A_FOLDER}/{i}.mp3") for i in range(options.songs)]
             fill(library, model, paths, stat=False)
-            index = Index.load(library, model)
-            query = index.vectors[options.songs // 2]
+            index = library.index(model)
+            query = index.vectors(np.array([options.songs // 2]))[0]
             search = timed(lambda: index.nearest(query, n=20))
-            load = timed(lambda: Index.load(library, model))
+            load = timed(lambda: library.index(model))
             whole = timed(lambda: similar(library, model, paths[0], vector=query))
             print(
                 f"similar among {options.songs}: search {search * 1e3:.1f} ms, reading the "

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from earmark import engine, published, ranking
 from earmark.audio import load_audio
+from earmark.checkout import commit
 from earmark.features import log_mel
 from earmark.files import sha256
 from earmark.runtime import BATCH, Session
@@ -139,7 +139,7 @@ def measure(shared: Path, workers: int) -> dict:
     }
     return {
         "data": f"4Q, {len(paths)} clips, {len(TAGS)} mapped tags, centre crop",
-        "commit": _commit(),
+        "commit": commit(),
         "readings": [
             {
                 "name": name,
@@ -159,14 +159,6 @@ def measure(shared: Path, workers: int) -> dict:
             for name, values in rankings(scores[RANKED]).items()
         ],
     }
-
-
-def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    here = Path(__file__).parent
-    return subprocess.run(
-        command, cwd=here, check=True, capture_output=True, text=True
-    ).stdout.strip()
 
 
 def main() -> None:

@@ -14,9 +14,11 @@ from earmark.metrics import (
     precision_at_k,
     roc_auc,
 )
+from earmark.model_file import sigmoid
 from earmark.ranking import RANKINGS, rank_values
 from earmark.tags import MSD_50
 from earmark.training.calibration import calibrate
+from earmark.training.songs import priors
 from studies.shipped_music import MAPPED, SAME, Music
 
 Array = npt.NDArray[np.float64]
@@ -69,8 +71,8 @@ def measure(
         "least": min(agreement.items(), key=lambda pair: pair[1]),
     }
     for tags in (SIXTEEN, ELEVEN):
-        before, after = _calibration(music, logits, labels, tags, folds)
-        summary[f"calibration error, {len(tags)} tags"] = {"before": before, "after": after}
+        errors = _calibration(music, logits, labels, tags, folds)
+        summary[f"calibration error, {len(tags)} tags"] = errors
     summary["precision at"] = _rankings(music, logits, labels, judged, folds)
     per_tag = {
         tag: {
@@ -89,7 +91,8 @@ def show(results: dict[str, Any]) -> None:
     for name, values in results["summary"].items():
         print(f"{name}:")
         for key, value in values.items():
-            print(f"  {key:<20} {value}")
+            shown = "-  (a single fold leaves nothing to fit on)" if value is None else value
+            print(f"  {key:<20} {shown}")
 
 
 def _quality(
@@ -122,8 +125,11 @@ def _calibration(
     labels: dict[str, Labels],
     tags: tuple[str, ...],
     folds: list[int],
-) -> tuple[float, float]:
-    """Expected calibration error of these tags, before and after; each fold by the others' fit."""
+) -> dict[str, float | None]:
+    """Expected calibration error of these tags; after: each fold by the fit of the others.
+
+    After is None for a single fold, beside which there is nothing to fit on.
+    """
     columns = [music.tags.index(tag) for tag in tags]
     truth = np.stack([labels[tag] for tag in tags], axis=1)
     plain, fitted, true = [], [], []
@@ -131,19 +137,18 @@ def _calibration(
         here = music.labelled & (music.folds == fold)
         there = music.labelled & np.isin(music.folds, folds) & ~here
         x = logits[here][:, columns]
-        plain.append(_scores(x))
+        plain.append(sigmoid(x))
         if there.any():
             by = calibrate(logits[there][:, columns], truth[there])
-            fitted.append(_scores(x * np.array(by.scale) + np.array(by.offset)))
+            fitted.append(sigmoid(x * np.array(by.scale) + np.array(by.offset)))
         true.append(truth[here])
-    errors = [
-        float(np.mean([
-            expected_calibration_error(t, s)
-            for t, s in zip(np.concatenate(true).T, np.concatenate(scores).T, strict=True)
-        ]))
-        for scores in (plain, fitted or plain)
-    ]  # fmt: skip
-    return errors[0], errors[1]
+    return {"before": _error(true, plain), "after": _error(true, fitted) if fitted else None}
+
+
+def _error(truth: list[Labels], scores: list[npt.NDArray[Any]]) -> float:
+    """The mean over tags of their calibration error, over all folds together."""
+    pairs = zip(np.concatenate(truth).T, np.concatenate(scores).T, strict=True)
+    return float(np.mean([expected_calibration_error(t, s) for t, s in pairs]))
 
 
 def _rankings(
@@ -165,10 +170,10 @@ def _rankings(
         if not there.any():
             continue
         fit = calibrate(logits[there][:, columns], truth[there])
-        scores = _scores(logits[here][:, columns] * np.array(fit.scale) + np.array(fit.offset))
-        priors = ((truth[there].sum(0) + 0.5) / (there.sum() + 1)).astype(np.float32)
+        scores = sigmoid(logits[here][:, columns] * np.array(fit.scale) + np.array(fit.offset))
+        shares = priors(truth[there]).astype(np.float32)
         for by in RANKINGS:
-            ranked = rank_values(scores.astype(np.float32), priors, by=by)
+            ranked = rank_values(scores.astype(np.float32), shares, by=by)
             for k, of_k in values[by].items():
                 of_k.append(precision_at_k(truth[here], ranked, k=k))
     return {
@@ -181,7 +186,3 @@ def _rank_correlation(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
     """Spearman's, of numbers without ties."""
     ranks = [np.argsort(np.argsort(values)) for values in (a, b)]
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
-
-
-def _scores(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return 0.5 * (1 + np.tanh(0.5 * logits))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.q4_folds import CNN, SHARED, score
+from benchmarks.q4_folds import CNN, N_FOLDS, SHARED, score
 
 from earmark.checkout import commit
 from earmark.data.shard_format import Form
@@ -35,10 +35,9 @@ from earmark.training.recipe import read_recipe
 from earmark.training.songs import priors as shares
 from earmark.training.targets import write_targets
 from studies.shipped_measures import labels_of, measure, show
-from studies.shipped_music import N_FOLDS, NEAR, WIDER, Music, read_music
+from studies.shipped_music import NEAR, WIDER, Music, read_music
 from studies.shipped_targets import TEACHERS, ask, make_targets, mean_of
 
-WEIGHTS = CNN
 LOOSE = {*NEAR.values(), *WIDER.values()}  # tags that 4Q has only a near word for
 LICENCE = "MIT"
 DESCRIPTION = (
@@ -104,7 +103,7 @@ def learn(
     split = "data.train=all" if without is None else f"data.test_fold={without}"
     recipe = read_recipe(
         "default",
-        changes=[f"init={WEIGHTS}", f"data.targets={targets}", split, "name=earmark", *changes],
+        changes=[f"init={CNN}", f"data.targets={targets}", split, "name=earmark", *changes],
     )
 
     def tell(words: str) -> None:

@@ -19,6 +19,7 @@ from benchmarks.q4_folds import SHARED
 from earmark import published
 from earmark.data.store import Store
 from earmark.files import atomic_path
+from earmark.model_file import sigmoid
 from earmark.runtime import Session
 from earmark.tags import MSD_50
 from earmark.training.probe import fit
@@ -66,7 +67,7 @@ def mean_of(logits: dict[str, Array]) -> Array:
 def make_targets(music: Music, logits: dict[str, Array], *, without: int | None) -> Targets:
     """Targets of all clips; the labels of the fold `without` are not looked at."""
     known = music.labelled & (music.folds != without)
-    together = _scores(mean_of(logits))
+    together = sigmoid(mean_of(logits))
     words = list(dict.fromkeys([*SAME, *NEAR, *music.own]))
     labels = np.stack([music.has(word) for word in words], axis=1).astype(np.float64)
     x = np.concatenate([logits[name] for name in TEACHERS], axis=1)
@@ -74,7 +75,7 @@ def make_targets(music: Music, logits: dict[str, Array], *, without: int | None)
     weight, bias = fit(
         torch.from_numpy(x[known]), torch.from_numpy(labels[known]), strength=STRENGTH
     )
-    heard = _scores(x @ weight.numpy().T + bias.numpy())
+    heard = sigmoid(x @ weight.numpy().T + bias.numpy())
     taught = np.where(known[:, None], LABEL * labels + (1 - LABEL) * heard, heard)
     of = dict(zip(words, taught.T, strict=True))
 
@@ -88,7 +89,3 @@ def make_targets(music: Music, logits: dict[str, Array], *, without: int | None)
     columns |= {word: of[word] for word in music.own}
     values = np.stack([columns[tag] for tag in music.tags], axis=1).astype(np.float32)
     return Targets(tuple(song.id for song in music.catalog), music.tags, values)
-
-
-def _scores(logits: Array) -> Array:
-    return 0.5 * (1 + np.tanh(0.5 * logits))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import threading
 from pathlib import Path
+from uuid import UUID
 
 import audio_files
 import numpy as np
@@ -213,6 +215,28 @@ def test_protected_audio_is_refused_and_not_heard_as_noise(tmp_path, song, kind)
     path = audio_files.write_format(tmp_path, "aac.m4a", song)
     path.write_bytes(path.read_bytes().replace(b"mp4a", kind))
     unreadable(path, "DRM")
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        # Content Encryption: secret data, protection type, key, licence; each after its length
+        ("2211B3FB-BD23-11D2-B4B7-00A0C955FC6E", struct.pack("<4I", 0, 0, 0, 0)),
+        # Extended Content Encryption: data after its length
+        ("298AE614-2622-4C17-B935-DAE07EE9289C", struct.pack("<I4s", 4, b"none")),
+    ],
+)
+def test_a_wma_whose_header_says_that_it_is_encrypted_is_refused(tmp_path, song, kind, body):
+    path = audio_files.write_format(tmp_path, "v2.wma", song)
+    audio_files.add_asf_object(path, UUID(kind), body)
+    unreadable(path, "DRM")
+
+
+def test_a_wma_with_another_object_in_its_header_is_heard(tmp_path, song):
+    path = audio_files.write_format(tmp_path, "v2.wma", song)
+    before = load_audio(path, rate=RATE).samples
+    audio_files.add_asf_object(path, UUID(int=7), b"nobody knows what this is")
+    np.testing.assert_array_equal(load_audio(path, rate=RATE).samples, before)
 
 
 def test_an_empty_file_a_folder_and_nothing_say_so(tmp_path):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import evaluation_data as made
+import numpy as np
 import pytest
 import tiny_model
 import typer
@@ -12,6 +15,8 @@ from typer.testing import CliRunner
 
 from earmark.cli import evaluate
 from earmark.errors import BadValue, EarmarkError
+from earmark.evaluation.evaluate import evaluate as of_one
+from earmark.metrics import STATISTICS
 
 app = typer.Typer()
 app.callback()(lambda: None)  # a second command would do as well: `evaluate` keeps its name
@@ -88,6 +93,10 @@ def test_two_models_are_compared_on_the_same_songs(run, tmp_path):
     arguments = ("a.onnx", "b.onnx", "--store", "store")
     result = json.loads(run(*arguments, "-o", str(tmp_path), "--json").stdout)
     assert (result["a"]["model"], result["b"]["model"]) == ("tiny", "other")
+    assert result["a"].keys() == result["b"].keys()
+    assert result["seed"] == 0
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert page.count("<td>seed</td><td>0</td>") == 2
     expected = result["b"]["roc_auc"]["macro"] - result["a"]["roc_auc"]["macro"]
     assert result["difference"]["roc_auc"]["macro"]["difference"] == pytest.approx(expected)
     assert "B - A" in run(*arguments).stdout
@@ -103,6 +112,43 @@ def test_robustness_is_a_table_of_conditions(run, monkeypatch):
     )  # fmt: skip
     output = run("a.onnx", "--catalog", "songs.csv", "--robustness", "--workers", "1").stdout
     assert "gain -12 dB" in output
+
+
+# what is in these, a sentence says
+DESCRIBED = {"precision_at_k", "nothing_heard", *(f"difference.{name}" for name in STATISTICS)}
+
+
+def paths(value, path=""):
+    """Every key of JSON, as docs/formats/evaluation.md writes it."""
+    if isinstance(value, list):
+        return {path} | set().union(*(paths(one, path) - {path} for one in value))
+    if not isinstance(value, dict):
+        return {path}
+    if path in DESCRIBED:
+        return {path}
+    return {path} | set().union(
+        *(paths(one, f"{path}.{key}" if path else key) for key, one in value.items())
+    )
+
+
+def test_each_key_of_the_json_is_documented_and_no_other(run, folder, monkeypatch):
+    from earmark.evaluation import robustness
+
+    monkeypatch.setitem(robustness.robustness.__kwdefaults__, "conditions", ("as it is",))
+    broken = folder / "one-gone.csv"
+    broken.write_text((folder / "songs.csv").read_text().replace("s1.wav", "gone.wav"))
+    audio = ("a.onnx", "--catalog", str(broken), "--robustness", "--workers", "1", "--json")
+    written = paths(json.loads(run(*audio, code=3).stdout))
+    of_store = ("a.onnx", "b.onnx", "--store", "store", "--json")
+    compared = json.loads(run(*of_store).stdout)
+    written |= paths(compared["a"]) | {"a", "b"}
+    written |= paths(compared["difference"] | {"per_tag": None}, "difference")
+    many = of_one(made.scored(), generator=np.random.default_rng(0), n=2)
+    written |= paths(many["confusions"], "confusions")  # eight songs are too few for one
+    page = Path(__file__).parents[1] / "docs" / "formats" / "evaluation.md"
+    rows = [line for line in page.read_text("utf-8").splitlines() if line.startswith("| `")]
+    documented = [key for row in rows for key in re.findall(r"`([^`]+)`", row.split("|")[1])]
+    assert sorted(documented) == sorted(written - {""})
 
 
 def test_a_song_that_cannot_be_heard_has_its_line_and_exit_code_3(run, folder):
@@ -121,7 +167,7 @@ def test_a_song_that_cannot_be_heard_has_its_line_and_exit_code_3(run, folder):
         (["a.onnx"], "one of the two"),
         (["a.onnx", "--store", "store", "--catalog", "songs.csv"], "one of the two"),
         (["a.onnx", "b.onnx", "a.onnx", "--store", "store"], "3 models"),
-        (["a.onnx", "--store", "store", "--robustness"], "distorts audio"),
+        (["a.onnx", "--store", "store", "--robustness"], "only audio can be distorted"),
         (["a.onnx", "--store", "store", "--same", "sad"], "write DATA_TAG=MODEL_TAG"),
     ],
 )

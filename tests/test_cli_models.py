@@ -62,7 +62,7 @@ def converted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def run(*args: str | Path) -> Result:
     """The command in this process; an error of ours is raised, as main() would meet it."""
-    result = CliRunner().invoke(models.app, [str(arg) for arg in args])
+    result = CliRunner().invoke(models.models_app, [str(arg) for arg in args])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
@@ -93,6 +93,7 @@ def test_list_shows_every_model_and_its_licence() -> None:
         assert weights.licence in line
         assert " no " in line
     assert "also: won2020)" in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_list_as_json_is_one_object_a_line() -> None:
@@ -142,15 +143,30 @@ def test_info_as_json_holds_the_whole_card(tmp_path: Path) -> None:
     assert row["format_version"] == card.format_version
 
 
-def test_info_shows_a_person_all_of_it(tmp_path: Path) -> None:
-    path = tiny_model.write(tmp_path / "mine.onnx", training={"epochs": 3})
-    text = run("info", path).stdout
+def test_info_is_a_page_for_a_person(tmp_path: Path) -> None:
+    path = tiny_model.write(tmp_path / "mine.onnx", training={"reading": "restored"})
+    text = " ".join(run("info", path).stdout.split())
     card = read_card(path)
     for words in (card.source, hashlib.sha256(path.read_bytes()).hexdigest(), "12,000 Hz"):
         assert words in text
-    assert "training: epochs  3" in text
+    assert "training reading restored" in text
     for tag in card.tags:
-        assert f"\n  {tag} " in text
+        assert tag in text
+
+
+def test_info_tells_the_training_and_the_figures_of_the_shipped_model_in_words() -> None:
+    text = run("info", "earmark").stdout
+    for words in ("learned from 1,224 songs", "51 of 90 tags", "0.855 (0.842 to 0.867)"):
+        assert words in text
+    assert "{" not in text
+    path = str(zoo.resolve("earmark"))
+    assert all(len(line) <= 80 or path in line for line in text.splitlines())
+
+
+def test_info_shows_how_far_each_tag_can_be_trusted() -> None:
+    rows = [line.split() for line in run("info", "earmark", "--tags").stdout.splitlines()]
+    assert ["Hip-Hop", "0.98", "0.0760", "genre"] in rows
+    assert ["guitar", "-", "0.0128", "instrument"] in rows
 
 
 def test_info_of_a_name_that_is_not_installed_says_what_to_run() -> None:

@@ -76,6 +76,30 @@ def test_bad_files_have_their_lines_and_the_exit_code_is_three(model, folder, tm
     assert b"3 of 4 files" in done.stderr
 
 
+def test_one_bad_file_is_one_error_and_no_sum(model, tmp_path):
+    (tmp_path / "empty.mp3").touch()
+    done = earmark("tag", tmp_path / "empty.mp3", "--model", model)
+    assert done.returncode == 3
+    assert len(done.stderr.splitlines()) == 1
+    assert b"the file is empty" in done.stderr
+
+
+def test_a_file_that_is_named_beside_its_folder_is_tagged_once(model, folder):
+    done = earmark("tag", folder / "three.mp3", folder, "--model", model, "--json")
+    names = [os.path.relpath(line["path"], folder) for line in lines(done)]
+    assert names == ["three.mp3", "album/one.flac", "album/two.wav"]
+
+
+def test_silence_is_called_silence(model, tmp_path):
+    path = write_audio(tmp_path / "a.wav", tone(440, level=0), codec="pcm_s16le")
+    done = earmark("tag", path, "--model", model)
+    assert done.returncode == 0
+    assert b"warning: " in done.stderr
+    assert b"it is silent" in done.stderr
+    (line,) = lines(earmark("tag", path, "--model", model, "--json"))
+    assert line["warnings"][0]["kind"] == "silent"
+
+
 def test_a_person_sees_a_table_and_errors_apart(model, folder):
     done = earmark(
         "tag", folder / "three.mp3", folder / "notes.txt", "--model", model, "--top", "2"

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from earmark.cli import COMMANDS, Commands
+
 PACKAGE = Path(__file__).parents[1] / "src" / "earmark"
 
 # Top to bottom; modules of one row may not import each other, but where a name stands in ALSO.
@@ -21,7 +23,7 @@ LAYERS = [
     {"zoo", "engine", "listening"},
     {"engine_processes", "engine_ray"},
     {"graph", "runtime", "windows", "walk", "weights"},
-    {"audio", "model_file", "metrics", "ranking"},
+    {"audio", "doubts", "model_file", "metrics", "ranking"},
     {"features", "tags"},
     {"files", "sqlite_file", "checkout"},
     {"errors"},
@@ -113,6 +115,11 @@ def test_nothing_heavy_is_loaded_before_it_is_needed(code):
         env={**os.environ, "COLUMNS": "100"},
     )  # fmt: skip
     assert done.stdout.splitlines()[-1].strip() == "loaded"
+
+
+@pytest.mark.parametrize(("name", "does"), COMMANDS.items())
+def test_help_says_of_each_command_what_the_command_says_first(name, does):
+    assert Commands().get_command(None, name).help.replace("\n", " ").startswith(does)
 
 
 def test_the_public_names_are_there_and_are_the_whole_of_all():

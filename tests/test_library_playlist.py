@@ -19,7 +19,7 @@ from earmark.library.expression import parse
 from earmark.library.m3u import m3u8
 from earmark.library.playlist import Length, journey, like, matching, take
 from earmark.library.settings import read_settings
-from earmark.library.similar import Index, embedding_of, finder, near_duplicates, similar
+from earmark.library.similar import embedding_of, finder, near_duplicates, similar
 from earmark.library.song import Song
 from earmark.model_file import Card
 
@@ -259,20 +259,6 @@ def test_a_name_that_is_no_utf_8_keeps_its_bytes(tmp_path):
 # Songs that are alike
 
 
-def test_the_search_is_exact():
-    rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(5000, 32)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    index = Index(np.arange(5000) + 7, vectors)
-    query = rng.normal(size=32).astype(np.float32)
-    similarity = vectors @ (query / np.linalg.norm(query))
-    best = np.argsort(-similarity)[:10]
-    found = index.nearest(query, n=10)
-    assert [number for number, _ in found] == (best + 7).tolist()
-    np.testing.assert_allclose([value for _, value in found], similarity[best], rtol=1e-5)
-    assert len(index.nearest(query, n=9999)) == 5000
-
-
 def test_near_duplicates_are_named_and_songs_that_are_only_alike_are_not(library):
     scores = (0.5, 0.4, 0.3)
     first = add(library, "first.mp3", vector=circle(10), scores=scores)
@@ -293,8 +279,8 @@ def test_near_duplicates_are_named_and_songs_that_are_only_alike_are_not(library
 
 def test_an_empty_library_has_nothing_alike(library):
     model = library.model()
-    assert Index.load(library, model).nearest(np.ones(2, dtype=np.float32), n=3) == []
-    assert list(near_duplicates(library, model)) == []
+    assert similar(library, model, Path("/x"), vector=np.ones(2, dtype=np.float32)) == []
+    assert near_duplicates(library, model) == []
     assert like(library, model, [np.ones(2, dtype=np.float32)]) == []
     assert matching(library, model, expression("jazz")) == []
 

@@ -10,8 +10,9 @@ from sklearn.linear_model import LogisticRegression
 from tiny_recipe import tiny_recipe
 from tiny_store import write_tiny_store
 
-from earmark.errors import BadRecipe
+from earmark.errors import DataError
 from earmark.features import PRESETS
+from earmark.training import session
 from earmark.training.clips import Source
 from earmark.training.loop import train
 from earmark.training.probe import fit, fit_output
@@ -79,7 +80,13 @@ def test_a_run_from_published_weights_fits_it_first_and_only_once(shared, tmp_pa
     assert not any("fitted first" in line for line in words)
 
 
-def test_a_network_that_knows_nothing_yet_is_not_probed(tmp_path):
-    store = write_tiny_store(tmp_path / "store", n=8)
-    with pytest.raises(BadRecipe, match=r"optimiser\.probe needs init"):
-        train(tiny_recipe(optimiser={"probe": 0.1}), store, tmp_path / "run")
+def test_a_folder_that_cannot_be_taken_is_refused_before_anything_is_fitted(
+    shared, tmp_path, monkeypatch
+):
+    store = write_tiny_store(tmp_path / "store", n=8, features=PRESETS["choi2016"])
+    weights = shared / "published" / "music_tagger_cnn_weights_theano.h5"
+    changes = [f"init={weights}", "optimiser.probe=0.1"]
+    (tmp_path / "record.json").write_text('{"format_version": 1}')
+    monkeypatch.setattr(session, "fit_output", lambda *_, **__: pytest.fail("it was fitted"))
+    with pytest.raises(DataError, match="holds a run"):
+        train(read_recipe("fcn", changes=changes), store, tmp_path)

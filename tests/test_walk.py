@@ -42,3 +42,13 @@ def test_a_folder_that_cannot_be_read_is_not_lost(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "stat", refuse)
     found = list(audio_files([tmp_path], suffixes=SUFFIXES))
     assert found == [tmp_path / "locked", tmp_path / "song.mp3"]
+
+
+def test_what_is_named_twice_comes_once(tmp_path, monkeypatch):
+    (tmp_path / "songs").mkdir()
+    for name in ("a.mp3", "b.mp3"):
+        (tmp_path / "songs" / name).touch()
+    monkeypatch.chdir(tmp_path)
+    named = ["songs/b.mp3", "songs", tmp_path / "songs", "songs/../songs/a.mp3", "songs/b.mp3"]
+    found = list(audio_files(named, suffixes=SUFFIXES))
+    assert found == [Path("songs/b.mp3"), Path("songs/a.mp3")]

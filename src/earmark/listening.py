@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark import audio, ranking, windows
+from earmark.doubts import Level
 from earmark.errors import BadValue, UnreadableAudio
 from earmark.features import LogMel, Samples, log_mel
 from earmark.ranking import DEFAULT_RANKING, Ranking
@@ -60,6 +61,7 @@ class Listening:
     starts : int64 (n_windows,), first sample of each window at the model's rate
     logits : float32 (n_windows, n_tags); embeddings : float32 (n_windows, n_dimensions)
     damaged_packets : how many packets the decoder had to leave out
+    peak, unrest : of what was heard (earmark.doubts)
     """
 
     seconds: float
@@ -67,6 +69,8 @@ class Listening:
     logits: Array
     embeddings: Array
     damaged_packets: int
+    peak: float
+    unrest: float | None
 
     @property
     def embedding(self) -> Array:
@@ -120,6 +124,8 @@ def listen(
         logits=np.concatenate(logits),
         embeddings=np.concatenate(embeddings),
         damaged_packets=blocks.damaged_packets,
+        peak=blocks.level.peak,
+        unrest=blocks.level.unrest,
     )
 
 
@@ -156,7 +162,7 @@ def _spread_clips(path: str | Path, number: int, *, settings: LogMel) -> list[_C
 
 
 class _Blocks:
-    """Mono blocks at the model's rate from a file or from samples, counted as they pass."""
+    """Mono blocks at the model's rate from a file or from samples, measured as they pass."""
 
     def __init__(
         self,
@@ -168,6 +174,7 @@ class _Blocks:
     ) -> None:
         self.n_samples = 0
         self.damaged_packets = 0
+        self.level = Level(target_rate)
         self._source: audio.AudioStream | Samples
         if isinstance(source, np.ndarray):
             if rate is None:
@@ -186,12 +193,14 @@ class _Blocks:
         """Count clips that are heard in place of the blocks."""
         for clip in clips:
             self.n_samples += clip.samples.size
+            self.level.add(clip.samples)
             self.damaged_packets += clip.damaged_packets
 
     def __iter__(self) -> Iterator[Samples]:
         stream = self._source
         for block in [stream] if isinstance(stream, np.ndarray) else stream:
             self.n_samples += block.size
+            self.level.add(block)
             yield block
         if not isinstance(stream, np.ndarray):
             self.damaged_packets = stream.damaged_packets

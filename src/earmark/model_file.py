@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ from earmark.files import write_bytes
 
 if TYPE_CHECKING:
     import onnx
+
+Float = TypeVar("Float", np.float32, np.float64)
 
 FORMAT_VERSION = 1
 INPUT, LOGITS, EMBEDDING = "log_mel", "logits", "embedding"
@@ -129,12 +131,14 @@ class Card:
         logits : float32 (..., n_tags)
         returns : float32, same shape, in [0, 1]
         """
-        log_odds = self.log_odds(logits)
-        # 0.5 * (1 + tanh(x / 2)) is the sigmoid without the overflow of exp
-        scores: npt.NDArray[np.float32] = np.float32(0.5) * (
-            1 + np.tanh(np.float32(0.5) * log_odds)
-        )
-        return scores
+        return sigmoid(self.log_odds(logits))
+
+
+def sigmoid(logits: npt.NDArray[Float]) -> npt.NDArray[Float]:
+    """Probabilities of log-odds, in [0, 1], in their own precision."""
+    # without the overflow of exp
+    scores: npt.NDArray[Float] = 0.5 * (1 + np.tanh(0.5 * logits))
+    return scores
 
 
 def write_model(path: str | Path, graph: onnx.ModelProto, card: Card) -> None:

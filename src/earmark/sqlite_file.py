@@ -113,6 +113,16 @@ class Database:
             self._connection.execute("COMMIT")
 
     @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all that is read meanwhile be of one moment, whatever others write."""
+        with self.errors():
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._connection.execute("COMMIT")
+
+    @contextmanager
     def durable(self) -> Iterator[None]:
         """Let what changes meanwhile outlive a power cut, which takes a moment each time."""
         with self.errors():

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark import engine, ranking, tags, windows, zoo
+from earmark.doubts import Doubt, doubts
 from earmark.errors import BadValue, EarmarkError
 from earmark.features import Samples
 from earmark.listening import Listening, Options, listen
@@ -48,6 +49,7 @@ class Tags:
     """The tags of one track, best first by the ranking that was asked for.
 
     path : None for samples that came from no file
+    warnings : why to doubt the tags, mostly nothing
     """
 
     path: Path | None
@@ -55,6 +57,7 @@ class Tags:
     model: str
     tags: tuple[Tag, ...]
     damaged_packets: int = 0
+    warnings: tuple[Doubt, ...] = ()
 
     def as_json(self, *, top: int | None = None) -> dict[str, Any]:
         """The JSON line of a tagged file, with the first `top` tags."""
@@ -76,6 +79,8 @@ class Tags:
         }
         if self.damaged_packets:
             line["damaged_packets"] = self.damaged_packets
+        if self.warnings:
+            line["warnings"] = [doubt.as_json() for doubt in self.warnings]
         return line
 
 
@@ -174,6 +179,7 @@ class Tagger:
             model=self.card.name,
             tags=rank_tags(self.card, scores, by=rank),
             damaged_packets=heard.damaged_packets,
+            warnings=doubts(peak=heard.peak, unrest=heard.unrest),
         )
 
     def embed(

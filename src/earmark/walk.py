@@ -14,13 +14,15 @@ def audio_files(paths: Iterable[str | Path], *, suffixes: Collection[str]) -> It
 
     A file that is named is yielded whatever its suffix, also when it is not there: whoever opens it
     says what is wrong. Folders are walked in alphabetical order; hidden entries are passed over,
-    and a folder that links lead back to is entered once.
+    and a folder that links lead back to is entered once. What is named twice comes once.
     """
+    given: set[str] = set()
     for path in map(Path, paths):
-        if path.is_dir():
-            yield from _below(path, suffixes, set())
-        else:
-            yield path
+        for file in _below(path, suffixes, set()) if path.is_dir() else [path]:
+            place = os.path.abspath(file)  # noqa: PTH100 - absolute() keeps the ".." in it
+            if place not in given:
+                given.add(place)
+                yield file
 
 
 def _below(folder: Path, suffixes: Collection[str], seen: set[tuple[int, int]]) -> Iterator[Path]:

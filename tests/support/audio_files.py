@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import struct
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import av
 import numpy as np
@@ -154,6 +156,17 @@ def write_png(path: Path) -> Path:
         picture = np.zeros((16, 16, 3), dtype=np.uint8)
         output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         output.mux(stream.encode(None))
+    return path
+
+
+def add_asf_object(path: Path, kind: UUID, body: bytes) -> Path:
+    """Put an object at the end of the header of a WMA file."""
+    content = path.read_bytes()
+    n_bytes, n_objects = struct.unpack_from("<QI", content, 16)
+    added = kind.bytes_le + struct.pack("<Q", 24 + len(body)) + body
+    header = bytearray(content[:n_bytes] + added)
+    struct.pack_into("<QI", header, 16, n_bytes + len(added), n_objects + 1)
+    path.write_bytes(header + content[n_bytes:])
     return path
 
 

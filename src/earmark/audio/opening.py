@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
+from struct import Struct
 from types import SimpleNamespace
 from typing import Any, NoReturn
+from uuid import UUID
 
 from earmark.errors import UnreadableAudio
 
@@ -18,6 +20,14 @@ NO_MEMORY_LEFT = "it takes more memory than there is. It may be damaged: play it
 
 # what MP4 calls encrypted audio: iTunes' FairPlay, Common Encryption, Audible
 _PROTECTED = ("drms", "enca", "aavd")
+# objects of an ASF header that say the same: Content Encryption and Extended Content Encryption
+# (Advanced Systems Format Specification, sections 3.14 and 3.15)
+_PROTECTED_ASF = {
+    UUID("2211b3fb-bd23-11d2-b4b7-00a0c955fc6e").bytes_le,
+    UUID("298ae614-2622-4c17-b935-dae07ee9289c").bytes_le,
+}
+_ASF_HEADER = Struct("<16sQIH")  # whose it is, bytes of the whole header, objects in it, reserved
+_ASF_OBJECT = Struct("<16sQ")  # its kind, bytes of it, these among them
 
 
 @contextmanager
@@ -44,10 +54,12 @@ def opened_file(path: str | Path) -> Iterator[FileIO]:
     except PermissionError as error:
         reason = "you may not read it. Change its permissions, or ask its owner"
         raise UnreadableAudio(path, reason) from error
-    except (MemoryError, OSError) as error:
-        reason = NO_MEMORY_LEFT
-        if getattr(error, "errno", errno.ENOMEM) != errno.ENOMEM:
-            reason = f"reading it failed ({error.strerror or error}). Check the name and the disk"
+    except MemoryError as error:
+        raise UnreadableAudio(path, NO_MEMORY_LEFT) from error
+    except OSError as error:
+        reason = f"reading it failed ({error.strerror or error}). Check the name and the disk"
+        if error.errno == errno.ENOMEM:
+            reason = NO_MEMORY_LEFT
         raise UnreadableAudio(path, reason) from error
 
 
@@ -66,9 +78,10 @@ def opened(path: str | Path, *, link: tuple[int, int] | None = None) -> Iterator
         raise UnreadableAudio(path, "it is a playlist of other files. Name those")
 
     with opened_file(path) as file:
+        source = _file_like(file, link)
         try:
             with av.open(
-                _file_like(file, link),
+                source,
                 "r",
                 metadata_errors="replace",  # a title in an old encoding is no reason to fail
                 container_options={
@@ -78,7 +91,16 @@ def opened(path: str | Path, *, link: tuple[int, int] | None = None) -> Iterator
                 },
                 io_open=refuse,
             ) as container:
-                yield container, _audio_stream(path, container)
+                stream = _audio_stream(path, container)
+                if stream.codec_context.codec_tag in _PROTECTED or (
+                    container.format.name == "asf" and _is_protected_asf(source)
+                ):
+                    raise UnreadableAudio(
+                        path,
+                        "its audio is protected (DRM), and would decode to noise. Name another "
+                        "file",
+                    )
+                yield container, stream
         except MemoryError:
             raise
         except av.FFmpegError as error:
@@ -98,14 +120,29 @@ def _audio_stream(path: str | Path, container: Any) -> Any:
         else:
             reason = f"it holds {' and '.join(sorted(kinds)) or 'nothing'}, but no audio"
         raise UnreadableAudio(path, f"{reason}. Convert it first, or name another file")
-    if stream.codec_context.codec_tag in _PROTECTED:
-        raise UnreadableAudio(
-            path, "its audio is protected (DRM), and would decode to noise. Name another file"
-        )
     if stream.codec_context.name == "flac":
         # Without this a damaged frame decodes to noise. Elsewhere checksums are absent or wrong.
         stream.codec_context.options = {"err_detect": "crccheck+explode"}
     return stream
+
+
+def _is_protected_asf(source: SimpleNamespace) -> bool:
+    """Whether an object of the header says that what follows is encrypted."""
+    place = source.tell()
+    source.seek(0)
+    _, header_bytes, n_objects, _ = _ASF_HEADER.unpack(source.read(_ASF_HEADER.size))
+    kinds = set()
+    at = _ASF_HEADER.size
+    for _ in range(min(n_objects, 1000)):  # a damaged count is no reason to read all day
+        source.seek(at)
+        start = source.read(_ASF_OBJECT.size)
+        if len(start) < _ASF_OBJECT.size or at >= header_bytes:
+            break
+        kind, n_bytes = _ASF_OBJECT.unpack(start)
+        kinds.add(kind)
+        at += max(n_bytes, _ASF_OBJECT.size)
+    source.seek(place)
+    return not kinds.isdisjoint(_PROTECTED_ASF)
 
 
 def _file_like(file: FileIO, link: tuple[int, int] | None) -> SimpleNamespace:

@@ -1,36 +1,68 @@
 """The command line: each command parses, makes one library call and prints.
 
-Nothing heavy is imported here or at the top of a command's module, so that `earmark --help`
-answers at once.
+Nothing heavy is imported here or at the top of a command's module, and a command's module itself
+only when it is called, so that `earmark --help` answers at once.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 
 from earmark import __version__
-from earmark.cli import data, doctor, evaluate, library, models, serve, tag, train
 from earmark.cli.terminal import Exit, say
 from earmark.errors import EarmarkError
 
+# name -> what it does, as the command itself says first
+COMMANDS = {
+    "tag": "Say what is heard in each file, and in each audio file below each folder.",
+    "library": "A person's music folder: tags for every file, playlists, songs that are alike.",
+    "serve": "Show a page where songs are dropped and heard, and answer a JSON API.",
+    "models": "The models that earmark can use: list, info, pull, import.",
+    "doctor": "Say what is installed, which runtime and model are in use, and how fast it is here.",
+    "data": "From song ids to a store of spectrograms.",
+    "train": "Train a network.",
+    "export": "Make the best weights of a run the one-file model.",
+    "evaluate": "Measure how well a model's scores agree with known tags.",
+}
+_MODULES = {"export": "train"}  # where it is not named like the command
+
+
+class Commands(typer.core.TyperGroup):
+    """Commands that are loaded when they are called."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        names: dict[str, Any] = dict.fromkeys(COMMANDS)
+        self.commands = names
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        """The command, loaded; None for an unknown name."""
+        if cmd_name not in self.commands:
+            return None
+        mounted = typer.Typer(rich_markup_mode=None)
+        module = import_module(f"earmark.cli.{_MODULES.get(cmd_name, cmd_name)}")
+        module.add_commands(mounted)
+        return typer.main.get_group(mounted).commands[cmd_name]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        """Write the list of `--help`, which loads none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
 app = typer.Typer(
+    cls=Commands,
     name="earmark",
     help="earmark listens to music and says what it hears.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # Rich takes longer to load than all else of `--help`
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-tag.add_commands(app)
-app.add_typer(models.app, name="models")
-app.add_typer(data.app, name="data")
-train.add_commands(app)
-evaluate.add_commands(app)
-serve.add_commands(app)
-app.add_typer(library.app, name="library")
-doctor.add_commands(app)
 
 
 def _version(wanted: bool) -> None:

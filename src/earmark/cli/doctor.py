@@ -1,4 +1,4 @@
-"""`earmark doctor`: what is installed, what is in use, and how fast this machine tags."""
+"""`earmark doctor`: what is installed, what is in use, and how fast it is here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def doctor(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Say what is installed, which runtime and model are in use, and how fast this machine tags."""
+    """Say what is installed, which runtime and model are in use, and how fast it is here."""
     from earmark.diagnosis import diagnose
 
     found = diagnose(model)

@@ -85,9 +85,14 @@ def evaluate(
 
     result, scored = assess(
         [zoo.resolve(model) for model in models],
-        Songs(store, catalog, audio, split),
+        Songs(store=store, catalog=catalog, audio=audio, split=split),
         questions=Questions(
-            _pairs(same or []), whole, distorted, replicates or REPLICATES, seed, workers
+            same=_pairs(same or []),
+            whole=whole,
+            distorted=distorted,
+            replicates=replicates or REPLICATES,
+            seed=seed,
+            workers=workers,
         ),
         command=shlex.join(sys.argv),
         stage=lambda words, total: progress(words, total=total),

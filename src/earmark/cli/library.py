@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earmark.cli import library_playlist, library_write
-from earmark.cli.library_options import Json, LibraryFile, ModelName, SettingsFile, opened
+from earmark.cli.library_options import Below, Json, LibraryFile, ModelName, SettingsFile, opened
 from earmark.cli.tag import Rank, print_table
 from earmark.cli.terminal import Exit, print_json, progress, say
 from earmark.errors import BadValue
@@ -20,10 +20,15 @@ if TYPE_CHECKING:
     from earmark.library.song import Song
     from earmark.tagger import Tags
 
-app = typer.Typer(
+library_app = typer.Typer(
     help="A person's music folder: tags for every file, playlists, songs that are alike.",
     no_args_is_help=True,
 )
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Mount `library`."""
+    app.add_typer(library_app, name="library")
 
 
 def scan(
@@ -88,9 +93,7 @@ def scan(
 
 
 def show(
-    path: Annotated[
-        Path | None, typer.Argument(metavar="[PATH]", help="A folder or file; all without it.")
-    ] = None,
+    path: Below = None,
     tag: Annotated[
         str | None, typer.Option(help='Songs with that tag, or of which "jazz, not sad" is true.')
     ] = None,
@@ -193,7 +196,7 @@ class _CsvTable:
             self._writer.writerow([*facts, *(f"{score:.4f}" for score in song.scores)])
 
 
-app.command("scan")(scan)
-app.command("show")(show)
-library_write.add_commands(app)
-library_playlist.add_commands(app)
+library_app.command("scan")(scan)
+library_app.command("show")(show)
+library_write.add_commands(library_app)
+library_playlist.add_commands(library_app)

@@ -31,6 +31,9 @@ SettingsFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Your own thresholds and names; see `library settings`."),
 ]
+Below = Annotated[
+    Path | None, typer.Argument(metavar="[PATH]", help="A folder or file; all without it.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.library_options import Json, LibraryFile, ModelName, SettingsFile, opened
+from earmark.cli.library_options import Below, Json, LibraryFile, ModelName, SettingsFile, opened
 from earmark.cli.terminal import Exit, print_json, say
 from earmark.errors import BadValue
 
@@ -25,9 +24,7 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def write(
-    path: Annotated[
-        Path | None, typer.Argument(metavar="[PATH]", help="A folder or file; all without it.")
-    ] = None,
+    path: Below = None,
     merge: Annotated[
         bool, typer.Option("--merge", help="Keep the genres and moods of a file, and add ours.")
     ] = False,

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+import textwrap
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from earmark.cli.terminal import print_json, progress, say
 
-if TYPE_CHECKING:
-    from earmark.model_file import Card
-
-app = typer.Typer(
+models_app = typer.Typer(
     help="The models that earmark can use: list, info, pull, import.", no_args_is_help=True
 )
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Mount `models`."""
+    app.add_typer(models_app, name="models")
 
 
 class Kind(StrEnum):
@@ -29,7 +33,7 @@ class Kind(StrEnum):
     won2020 = "won2020"
 
 
-@app.command("list")
+@models_app.command("list")
 def list_models(json: Json = False) -> None:
     """The models that earmark knows by name."""
     from earmark import model_file, zoo
@@ -38,20 +42,18 @@ def list_models(json: Json = False) -> None:
     if json:
         print_json(_listed(zoo.SHIPPED, [], shipped.licence, 0, shipped.description))
     else:
-        print(f"{'name':14}{'licence':14}{'download':10}{'here':6}what it is")
-        print(f"{zoo.SHIPPED:14}{shipped.licence:14}{'-':10}{'yes':6}{shipped.description}")
+        _print_row("name", "licence", "download", "here", "what it is")
+        first = shipped.description.split(". ")[0]
+        _print_row(zoo.SHIPPED, shipped.licence, "-", "yes", first)
     for name, weights in zoo.PUBLISHED.items():
         here = zoo.model_path(name).is_file()
         aliases = [alias for alias, meant in zoo.ALIASES.items() if meant == name]
         if json:
-            size, words = weights.size, weights.description
-            print_json(_listed(name, aliases, weights.licence, size, words))
+            print_json(_listed(name, aliases, weights.licence, weights.size, weights.description))
         else:
             also = f" (also: {', '.join(aliases)})" if aliases else ""
-            print(
-                f"{name:14}{weights.licence:14}{_megabytes(weights.size):10}"
-                f"{'yes' if here else 'no':6}{weights.description}{also}"
-            )
+            size, words = f"{weights.size / 1e6:.1f} MB", weights.description + also
+            _print_row(name, weights.licence, size, "yes" if here else "no", words)
 
 
 def _listed(
@@ -73,13 +75,17 @@ def _listed(
     }
 
 
-@app.command("info")
+@models_app.command("info")
 def info(
     model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A model's name or file.")],
+    tags: Annotated[
+        bool, typer.Option("--tags", help="A row for each tag: how reliable it is, and its prior.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """What a model file says of itself: its tags, features, priors, source and licence."""
+    """What a model file says of itself: its licence, training, figures and tags."""
     from earmark import files, model_file, zoo
+    from earmark.cli.model_page import page
 
     path = zoo.resolve(model)
     card = model_file.read_card(path)
@@ -91,10 +97,10 @@ def info(
     if json:
         print_json(facts | dataclasses.asdict(card))
     else:
-        _print_card(card, facts)
+        print("\n".join(page(card, facts, tags=tags, width=_width())))
 
 
-@app.command("pull")
+@models_app.command("pull")
 def pull(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name of `earmark models list`.")],
     force: Annotated[
@@ -119,7 +125,7 @@ def pull(
     print(path)
 
 
-@app.command("import")
+@models_app.command("import")
 def import_weights(
     kind: Annotated[Kind, typer.Argument(help="Whose weights they are.")],
     weights: Annotated[Path, typer.Argument(help="The .h5 or .pth file.")],
@@ -151,32 +157,11 @@ def _is_current(path: Path) -> bool:
     return True
 
 
-def _print_card(card: Card, facts: dict[str, Any]) -> None:
-    features = card.features
-    rows = {
-        "name": card.name,
-        "what it is": card.description,
-        "file": facts["path"],
-        "size": _megabytes(facts["bytes"]),
-        "sha256": facts["sha256"],
-        "format": f"version {card.format_version}",
-        "source": card.source,
-        "licence": card.licence,
-        "hears": f"{features.seconds:.2f} s at {features.rate:,} Hz as {features.n_mels} "
-        f"{features.mel_scale} mels of {features.f_min:g} to {features.f_max:g} Hz, "
-        f"n_fft {features.n_fft}, hop {features.hop} (preset {features.name})",
-        "calibrated": "no" if card.calibration is None else "yes",
-        **{f"training: {key}": value for key, value in card.training.items()},
-    }
-    width = max(map(len, rows)) + 2
-    for key, value in rows.items():
-        print(f"{key:{width}}{value}")
-    print(
-        f"\n{len(card.tags)} tags, and the share of songs that carry each where they were learned"
-    )
-    for tag, prior in zip(card.tags, card.priors, strict=True):
-        print(f"  {tag:24}{prior:.4f}")
+def _print_row(name: str, licence: str, download: str, here: str, words: str) -> None:
+    start = f"{name:14}{licence:13}{download:10}{here:6}"
+    wrapped = textwrap.wrap(words, max(20, _width() - len(start)))
+    print(f"\n{'':{len(start)}}".join([start + wrapped[0], *wrapped[1:]]))
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB"
+def _width() -> int:
+    return shutil.get_terminal_size().columns

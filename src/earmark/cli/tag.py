@@ -97,7 +97,8 @@ def tag(
         tagged = _write_taggrams(tagger, tagged, folder=taggram, max_seconds=max_seconds)
     n_failed = len(files) - len(tagged)
     if n_failed:
-        say(f"{n_failed} of {len(files)} files could not be tagged")
+        if len(files) > 1:  # of one, its error has said it
+            say(f"{n_failed} of {len(files)} files could not be tagged")
         raise typer.Exit(Exit.SOME_FAILED)
 
 
@@ -131,11 +132,15 @@ def print_table(result: Tags, top: int, *, rank: Ranking) -> None:
         evidence = [f"{tag.evidence:+.1f}"] if rank == "evidence" else []
         trust = ["-" if tag.reliability is None else f"{tag.reliability:.2f}"] if measured else []
         cells = [tag.tag, f"{tag.score:.2f}", bar, f"{tag.lift:.1f}x", *evidence, *trust, tag.group]
-        table.add_row(*cells)
+        # below its prior: likelier than the tags that are not shown, but in this song less than in
+        # any other
+        table.add_row(*cells, style="dim" if tag.lift < 1 else None)
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
     if result.damaged_packets:
         say(f"{result.path}: {result.damaged_packets} damaged packets were left out")
+    for doubt in result.warnings:
+        say(f"warning: {result.path}: {doubt.message}")
 
 
 def _write_taggrams(

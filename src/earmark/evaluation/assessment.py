@@ -1,4 +1,7 @@
-"""One model, or two, on songs whose tags are known: everything that `earmark evaluate` says."""
+"""One model, or two, on songs whose tags are known: everything that `earmark evaluate` says.
+
+docs/formats/evaluation.md says what each key of the result means.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ class Songs:
     def __post_init__(self) -> None:
         """Refuse two sources, or none."""
         if (self.store is None) == (self.catalog is None):
-            raise BadValue("give the songs as --store STORE or as --catalog FILE, one of the two")
+            raise BadValue("give the songs as a store or as a catalog, one of the two")
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def assess(
     command: str = "",
     stage: Stage = lambda _words, _total: nullcontext(lambda _done: None),
 ) -> tuple[Json, list[Scored]]:
-    """Hear the songs with each model; returns the result, as --json prints it, and the scores.
+    """Hear the songs with each model; returns the result, as JSON has it, and the scores.
 
     models : one model file to measure, or two to compare on the same songs
     command : for the record
@@ -86,7 +89,7 @@ def assess(
     if not 1 <= len(models) <= 2:
         raise BadValue(f"{len(models)} models; give one to measure or two to compare")
     if questions.distorted and (songs.catalog is None or len(models) > 1):
-        raise BadValue("--robustness distorts audio: give --catalog FILE and one model")
+        raise BadValue("only audio can be distorted: give a catalog, and one model")
     sessions = [Session(model) for model in models]
     scored = _hear(sessions, songs, questions, stage)
     if len(scored) == 2:
@@ -96,7 +99,7 @@ def assess(
     for one in scored:
         with stage(f"{n} draws of {len(one.ids)} songs for the intervals", n):
             results.append(evaluate(one, generator=np.random.default_rng(seed), n=n))
-    result = results[0] | {"command": command, "commit": commit(), "seed": seed}
+    result = results[0]
     if questions.distorted:
         with stage("distorting", len(scored[0].paths)) as advance:
             result["robustness"] = robustness(
@@ -105,7 +108,7 @@ def assess(
     if len(results) == 2:
         difference = compare.compare(*scored, seed=seed, n=n)
         result = {"a": result, "b": results[1], "difference": difference}
-    return result, scored
+    return result | {"command": command, "commit": commit(), "seed": seed}, scored
 
 
 def _hear(

@@ -44,8 +44,8 @@ class Columns:
         if not found:
             raise BadValue(
                 f"the model and the data have no tag in common. The model knows "
-                f"{_some(model_tags)}; the data {_some(data_tags)}. --same DATA_TAG=MODEL_TAG "
-                "says which mean the same"
+                f"{_some(model_tags)}; the data {_some(data_tags)}. If two of them mean the same, "
+                "say so: `same`, the data's tag = the model's tag"
             )
         return cls(dict(sorted(found.items())), tuple(only_data))
 

@@ -36,7 +36,7 @@ svg { width: 14rem; height: .8rem; display: block }
 def write_report(folder: str | Path, result: Json, scored: Sequence[Scored]) -> None:
     """Write FOLDER/report.html and FOLDER/report.json.
 
-    result : of evaluate, or {"a", "b", "difference"} of two; scored : what it was made from
+    result : of assess, for one model or two; scored : what it was made from
     """
     folder = Path(folder)
     files.write_json(folder / NUMBERS, result)
@@ -46,7 +46,7 @@ def write_report(folder: str | Path, result: Json, scored: Sequence[Scored]) -> 
 def page(result: Json, scored: Sequence[Scored]) -> str:
     """The HTML of a report. Every name in it is escaped, and it asks for nothing from outside."""
     if "difference" in result:
-        both = [result["a"], result["b"]]
+        both = [result | result[key] for key in ("a", "b")]  # with what is said once for both
         title = f"{both[1]['model']} against {both[0]['model']}"
         body = [
             "<h2>The second less the first</h2>",
@@ -124,7 +124,7 @@ def _model(result: Json, scored: Scored) -> list[str]:
 def _record(result: Json) -> str:
     keys = (
         "model_file", "model_sha256", "runtime", "store", "catalog", "data_sha256", "split",
-        "n_tracks", "n_unlabelled", "n_failed", "seed", "earmark", "command",
+        "n_tracks", "n_unlabelled", "n_failed", "seed", "earmark", "commit", "command",
     )  # fmt: skip
     return _table(("what", "value"), ((key, result[key]) for key in keys if key in result))
 

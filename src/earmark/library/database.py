@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from earmark.errors import BadLibrary, LibraryError, NotScanned
+from earmark.library.embeddings import JOIN, VECTOR, Index, from_vector, keep
 from earmark.library.schema import FORM
-from earmark.library.song import COLUMNS, Array, Song, from_blob, from_row, to_blob, to_row
+from earmark.library.song import COLUMNS, Array, Song, from_row, to_row
 from earmark.model_file import Card
 from earmark.sqlite_file import Database
 
@@ -100,16 +101,16 @@ class Library(Database):
     # -- songs ------------------------------------------------------------------------------
 
     def put(self, model: Model, song: Song, *, embedding: Array | None = None) -> None:
-        """Write a song as it is now; what was known of that path and model is replaced."""
+        """Write a song as it is now; what was known of that path and model is replaced.
+
+        embedding : float32 (n_dimensions,), of every song that was heard; failures have none
+        """
+        assert (embedding is None) == (song.failure is not None)
         values = [model.id, *to_row(song)]
         with self.transaction() as connection:
             number = connection.execute(_PUT, values).fetchone()[0]
-            if embedding is None:
-                connection.execute("DELETE FROM embeddings WHERE song = ?", (number,))
-            else:
-                connection.execute(
-                    "INSERT OR REPLACE INTO embeddings VALUES (?, ?)", (number, to_blob(embedding))
-                )
+            if embedding is not None:
+                keep(connection, model.id, number, embedding)
 
     def songs(
         self,
@@ -167,16 +168,16 @@ class Library(Database):
         return from_row(rows[0]) if rows else None
 
     def heard(self, model: Model, audio: bytes, *, quick: bool) -> tuple[Song, Array] | None:
-        """A song with that audio and its embedding, None where there is none.
+        """A song with that audio and its embedding, of length one; None where there is none.
 
         quick : also one of which only a few windows were heard
         """
         rows = self.rows(
-            f"SELECT {', '.join(COLUMNS)}, vector FROM songs JOIN embeddings ON song = songs.id "
-            "WHERE model = ? AND audio = ? AND quick <= ? ORDER BY quick LIMIT 1",
+            f"SELECT {', '.join(COLUMNS)}, {VECTOR} FROM songs {JOIN} "
+            "AND model = ? AND audio = ? AND quick <= ? ORDER BY quick LIMIT 1",
             (model.id, audio, quick),
         )
-        return (from_row(rows[0][:-1]), from_blob(rows[0][-1])) if rows else None
+        return (from_row(rows[0][:-1]), from_vector(rows[0][-1])) if rows else None
 
     def states(self, model: Model, folder: Path) -> dict[bytes, tuple[int, int, bool, bool, bool]]:
         """By path: (size, mtime_ns, failed, quick, missing) of every song below a folder."""
@@ -197,22 +198,17 @@ class Library(Database):
         )
         return frozenset(row[0] for row in rows)
 
-    def vectors(self, model: Model) -> list[tuple[int, bytes]]:
-        """(song, embedding) of every song whose file is there."""
-        return self.rows(
-            "SELECT song, vector FROM embeddings WHERE song IN (SELECT id FROM songs "
-            "WHERE model = ? AND missing_since IS NULL)",
-            (model.id,),
-        )
+    def index(self, model: Model) -> Index:
+        """The embeddings of all songs whose files are there."""
+        return Index.load(self, model.id)
 
-    def vector(self, model: Model, path: Path) -> bytes | None:
-        """The embedding of the song at a path."""
+    def vector(self, model: Model, path: Path) -> Array | None:
+        """The embedding of the song at a path, of length one."""
         rows = self.rows(
-            "SELECT vector FROM embeddings JOIN songs ON song = songs.id "
-            "WHERE model = ? AND path = ?",
+            f"SELECT {VECTOR} FROM songs {JOIN} AND model = ? AND path = ? AND error_kind IS NULL",
             (model.id, os.fsencode(path)),
         )
-        return rows[0][0] if rows else None
+        return from_vector(rows[0][0]) if rows else None
 
     def lengths(self, model: Model) -> dict[int, float]:
         """The seconds of every song, by its row."""

@@ -10,9 +10,9 @@ import numpy as np
 
 from earmark.errors import BadValue, NotScanned
 from earmark.library.database import Library, Model
+from earmark.library.embeddings import unit
 from earmark.library.expression import Evaluate
-from earmark.library.similar import Index, unit
-from earmark.library.song import Array, Song, from_blob
+from earmark.library.song import Array, Song
 
 _USUAL_SONGS = 25  # of a playlist that nobody gave a length
 
@@ -131,7 +131,7 @@ def journey(
 def _shelf(
     library: Library, model: Model, expression: Evaluate | None, *, without: Iterable[Path]
 ) -> _Shelf:
-    index = Index.load(library, model)
+    index = library.index(model)
     place = {int(number): i for i, number in enumerate(index.numbers)}
     left_out = set(without)
     pairs = [
@@ -140,7 +140,7 @@ def _shelf(
         if number in place and song.path not in left_out
     ]
     songs = [song for song, _ in pairs]
-    vectors = index.vectors[[i for _, i in pairs]]
+    vectors = index.vectors(np.array([i for _, i in pairs], dtype=np.int64))
     if not songs or expression is None:
         return _Shelf(songs, vectors)
     match = expression(np.stack([_scores(song) for song in songs]))
@@ -187,7 +187,7 @@ def _end(library: Library, model: Model, path: Path) -> tuple[Song, Array]:
     song, vector = library.song(model, path), library.vector(model, path)
     if song is None or vector is None:
         raise NotScanned(f"{path} is not in the library; scan it first")
-    return song, from_blob(vector)
+    return song, vector
 
 
 def _n_songs(length: Length, songs: Sequence[Song]) -> int:

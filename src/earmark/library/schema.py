@@ -32,9 +32,13 @@ CREATE TABLE IF NOT EXISTS songs (
     UNIQUE (model, path)
 );
 CREATE INDEX IF NOT EXISTS songs_by_audio ON songs (model, audio);
+CREATE INDEX IF NOT EXISTS songs_by_state ON songs (model, missing_since, error_kind);
 CREATE TABLE IF NOT EXISTS embeddings (
-    song INTEGER PRIMARY KEY REFERENCES songs (id) ON DELETE CASCADE,
-    vector BLOB NOT NULL
+    id INTEGER PRIMARY KEY,
+    model INTEGER NOT NULL REFERENCES models (id),
+    block INTEGER NOT NULL,
+    vectors BLOB NOT NULL,
+    UNIQUE (model, block)
 );
 CREATE TABLE IF NOT EXISTS journal (
     id INTEGER PRIMARY KEY,

@@ -1,25 +1,24 @@
-"""Songs that sound alike: exact search among the model's embeddings, and near-duplicates."""
+"""Songs that sound alike, and near-duplicates among them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from earmark.errors import BadLibrary, NotScanned
+from earmark.errors import NotScanned
 from earmark.files import sha256
 from earmark.library.database import Library, Model
-from earmark.library.song import Array, Song, from_blob
+from earmark.library.song import Array, Song
 from earmark.ranking import log_odds
 from earmark.tagger import Tagger
 
 # Near-duplicates: what two encodings of one recording have in common and two songs seldom have.
-# Of 7 transcodings of 30 s with choi2016 (AAC, MP3, FLAC, Vorbis, WMA, WavPack, WAV from Opus)
-# these bounds find 4, and none among 16,110 pairs of different songs (docs/library.md).
+# With the shipped model these bounds find 31 of 36 transcodings of 30 s, and none among 80,703 pairs
+# of different songs (docs/library.md).
 NEAR = 0.99  # cosine of the embeddings
 NEAR_LOG_ODDS = 0.1  # root mean square of the difference over the tags, nats
 NEAR_SECONDS = 1.0
@@ -39,51 +38,6 @@ class Alike:
     near_duplicate: bool = False
 
 
-@dataclass(frozen=True)
-class Index:
-    """The embeddings of a library in memory.
-
-    numbers : int64 (n_songs,), rows of the library; vectors : float32 (n_songs, n_dimensions), of
-        length one
-    """
-
-    numbers: npt.NDArray[np.int64]
-    vectors: Array
-
-    @classmethod
-    def load(cls, library: Library, model: Model) -> Index:
-        """All songs whose files are there. Raises BadLibrary for embeddings of several lengths."""
-        rows = library.vectors(model)
-        blobs = [blob for _, blob in rows]
-        if len({len(blob) for blob in blobs}) > 1:
-            raise BadLibrary(f"{library.path} holds embeddings of several lengths. Scan anew")
-        n_dimensions = len(from_blob(blobs[0])) if blobs else 0
-        vectors = from_blob(b"".join(blobs)).reshape(len(rows), n_dimensions)
-        return cls(np.array([number for number, _ in rows], dtype=np.int64), unit(vectors))
-
-    def nearest(self, vector: Array, *, n: int) -> list[tuple[int, float]]:
-        """(row of the library, similarity) of the n songs that are most like a vector.
-
-        vector : float32 (n_dimensions,)
-        """
-        if not self.numbers.size:
-            return []
-        similarities = self.vectors @ unit(vector)
-        n = min(n, similarities.size)
-        best = np.argpartition(-similarities, n - 1)[:n]
-        best = best[np.argsort(-similarities[best], kind="stable")]
-        return [(int(self.numbers[i]), float(similarities[i])) for i in best]
-
-
-def unit(vectors: Array) -> Array:
-    """Vectors of length one, in the same directions.
-
-    vectors : float32 (..., n_dimensions)
-    """
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, np.float32(1e-12)), dtype=np.float32)
-
-
 def embedding_of(
     library: Library, model: Model, path: Path, *, load: Callable[[], Tagger]
 ) -> Array:
@@ -95,7 +49,7 @@ def embedding_of(
     """
     stored = library.vector(model, path)
     if stored is not None:
-        return from_blob(stored)
+        return stored
     tagger = load()
     if sha256(tagger.session.path) != model.sha256:
         raise NotScanned(
@@ -113,9 +67,10 @@ def similar(
 
     vector : of that song
     """
-    found = Index.load(library, model).nearest(vector, n=n + 1)
-    songs = library.by_number(number for number, _ in found)
-    this = library.song(model, path)
+    with library.snapshot():
+        found = library.index(model).nearest(vector, n=n + 1)
+        songs = library.by_number(number for number, _ in found)
+        this = library.song(model, path)
     return [
         Alike(song, similarity, this is not None and is_near(this, song, similarity))
         for song, (_, similarity) in zip(songs, found, strict=True)
@@ -137,8 +92,9 @@ def finder(
             f"{library.path} was scanned with {model.card.name}, not with {served}. Scan with that "
             "model, or serve the library's with --model"
         )
-    index = Index.load(library, model)
-    songs = library.by_number(index.numbers.tolist())
+    with library.snapshot():
+        index = library.index(model)
+        songs = library.by_number(index.numbers.tolist())
     titles = {
         number: f"{song.artist} - {song.title}" if song.artist and song.title else song.path.stem
         for number, song in zip(index.numbers.tolist(), songs, strict=True)
@@ -165,13 +121,19 @@ def is_near(one: Song, other: Song, similarity: float) -> bool:
     return bool(np.sqrt(np.mean(difference**2)) <= NEAR_LOG_ODDS)
 
 
-def near_duplicates(library: Library, model: Model) -> Iterator[list[Song]]:
+def near_duplicates(library: Library, model: Model) -> list[list[Song]]:
     """Groups of songs that may well be one recording, each song in one group at most."""
-    index = Index.load(library, model)
+    with library.snapshot():
+        return [library.by_number(group) for group in _groups(library, model)]
+
+
+def _groups(library: Library, model: Model) -> list[list[int]]:
+    """The rows of the library of each group."""
+    index = library.index(model)
     lengths = library.lengths(model)
     seconds = np.array([lengths[int(number)] for number in index.numbers])
     order = np.argsort(seconds, kind="stable")  # so that only neighbours need comparing
-    seconds, numbers, vectors = seconds[order], index.numbers[order], index.vectors[order]
+    seconds, numbers, vectors = seconds[order], index.numbers[order], index.vectors(order)
     leader = list(range(len(numbers)))  # of each song's group
     for first in range(0, len(numbers), _ROWS):
         last = min(first + _ROWS, len(numbers))
@@ -184,9 +146,7 @@ def near_duplicates(library: Library, model: Model) -> Iterator[list[Song]]:
     groups: dict[int, list[int]] = {}
     for place, number in enumerate(numbers):
         groups.setdefault(_find(leader, place), []).append(int(number))
-    for group in groups.values():
-        if len(group) > 1:
-            yield library.by_number(group)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def _find(leader: list[int], place: int) -> int:

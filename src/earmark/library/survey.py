@@ -55,50 +55,51 @@ def survey(
 
     Raises BadValue for a folder that is not there: its songs are not thereby missing.
     """
-    new: dict[Path, tuple[int, int]] = {}
-    found: list[bytes] = []
-    gone: list[bytes] = []
-    n_unchanged = n_failed = n_unsettled = 0
-    now = time.time_ns()
-    for folder in folders:
-        root = absolute(folder)
+    roots = [absolute(folder) for folder in folders]
+    known: dict[bytes, tuple[int, int, bool, bool, bool]] = {}
+    for root in roots:
         if not root.exists():
             raise BadValue(
                 f"there is no {root}. Check the name, and that its disk is there; what is known of "
                 "the songs on it stays"
             )
-        known = library.states(model, root)
-        unreadable: list[bytes] = []
-        for path in audio_files([root], suffixes=AUDIO_SUFFIXES):
-            name = os.fsencode(path)
-            before = known.pop(name, None)
-            try:
-                status = path.stat()
-                size, mtime_ns = status.st_size, status.st_mtime_ns
-                if stat.S_ISDIR(status.st_mode):
-                    unreadable.append(name + os.sep.encode())
-            except OSError:
-                size, mtime_ns = NOWHERE  # whoever opens it says why it cannot be read
-            if before is None or before[:2] != (size, mtime_ns):
-                if now - mtime_ns < settle_seconds * 1e9:
-                    n_unsettled += 1
-                else:
-                    new[path] = size, mtime_ns
-                continue
-            _, _, has_failed, is_quick, is_missing = before
-            if is_missing:
-                found.append(name)
-            if has_failed and not retry:
-                n_failed += 1
-            elif has_failed or (is_quick and not quick):
-                new[path] = size, mtime_ns
+        known |= library.states(model, root)
+    new: dict[Path, tuple[int, int]] = {}
+    found: list[bytes] = []
+    unreadable: list[bytes] = []
+    n_unchanged = n_failed = n_unsettled = 0
+    now = time.time_ns()
+    # each path once, though it be named and lie in a folder that is
+    for path in dict.fromkeys(audio_files(roots, suffixes=AUDIO_SUFFIXES)):
+        name = os.fsencode(path)
+        before = known.pop(name, None)
+        try:
+            status = path.stat()
+            size, mtime_ns = status.st_size, status.st_mtime_ns
+            if stat.S_ISDIR(status.st_mode):
+                unreadable.append(name + os.sep.encode())
+        except OSError:
+            size, mtime_ns = NOWHERE  # whoever opens it says why it cannot be read
+        if before is None or before[:2] != (size, mtime_ns):
+            if now - mtime_ns < settle_seconds * 1e9:
+                n_unsettled += 1
             else:
-                n_unchanged += 1
-        gone += [
-            name
-            for name, state in known.items()
-            if not state[4]
-            and not any(name.startswith(place) for place in unreadable)
-            and not os.path.lexists(os.fsdecode(name))  # it may have come in the meantime
-        ]
+                new[path] = size, mtime_ns
+            continue
+        _, _, has_failed, is_quick, is_missing = before
+        if is_missing:
+            found.append(name)
+        if has_failed and not retry:
+            n_failed += 1
+        elif has_failed or (is_quick and not quick):
+            new[path] = size, mtime_ns
+        else:
+            n_unchanged += 1
+    gone = [
+        name
+        for name, state in known.items()
+        if not state[4]
+        and not any(name.startswith(place) for place in unreadable)
+        and not os.path.lexists(os.fsdecode(name))  # it may have come in the meantime
+    ]
     return Survey(new, n_unchanged, found, gone, n_failed, n_unsettled)

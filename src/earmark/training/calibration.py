@@ -9,14 +9,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from earmark.model_file import Calibration
+from earmark.model_file import Calibration, sigmoid
 
 Array = npt.NDArray[np.float64]
 
-_SHARED, _ALONE = (
-    1.0,
-    10.0,
-)  # songs of evidence that (1, 0), and what all tags say, weigh as much as
+# Songs of evidence that as much weight is on: of (1, 0) for what all tags say together, and of that
+# for each tag.
+_SHARED, _ALONE = 1.0, 10.0
 _LEAST_SLOPE = 0.05  # calibrated scores must keep the order of the songs
 _STEPS, _LONGEST = 100, 1.0
 
@@ -40,7 +39,7 @@ def _fit(x: Array, y: Array, *, towards: tuple[float, float], strength: float) -
     centre = np.array(towards)[:, None]
     slope, offset = np.repeat(centre, x.shape[1], axis=1)
     for _ in range(_STEPS):
-        p = 0.5 * (1 + np.tanh(0.5 * (slope * x + offset)))
+        p = sigmoid(slope * x + offset)
         error, weight = p - y, p * (1 - p)
         by_slope = (error * x).sum(0) + strength * (slope - centre[0])
         by_offset = error.sum(0) + strength * (offset - centre[1])

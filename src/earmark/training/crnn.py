@@ -61,6 +61,11 @@ class Settings:
             )
         if self.kernel % 2 == 0 or min(self.widths + sum(self.pools, ())) < 1 or self.pad < 0:
             raise BadValue("widths and pools must be 1 or more, the kernel odd, the pad 0 or more")
+        if self.beside != "none" and self.recurrent == "none":
+            raise BadValue(
+                f'beside is "{self.beside}", but without a recurrent part there is no state for it '
+                'to join. Set summary to it, and beside to "none"'
+            )
         if self.standardise is not None and self.standardise[1] <= 0:
             raise BadValue(f"a deviation of {self.standardise[1]} dB; it must be above zero")
 

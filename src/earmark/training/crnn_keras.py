@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -168,6 +168,10 @@ class KerasLearner:
     new : torch's names of the weights that learn at the full rate; None for all
     """
 
+    framework: ClassVar = {
+        "name": "keras", "version": keras.__version__, "backend": keras.config.backend()
+    }  # fmt: skip
+
     def __init__(
         self,
         model: CRNN,
@@ -181,9 +185,6 @@ class KerasLearner:
         self.network = twin(model, seed=recipe.seed)
         self.steps_done = 0
         self.precision, self.where = "f32", f"by Keras on {keras.config.backend()}"
-        self.framework = {
-            "name": "keras", "version": keras.__version__, "backend": keras.config.backend()
-        }  # fmt: skip
         self._recipe, self._n_steps = recipe, n_steps
         self._average = self.network.get_weights() if recipe.loop.average else None
         self._averaged = twin(model) if recipe.loop.average else None

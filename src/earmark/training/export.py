@@ -16,7 +16,7 @@ from earmark.errors import BadModel, BadValue, DataError
 from earmark.files import sha256, write_bytes
 from earmark.graph import build
 from earmark.metrics import average_precision, expected_calibration_error, roc_auc
-from earmark.model_file import INPUT, LOGITS, Card, write_model
+from earmark.model_file import INPUT, LOGITS, Card, sigmoid, write_model
 from earmark.training.calibration import calibrate
 from earmark.training.chance import generator
 from earmark.training.checkpoint import Arrays, read_checkpoint
@@ -208,12 +208,11 @@ def _validation(
     card: Card, logits: npt.NDArray[np.float32], labels: npt.NDArray[np.bool_]
 ) -> dict[str, Any]:
     """What the kept weights said of the validation songs, before and after calibration."""
-    plain = 0.5 * (1 + np.tanh(0.5 * logits))
     values = {
         "n_tracks": len(labels),
         "roc_auc_macro": roc_auc(labels, logits),
         "average_precision_macro": average_precision(labels, logits),
-        "calibration_error_before": expected_calibration_error(labels, plain),
+        "calibration_error_before": expected_calibration_error(labels, sigmoid(logits)),
         # fitted on these songs: on others it is a little larger
         "calibration_error_after": expected_calibration_error(labels, card.scores(logits)),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy.typing as npt
 import torch
@@ -25,6 +25,8 @@ class Learner:
     n_steps : of the whole run, for the schedule
     new : names of the parameters that learn at the full rate; None for all
     """
+
+    framework: ClassVar = {"name": "torch"}  # who computes, for the record
 
     def __init__(
         self,
@@ -47,11 +49,6 @@ class Learner:
         if here.count > 1:
             network = nn.parallel.DistributedDataParallel(network)
         self._network = network
-
-    @property
-    def framework(self) -> dict[str, str]:
-        """Who computes, for the record."""
-        return {"name": "torch"}
 
     @property
     def where(self) -> str:

@@ -10,9 +10,9 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from earmark.errors import BadRecipe, BadValue
 from earmark.features import preset
@@ -101,7 +101,7 @@ class Recipe(_Part):
     """The whole recipe.
 
     features : the preset that the store must be made with; None takes any
-    init : published weights to start from (the CRNN or CNN of choi2016, an .h5 file)
+    init : published weights to start from (of choi2016, its CRNN or CNN, or cs2470; an .h5 file)
     """
 
     name: str
@@ -113,6 +113,15 @@ class Recipe(_Part):
     augment: Augmentation = Augmentation()
     optimiser: Optimiser = Optimiser()
     loop: Loop = Loop()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.optimiser.probe and self.init is None:
+            raise BadValue(
+                "optimiser.probe needs init, as a new network has nothing to probe yet. Name "
+                "published weights in init, or set optimiser.probe to 0"
+            )
+        return self
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as JSON holds it, every default written out."""
@@ -195,6 +204,8 @@ def _in_words(error: ValidationError) -> str:
         key = ".".join(str(part) for part in detail["loc"])
         if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             words.append(f"unknown key {key!r}")
+        elif detail["type"] == "value_error":  # of ours, in a sentence
+            words.append(f"{key}: {detail['ctx']['error']}" if key else str(detail["ctx"]["error"]))
         else:
             words.append(f"{key} is {detail['input']!r}: {detail['msg']}")
     return "; ".join(words)

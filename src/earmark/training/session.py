@@ -14,7 +14,7 @@ from torch import Tensor
 
 from earmark.data.exclusive import disk_errors
 from earmark.data.store_index import INDEX
-from earmark.errors import BadRecipe, DataError
+from earmark.errors import DataError
 from earmark.files import sha256
 from earmark.training.checkpoint import Arrays, read_checkpoint, write_checkpoint
 from earmark.training.clips import Source, shuffled
@@ -72,14 +72,15 @@ class Session:
             self._validation = Validation(clips, songs.valid_labels, here=here)
         self.progress = Progress()
         self._n_steps = len(self._places(0))  # an epoch
-        self.learner = self._new_learner(learner)
         data = {
             "n_train": len(songs.train),
             "n_valid": len(songs.valid),
             "store_sha256": sha256(store / INDEX),
             **digest(source.store, songs),
         }
-        self._record = self._begin(data, resume=resume)
+        begun = self._begun(data, framework=learner.framework, resume=resume)
+        self.learner = self._new_learner(learner)
+        self._record = self._begin(data) if begun is None else self._go_on(begun)
         self._losses = self._epoch_losses()
         self._last_tick = self._last_save = self._last_curve = perf_counter()
         self._waited = 0.0
@@ -188,9 +189,7 @@ class Session:
             fresh = ", ".join(sorted(new)) or "nothing"
             words += f", from the weights in {self.recipe.init} (new: {fresh})"
         strength = self.recipe.optimiser.probe
-        if strength and self.recipe.init is None:
-            raise BadRecipe("optimiser.probe needs init: a new network has nothing to probe yet")
-        if strength and not (self.run / LAST).exists():
+        if strength and not self._saved:
             model.to(self.here.device)
             fit_output(model, self.train_clips, self.labels.float(), strength=strength)
             words += "; the output layer is fitted first"
@@ -203,25 +202,21 @@ class Session:
         )
         return learner
 
-    def _begin(self, data: Mapping[str, Any], *, resume: bool) -> dict[str, Any]:
-        """Start a record, or go on from what the folder holds; returns the record."""
+    def _begun(
+        self, data: Mapping[str, Any], *, framework: Mapping[str, str], resume: bool
+    ) -> dict[str, Any] | None:
+        """The record of the run that the folder holds, if it may go on; None for none."""
         # all processes look before the first one writes
         begun, saved = (self.here.any((self.run / name).exists()) for name in (RECORD, LAST))
+        self._saved = begun and saved
         if begun and not resume:
             raise DataError(
                 f"{self.run} holds a run. Add --resume to go on with it, or take another folder"
             )
-        if begun:
-            record = check_same(self.run, self.recipe, data, framework=self.learner.framework)
-            for key, now in self._how().items():
-                if record[key] != now:
-                    self.words.append(
-                        f"warning: begun with {key} {record[key]}, and goes on with {now}: the "
-                        "weights will not be those of one session"
-                    )
-            if saved:
-                self._go_on()
-            return record
+        return check_same(self.run, self.recipe, data, framework=framework) if begun else None
+
+    def _begin(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Start a record."""
         record = {
             "recipe": self.recipe.to_dict(),
             "task": self.task.to_dict(),
@@ -238,7 +233,19 @@ class Session:
                 write_record(self.run, record)
         return record
 
-    def _go_on(self) -> None:
+    def _go_on(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Go on from what the folder holds; returns its record."""
+        for key, now in self._how().items():
+            if record[key] != now:
+                self.words.append(
+                    f"warning: begun with {key} {record[key]}, and goes on with {now}: the "
+                    "weights will not be those of one session"
+                )
+        if self._saved:
+            self._load()
+        return record
+
+    def _load(self) -> None:
         path = self.run / LAST
         arrays, facts = read_checkpoint(path)
         try:

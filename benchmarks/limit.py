@@ -1,0 +1,95 @@
+"""What no tagger on this machine can be faster than: its decode and its arithmetic.
+
+    python -m benchmarks.limit
+
+FFmpeg's own decode of the same files on all cores (`ways.ffmpeg`), and then the network's multiply
+and add operations at the rate of the fastest matrix product that NumPy or PyTorch does here. The
+resampling and the spectrogram are left out, as if they were free. The operations are counted as the
+graph has them, each convolution directly: an engine that computes convolutions by Winograd's
+algorithm does fewer of them, and can come closer to this limit than it seems possible.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SIZES = (256, 1024, 2048)  # of the square matrices; the largest are for machines that are fast
+LONGEST = 0.3  # seconds of one product: with more, the next size is left out
+REPEATS = 5
+
+
+def gemm_peak() -> dict[str, float]:
+    """FLOP a second of the fastest matrix product, by the type of its numbers.
+
+    bf16 can be far below f32: a processor without instructions for it has to imitate them.
+    """
+    import torch
+
+    a = np.random.default_rng(0).normal(size=(max(SIZES), max(SIZES))).astype(np.float32)
+    tensor = torch.from_numpy(a)
+    half = tensor.bfloat16()
+    return {
+        "f32": max(_peak(lambda n: a[:n, :n] @ a[:n, :n]), _peak(lambda n: _square(tensor, n))),
+        "bf16": _peak(lambda n: _square(half, n)),
+    }
+
+
+def _square(matrix: Any, n: int) -> Any:
+    return matrix[:n, :n] @ matrix[:n, :n]
+
+
+def _peak(product: Callable[[int], object]) -> float:
+    best = 0.0
+    for n in SIZES:
+        product(n)
+        seconds = []
+        for _ in range(REPEATS):
+            started = time.perf_counter()
+            product(n)
+            seconds.append(time.perf_counter() - started)
+            if seconds[-1] > LONGEST:
+                break
+        best = max(best, 2.0 * n**3 / min(seconds))
+        if min(seconds) * 8 > LONGEST:
+            break
+    return best
+
+
+def flop_of_a_window(model: Path) -> float:
+    """Multiplications and additions of one window through a model file."""
+    import onnx
+
+    graph = onnx.load(model)
+    for value in graph.graph.input:
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    shapes = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in onnx.shape_inference.infer_shapes(graph, data_prop=True).graph.value_info
+    }
+    weights = {weight.name: list(weight.dims) for weight in graph.graph.initializer}
+    shapes |= {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*graph.graph.input, *graph.graph.output)
+    }
+    total = 0
+    for node in graph.graph.node:
+        if node.op_type == "Conv":  # weights (out, in / groups, height, width)
+            total += int(np.prod(shapes[node.output[0]]) * np.prod(weights[node.input[1]][1:]))
+        elif node.op_type in ("Gemm", "MatMul"):  # weights hold every pair of the last two sizes
+            rows = shapes[node.output[0]][:-1]
+            total += int(np.prod([max(1, size) for size in rows]) * np.prod(weights[node.input[1]]))
+    return 2.0 * total
+
+
+def main() -> None:
+    print(json.dumps(gemm_peak()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""What a model says of itself, as a page for a person; --json holds all of it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from earmark.tags import group, place_of_group
+
+if TYPE_CHECKING:
+    from earmark.model_file import Card
+
+_MARGIN = 14  # characters, of the names of the rows
+# of a training record: what has words of its own here, or says nothing on a page
+_NAMED = {"recipe", "framework", "data", "parameters", "epoch", "processes"}
+
+
+def page(card: Card, facts: Mapping[str, Any], *, tags: bool, width: int) -> Iterator[str]:
+    """The lines of a page.
+
+    facts : path, bytes and sha256 of the model's file
+    tags : a row for each tag, in place of their names
+    width : characters of a line
+    """
+    features = card.features
+    yield card.name
+    yield from textwrap.wrap(card.description, width)
+    yield ""
+    rows = {
+        "file": f"{facts['path']} ({facts['bytes'] / 1e6:.1f} MB, format {card.format_version})",
+        "sha256": facts["sha256"],
+        "licence": card.licence,
+        "source": card.source,
+        "hears": f"{features.seconds:.2f} s at {features.rate:,} Hz as {features.n_mels} "
+        f"{features.mel_scale} mels of {features.f_min:g} to {features.f_max:g} Hz "
+        f"(features {features.name})",
+        "training": _training(card.training),
+        "calibrated": _calibrated(card),
+    }
+    for name, words in rows.items():
+        yield from _row(name, words, width)
+    yield from _figures(card.training)
+    yield ""
+    if tags:
+        yield from _table(card)
+    else:
+        yield from _groups(card, width)
+        yield ""
+        yield "--tags shows how far each can be trusted, --json all that the file says."
+
+
+def _row(name: str, words: str, width: int) -> list[str]:
+    return textwrap.wrap(
+        words, width, initial_indent=f"{name:{_MARGIN}}", subsequent_indent=" " * _MARGIN,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _training(record: Mapping[str, Any]) -> str:
+    """The training in words: what earmark writes in a sentence, what else is there by its name."""
+    words = []
+    recipe, data, framework = (record.get(key) for key in ("recipe", "data", "framework"))
+    if isinstance(recipe, Mapping) and "name" in recipe:
+        words.append(f"recipe {recipe['name']}")
+        if recipe.get("init"):
+            words.append(f"from the weights in {recipe['init']}")
+    if isinstance(data, Mapping) and "n_train" in data:
+        valid = f" and validated on {data['n_valid']:,}" if data.get("n_valid") else ""
+        words.append(f"learned from {data['n_train']:,} songs{valid}")
+    if "epoch" in record:
+        words.append(f"the weights of epoch {record['epoch']}")
+    if "parameters" in record:
+        words.append(f"{record['parameters']:,} parameters")
+    if isinstance(framework, Mapping) and "name" in framework:
+        words.append(f"with {framework['name']}")
+    words += [
+        f"{key.replace('_', ' ')} {value:.2g}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in record.items()
+        if key not in _NAMED and isinstance(value, str | int | float) and "sha256" not in key
+    ]
+    return ", ".join(words) or "the file does not say"
+
+
+def _calibrated(card: Card) -> str:
+    if card.calibration is None:
+        return "no tag: scores are what the network says"
+    pairs = zip(card.calibration.scale, card.calibration.offset, strict=True)
+    n = sum(pair != (1.0, 0.0) for pair in pairs)
+    return f"{n} of {len(card.tags)} tags: their scores are probabilities"
+
+
+def _figures(record: Mapping[str, Any]) -> Iterator[str]:
+    """What was measured: on held-out folds, or on the validation songs."""
+    folds, validation = record.get("held_out_folds"), record.get("validation")
+    if isinstance(folds, Mapping):
+        rows = [(name, of) for name, of in folds.items() if "roc_auc" in of]
+        yield ""
+        yield f"{'on artists that it never heard':34}{'ROC-AUC, macro':24}AP, macro"
+        for name, of in rows:
+            cells = (_interval(of.get(key)) for key in ("roc_auc", "average_precision"))
+            yield f"  {name:32}" + "".join(f"{cell:24}" for cell in cells).rstrip()
+    if isinstance(validation, Mapping):
+        yield ""
+        yield f"on {validation.get('n_tracks', '?')} validation songs"
+        for key, value in validation.items():
+            if isinstance(value, float):
+                yield f"  {key.replace('_', ' '):32}{value:.3f}"
+
+
+def _interval(values: Any) -> str:
+    mean, low, high = values or (None,) * 3
+    return "-" if mean is None else f"{mean:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _groups(card: Card, width: int) -> Iterator[str]:
+    """The tags' names, group by group."""
+    yield f"{len(card.tags)} tags"
+    groups = sorted({group(tag) for tag in card.tags}, key=place_of_group)
+    for name in groups:
+        names = [tag for tag in card.tags if group(tag) == name]
+        yield from _row(name, ", ".join(names), width)
+
+
+def _table(card: Card) -> Iterator[str]:
+    """A row for each tag, the most reliable first."""
+    reliability = card.reliability or (None,) * len(card.tags)
+    rows = sorted(
+        zip(card.tags, reliability, card.priors, strict=True), key=lambda row: -(row[1] or 0)
+    )
+    yield f"{'tag':24}{'reliability':>12}{'prior':>9}  group"
+    for tag, trust, prior in rows:
+        shown = "-" if trust is None else f"{trust:.2f}"
+        yield f"{tag:24}{shown:>12}{prior:>9.4f}  {group(tag)}"
+    yield ""
+    yield (
+        "reliability: ROC-AUC on songs that were not learned from; - where nobody measured it\n"
+        "prior: share of songs that carry the tag, where it was learned"
+    )
