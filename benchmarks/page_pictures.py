@@ -57,7 +57,7 @@ def shoot(browser: Browser, url: str, song: Path, name: str) -> Image.Image:
     page.evaluate("() => document.fonts.ready.then(() => scrollTo(0, 0))")
     shot = page.screenshot()
     context.close()
-    return Image.open(io.BytesIO(shot)).convert("RGB").quantize(COLOURS, SPREAD)
+    return Image.open(io.BytesIO(shot)).convert("RGB").quantize(COLOURS, SPREAD, kmeans=4)
 
 
 def seek(page: Page) -> None:
