@@ -31,7 +31,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.tagging import timed
+from benchmarks.watching import watched
 
 PATIENCE = 300  # seconds for one answer
 
@@ -163,9 +163,8 @@ def main() -> None:
     command = [sys.executable, "-m", "earmark", "tag", "-", "--json", "--model", arguments.model]
 
     def tag() -> tuple[float, float]:
-        used = cpu_seconds()
-        seconds, _ = timed(command, "\n".join(map(str, clips)), len(clips))
-        rate, used = len(clips) / seconds, (cpu_seconds() - used) / len(clips)
+        run = watched(command, stdin="\n".join(map(str, clips)), answers=len(clips))
+        rate, used = len(clips) / run.seconds, run.cpu_seconds / len(clips)
         print(f"earmark tag: {rate:.2f} clips/s, {used:.3f} CPU s a clip", flush=True)
         return rate, used
 

@@ -132,6 +132,21 @@ def write_silent_film(path: Path) -> Path:
     return path
 
 
+def write_hours_of_silence(path: Path, hours: float) -> Path:
+    """FLAC at 8 kHz in its largest blocks, 14 kB an hour."""
+    rate, n = 8000, 1 << 20
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream(
+            "flac", rate=rate, layout="mono", options={"frame_size": "65535"}
+        )
+        for start in range(0, round(hours * 3600 * rate), n):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, n), np.int16), "s16", "mono")
+            frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), start
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return path
+
+
 def write_png(path: Path) -> Path:
     """A picture."""
     with av.open(str(path), "w", format="image2", options={"update": "1"}) as output:

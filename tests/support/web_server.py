@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import requests
 import uvicorn
 
 from earmark.web.access import Access
@@ -109,6 +110,12 @@ class Process:
         with suppress(ValueError):  # closed meanwhile
             for line in self._process.stderr:
                 self.lines.append(line)
+
+
+def send(server: Serving | Process, content: bytes, *, name: str = "song.mp3") -> requests.Response:
+    """A song to be tagged."""
+    files = {"file": (name, content)}
+    return requests.post(server.url + "/api/tag", files=files, timeout=_PATIENCE)
 
 
 def wait_until(holds) -> None:
