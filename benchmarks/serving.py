@@ -29,7 +29,7 @@ from typing import Any
 import psutil
 import requests
 
-from benchmarks.tagging import timed
+from benchmarks.watching import watched
 
 PATIENCE = 300  # seconds for one answer
 
@@ -141,7 +141,7 @@ def main() -> None:
 
     def tag() -> tuple[float, float]:
         used = cpu_seconds()
-        seconds, _ = timed(command, "\n".join(map(str, clips)), len(clips))
+        seconds = watched(command, stdin="\n".join(map(str, clips)), answers=len(clips)).seconds
         rate, used = len(clips) / seconds, (cpu_seconds() - used) / len(clips)
         print(f"earmark tag: {rate:.2f} clips/s, {used:.3f} CPU s a clip", flush=True)
         return rate, used
