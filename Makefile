@@ -13,7 +13,7 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c const
 export EARMARK_PUBLISHED ?= $(wildcard ../shared/published)
 MODEL ?= earmark
 
-.PHONY: tag test test-quick lint docs clean
+.PHONY: tag test test-quick lint docs bench clean
 
 tag: $(VENV)/.core ## make tag FILES="song.mp3 folder" [MODEL=earmark]
 	@test -n "$(FILES)" || { echo 'usage: make tag FILES="song.mp3 folder ..."' >&2; exit 2; }
@@ -33,6 +33,11 @@ lint: $(VENV)/.dev
 
 docs: $(VENV)/.dev ## docs/cli.md, from the commands themselves
 	$(BIN)/python -m typer earmark.cli utils docs --name earmark --output docs/cli.md
+
+BENCH ?= -o docs/performance.md
+bench: $(VENV)/.dev ## how fast, beside others: half an hour; BENCH="--tiny" for a minute
+	@$(INSTALL) -r benchmarks/peers.txt || echo "going on without all of benchmarks/peers.txt" >&2
+	$(BIN)/python -m benchmarks $(BENCH)
 
 clean:
 	rm -rf $(VENV) build dist

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.figures import Figures, Line
 from benchmarks.records import Row, short
-from benchmarks.setting import LIKE_FOR_LIKE
+from benchmarks.setting import LIKE_FOR_LIKE, TINY
 from earmark import zoo
 
 TEMPLATE = Path(__file__).with_name("performance.in.md")
@@ -57,7 +57,12 @@ def _machine(header: Row, command: str, load: str) -> str:
         "44.1 kHz stereo",
         f"- Command: `{command}`",
     ]
-    return "\n".join(lines)
+    tiny = settings["sizes"]["clips"] == TINY.clips
+    warning = [
+        "",
+        "**This was a tiny run. It shows that all runs; its numbers mean nothing.**",
+    ] * tiny
+    return "\n".join([*lines, *warning])
 
 
 def _goals(figures: Figures) -> str:
@@ -110,13 +115,16 @@ def _rates(figures: Figures, stage: str, material: str) -> str:
 
 
 def _limits(figures: Figures, stage: str, material: str, lines: list[Line]) -> list[str]:
-    """The limit of each way, by both number types where there is arithmetic in it."""
-    kinds = ("f32",) if stage == "shards" else ("f32", "bf16")
+    """The limit of each way, by both number types where the processor is faster with the second."""
+    kinds = ["f32"]
+    peaks = figures.peaks()
+    if stage != "shards" and peaks["bf16"].median > peaks["f32"].median:
+        kinds.append("bf16")
     found = []
     for line in lines:
         limits = [figures.limit(stage, material, line.way, 0, peak=kind) for kind in kinds]
         told = [
-            f"{short(1000 * limit)} ms" + (f" in {kind}" if len(kinds) > 1 else "")
+            f"{short(1000 * limit)} ms" + (f" in {kind}" if stage != "shards" else "")
             for kind, limit in zip(kinds, limits, strict=True)
             if limit is not None
         ]
