@@ -173,7 +173,7 @@ def test_the_best_answers_come_first_and_a_list_has_its_length(library):
     for i in range(40):
         add(library, f"{i:02}.mp3", scores=(i / 40,), artist=f"A{i % 4}")
     found = matching(library, library.model(), expression("jazz"))
-    assert names(found) == [f"{i:02}.mp3" for i in reversed(range(16, 40))]
+    assert names(found) == [f"{i:02}.mp3" for i in reversed(range(17, 40))]
     assert len(take(found, Length())) == 25
     assert names(take(found, Length(songs=2))) == ["39.mp3", "38.mp3"]
     assert len(take(found, Length(minutes=6))) == 3
