@@ -170,15 +170,15 @@ def test_not_and_and_or_obey_their_laws(scores):
 
 
 def test_the_best_answers_come_first_and_a_list_has_its_length(library):
-    for i in range(40):
-        add(library, f"{i:02}.mp3", scores=(i / 40,), artist=f"A{i % 4}")
+    for i in range(50):
+        add(library, f"{i:02}.mp3", scores=((i + 0.5) / 50,), artist=f"A{i % 4}")
     found = matching(library, library.model(), expression("jazz"))
-    assert names(found) == [f"{i:02}.mp3" for i in reversed(range(17, 40))]
+    assert names(found) == [f"{i:02}.mp3" for i in reversed(range(20, 50))]
     assert len(take(found, Length())) == 25
-    assert names(take(found, Length(songs=2))) == ["39.mp3", "38.mp3"]
+    assert names(take(found, Length(songs=2))) == ["49.mp3", "48.mp3"]
     assert len(take(found, Length(minutes=6))) == 3
-    assert len(take(found, Length(minutes=60))) == 28
-    assert names(take(found, Length(per_artist=1))) == ["39.mp3", "38.mp3", "37.mp3", "36.mp3"]
+    assert len(take(found, Length(minutes=60))) == 30
+    assert names(take(found, Length(per_artist=1))) == ["49.mp3", "48.mp3", "47.mp3", "46.mp3"]
 
 
 def test_the_same_audio_is_not_played_twice_and_missing_songs_not_at_all(library):
