@@ -3,8 +3,9 @@
     python -m benchmarks.library_scan [--model earmark] [--songs 500] [--clips FOLDER]
 
 The songs are made here: each is some of the clips (or, without --clips, of examples/make_music.py)
-one after the other, as MP3. `earmark library scan` runs as a user runs it, start-up included. Peak
-memory is that of all processes together, sampled; it should not grow with the number of songs.
+one after the other, as MP3. A piece is encoded once, so that 500 songs are made in a minute.
+`earmark library scan` runs as a user runs it, start-up included. Peak memory is that of all
+processes together, sampled; it should not grow with the number of songs.
 """
 
 from __future__ import annotations
@@ -24,21 +25,24 @@ import numpy as np
 import psutil
 
 RATE = 44_100  # Hz
-SHORTEST, LONGEST = 180.0, 240.0  # seconds
+FEWEST, MOST = 6, 8  # pieces of 30 seconds in a song
 
 
-def write_song(path: Path, pieces: list[np.ndarray], *, seconds: float) -> None:
-    """An MP3 of pieces, float32 (n,), again and again until it is long enough."""
-    joined = np.concatenate(pieces)
-    samples = np.resize(joined, round(seconds * RATE))
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libmp3lame", rate=RATE, layout="mono")
+def encoded(path: Path, samples: np.ndarray) -> bytes:
+    """A piece as MP3 frames that need none before them, so that pieces can stand in any order."""
+    bare = {"write_xing": "0", "id3v2_version": "0"}
+    with av.open(str(path), "w", format="mp3", options=bare) as container:
+        stream = container.add_stream(
+            "libmp3lame", rate=RATE, layout="mono", options={"reservoir": "0"}
+        )
         stream.bit_rate = 128_000
         for start in range(0, samples.size, RATE):
-            frame = av.AudioFrame.from_ndarray(samples[None, start : start + RATE], "fltp", "mono")
+            block = np.ascontiguousarray(samples[None, start : start + RATE], dtype=np.float32)
+            frame = av.AudioFrame.from_ndarray(block, "fltp", "mono")
             frame.sample_rate, frame.pts = RATE, start
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    return path.read_bytes()
 
 
 def pieces_of(clips: Path | None, number: int) -> list[np.ndarray]:
@@ -55,15 +59,16 @@ def pieces_of(clips: Path | None, number: int) -> list[np.ndarray]:
 
 
 def make_songs(folder: Path, number: int, *, clips: Path | None) -> float:
-    """Songs in a folder; their seconds together."""
+    """Songs in a folder, each of six to eight pieces; their seconds together."""
     rng = np.random.default_rng(0)
-    pieces = pieces_of(clips, min(40, 4 + number))
+    samples = pieces_of(clips, min(40, 8 + number))
+    pieces = [encoded(folder / "piece.mp3", piece) for piece in samples]
+    (folder / "piece.mp3").unlink()
     total = 0.0
     for i in range(number):
-        seconds = rng.uniform(SHORTEST, LONGEST)
-        chosen = [pieces[k] for k in rng.permutation(len(pieces))[:8]]
-        write_song(folder / f"{i:04}.mp3", chosen, seconds=seconds)
-        total += seconds
+        chosen = rng.permutation(len(pieces))[: rng.integers(FEWEST, MOST + 1)]
+        (folder / f"{i:04}.mp3").write_bytes(b"".join(pieces[k] for k in chosen))
+        total += sum(samples[k].size for k in chosen) / RATE
     return total
 
 

@@ -75,6 +75,7 @@ def test_show_gives_lines_a_table_and_the_failures(home):
     failed = earmark(home, "show", "--failed")
     assert b"the file is empty" in failed.stdout
     assert len(failed.stdout.splitlines()) == 1
+    assert failed.stdout.count(b"empty.mp3") == 1
     rows = list(csv.DictReader(io.StringIO(earmark(home, "show", "--csv").stdout.decode())))
     assert len(rows) == 5
     assert len(rows[0]) == 55
@@ -144,6 +145,8 @@ def test_playlists_go_to_stdout_or_beside_the_music(home, tmp_path):
         (("playlist", "--like", "none.mp3"), 1, b"no such file"),
         (("similar",), 1, b"name one song"),
         (("show", "--min", ".5"), 1, b"name it with --tag"),
+        (("show", "nowhere.mp3"), 1, b"scan it first"),
+        (("write", "nowhere.mp3"), 1, b"scan it first"),
         (("show", "--model", "other"), 1, b"there are: tiny"),
         (("scan",), 2, b"Missing argument"),
     ],

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earmark.cli import library_playlist, library_write
-from earmark.cli.library_options import Below, Json, LibraryFile, ModelName, SettingsFile, opened
+from earmark.cli.library_options import (
+    Below,
+    Json,
+    LibraryFile,
+    ModelName,
+    SettingsFile,
+    opened,
+    place_in,
+)
 from earmark.cli.tag import Rank, print_table
 from earmark.cli.terminal import Exit, print_json, progress, say
 from earmark.errors import BadValue
@@ -119,12 +127,11 @@ def show(
     from earmark.library.playlist import matching
     from earmark.library.settings import read_settings
     from earmark.library.show import tags_of
-    from earmark.library.song import absolute
 
-    below = None if path is None else absolute(path)
     if least is not None and tag is None:
         raise BadValue("--min is the least score of a tag: name it with --tag")
     with opened(library, model) as (library_, used):
+        below = place_in(library_, used, path)
         songs: Any
         if tag is not None:
             text = tag if least is None else f'"{tag}" >= {least:.9f}'
@@ -144,7 +151,7 @@ def show(
             elif json:
                 _print_scanned(song, json=True, card=used.card, top=top, rank=rank.value)
             elif song.failure is not None:
-                print(f"{song.path}: {song.failure.message}")
+                print(_reason(song))
             elif song.path == below:
                 print_table(tags_of(song, used.card, rank=rank.value), top, rank=rank.value)
             else:
@@ -160,7 +167,14 @@ def _print_scanned(
     if json:
         print_json(as_json(song, card, top=top, rank=rank))
     elif song.failure is not None:
-        say(f"error: {song.failure.message}")
+        say(f"error: {_reason(song)}")
+
+
+def _reason(song: Song) -> str:
+    """Why a file could not be heard, with its name."""
+    assert song.failure is not None
+    message = song.failure.message
+    return message if str(song.path) in message else f"{song.path}: {message}"
 
 
 def _print_counts(counts: Counts, *, json: bool) -> None:

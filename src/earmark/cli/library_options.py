@@ -48,6 +48,22 @@ def opened(library: Path | None, model: str | None) -> Iterator[tuple[Library, M
         yield opened_library, opened_library.model(name)
 
 
+def place_in(library: Library, used: Model, path: Path | None) -> Path | None:
+    """The folder or file of a library that is meant; None for all of it.
+
+    Raises NotScanned where nothing was scanned there.
+    """
+    from earmark.errors import NotScanned
+    from earmark.library.song import absolute
+
+    if path is None:
+        return None
+    place = absolute(path)
+    if next(library.songs(used, below=place, missing=None), None) is None:
+        raise NotScanned(f"nothing is known of {place}; scan it first")
+    return place
+
+
 def tagger_of(model: str | None, used: Model) -> Tagger:
     """A tagger for files that were not scanned, with the library's model where it has a name."""
     from earmark import zoo

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.library_options import Below, Json, LibraryFile, ModelName, SettingsFile, opened
+from earmark.cli.library_options import (
+    Below,
+    Json,
+    LibraryFile,
+    ModelName,
+    SettingsFile,
+    opened,
+    place_in,
+)
 from earmark.cli.terminal import Exit, print_json, say
 from earmark.errors import BadValue
 
@@ -45,7 +53,6 @@ def write(
     """Write genre, mood and scores into files: into empty fields only, unless said otherwise."""
     from earmark.library import write as writing
     from earmark.library.settings import read_settings
-    from earmark.library.song import absolute
 
     if merge and replace:
         raise BadValue("--merge keeps what a file has and --replace does not; choose one")
@@ -54,7 +61,7 @@ def write(
             library_, used,
             settings=read_settings(settings),
             mode="merge" if merge else "replace" if replace else "fill",
-            below=None if path is None else absolute(path),
+            below=place_in(library_, used, path),
         )  # fmt: skip
         if yes:
             planned = writing.write(library_, planned, keep_mtime=keep_mtime)

@@ -78,13 +78,16 @@ def like(
 
     vectors : of the examples, float32 (n_dimensions,) each
     expression : take only songs of which it is true
-    without : files that are not taken, such as the examples
+    without : files that are not taken, nor copies of their audio, such as the examples
     """
+    without = list(without)
+    heard = {song.audio for path in without if (song := library.song(model, path)) is not None}
     shelf = _shelf(library, model, expression, without=without)
     if not shelf.songs:
         return []
     similarity = shelf.vectors @ unit(unit(np.stack(vectors)).mean(axis=0))
-    return take((shelf.songs[i] for i in np.argsort(-similarity, kind="stable")), length)
+    ranked = (shelf.songs[i] for i in np.argsort(-similarity, kind="stable"))
+    return take((song for song in ranked if song.audio not in heard), length)
 
 
 def journey(
