@@ -20,6 +20,13 @@ class Tag(_Shape):
     reliability: float | None
 
 
+class Reason(_Shape):
+    """What was wrong, and what to do."""
+
+    kind: str
+    message: str
+
+
 class TaggedSong(_Shape):
     """The line that `earmark tag --json` prints for a file; `path` is the name that was sent."""
 
@@ -28,13 +35,7 @@ class TaggedSong(_Shape):
     model: str
     tags: list[Tag]
     damaged_packets: int | None = None
-
-
-class Reason(_Shape):
-    """What was wrong, and what to do."""
-
-    kind: str
-    message: str
+    warnings: list[Reason] | None = None
 
 
 class Refused(_Shape):
