@@ -64,9 +64,12 @@ def test_pooling_before_elu_is_the_same_function_as_pooling_after_it():
     assert torch.equal(block(x), expected)
 
 
-@pytest.mark.parametrize("recurrent", ["gru", "classic-gru", "none"])
+@pytest.mark.parametrize(
+    ("recurrent", "beside"),
+    [("gru", "none"), ("gru", "max"), ("classic-gru", "none"), ("classic-gru", "max"),
+     ("none", "none")],
+)  # fmt: skip
 @pytest.mark.parametrize("input_norm", ["frame", "channel", "none"])
-@pytest.mark.parametrize("beside", ["none", "max"])
 def test_every_kind_gives_a_logit_for_each_tag_and_learns(recurrent, input_norm, beside):
     settings = dataclasses.replace(SMALL, recurrent=recurrent, input_norm=input_norm, beside=beside)
     model = network(settings)

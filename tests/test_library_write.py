@@ -114,7 +114,7 @@ def test_own_names_and_a_white_list_decide_what_is_written(tmp_path):
     own = tmp_path / "own.toml"
     own.write_text(
         '[names]\n"indie rock" = "Indie"\n"indie pop" = "Indie"\n"rock" = ""\n'
-        '[group.genre]\nonly = ["indie", "Jazz", "R&B"]\n[scores]\ntop = 0\n'
+        '[group.genre]\nonly = ["indie", "Jazz", "R&B"]\ntop = 3\n[scores]\ntop = 0\n'
     )
     heard = tags(rock=0.9, indie_rock=0.8, indie_pop=0.7, rnb=0.6, pop=0.6, jazz=0.5)
     assert said(heard, read_settings(own)) == {"genre": ("Indie", "R&B", "Jazz"), "mood": ()}

@@ -115,7 +115,9 @@ class MusicService:
         self._ready.set()
         await self._stop.wait()
         server.close()
-        for _ in range(3):  # one may have been taken a moment ago, and closes a moment later
+        quiet = 0
+        while quiet < 5:  # one may have been taken a moment ago, and closes a moment later
+            quiet = 0 if self.connections else quiet + 1
             for connection in list(self.connections):
                 connection.transport.abort()
             await asyncio.sleep(0.01)
