@@ -20,5 +20,6 @@ and how good, on clips that are not in this repository:
     python -m benchmarks.published_table        the published networks and their readings
     python -m benchmarks.q4_folds               learning from little music
     python -m benchmarks.learning_curve         how it grows with the clips
+    python -m benchmarks.runtimes               what runs the network: speed and accuracy
     python -m benchmarks.stretches              a quarter of a window beside the whole
 """
