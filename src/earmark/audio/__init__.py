@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from earmark.audio import ogg_chain
-from earmark.audio.decoding import Piece, Samples, Tally, decode, first_frame, frames_of
+from earmark.audio.decoding import Piece, decode, first_frame, frames_of
+from earmark.audio.downmix import Samples, Tally
 from earmark.audio.opening import opened, opened_file
 from earmark.errors import BadValue, UnreadableAudio
 
