@@ -4,9 +4,9 @@
 
 FFmpeg's own decode of the same files on all cores (`ways.ffmpeg`), and then the network's multiply
 and add operations at the rate of the fastest matrix product that NumPy or PyTorch does here. The
-resampling and the spectrogram are left out, as if they were free. The operations are counted as the
-graph has them, each convolution directly: an engine that computes convolutions by Winograd's
-algorithm does fewer of them, and can come closer to this limit than it seems possible.
+resampling and the spectrogram are left out, as if they were free. The operations are those of the
+network as it is defined, each convolution directly: the graph computes the large ones by Winograd's
+algorithm (`earmark.graph.winograd`), which does fewer, and can come below the limit with them.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _peak(product: Callable[[int], object]) -> float:
 
 
 def flop_of_a_window(model: Path) -> float:
-    """Multiplications and additions of one window through a model file."""
+    """Multiplications and additions of one window through the network of a model file."""
     import onnx
 
     graph = onnx.load(model)
@@ -78,10 +78,14 @@ def flop_of_a_window(model: Path) -> float:
         for value in (*graph.graph.input, *graph.graph.output)
     }
     total = 0
+    for name, size in weights.items():
+        if len(size) == 4 and name.endswith(".weight"):  # (out, in, height, width)
+            conv = name.removesuffix(".weight")
+            image = shapes.get(f"{conv}.images", shapes[conv])  # by Winograd's algorithm, or plain
+            total += int(np.prod(size)) * image[-2] * image[-1]
     for node in graph.graph.node:
-        if node.op_type == "Conv":  # weights (out, in / groups, height, width)
-            total += int(np.prod(shapes[node.output[0]]) * np.prod(weights[node.input[1]][1:]))
-        elif node.op_type in ("Gemm", "MatMul"):  # weights hold every pair of the last two sizes
+        if node.op_type in ("Gemm", "MatMul") and not node.name.startswith("conv"):
+            # weights hold every pair of the last two sizes
             rows = shapes[node.output[0]][:-1]
             total += int(np.prod([max(1, size) for size in rows]) * np.prod(weights[node.input[1]]))
     return 2.0 * total

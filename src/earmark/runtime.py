@@ -19,9 +19,9 @@ Array = npt.NDArray[np.float32]
 Forward = Callable[[Array], tuple[Array, Array]]  # log-mel -> logits, embedding
 
 RUNTIMES = ("onnxruntime", "openvino")
-# Windows that go through the network at once: the scores do not depend on it, and eight are enough
-# to keep the matrix products large while a clip's activations still fit the caches.
-BATCH = 8
+# Windows that go through the network at once. The scores do not depend on it, the time does: with
+# more, what a layer leaves no longer fits the caches; with one, two cores wait for each other.
+BATCH = 2
 
 
 class Session:

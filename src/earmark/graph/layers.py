@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, get_args
 import numpy as np
 
 from earmark.errors import BadValue
+from earmark.graph import winograd
 from earmark.graph.network import Activation, Affine, Beside, ConvBlock, Network, Pad, Summary
 from earmark.graph.nodes import Nodes
 from earmark.graph.recurrent import check_matrix, recurrent
@@ -107,19 +108,32 @@ def _conv_block(
             f"{name}: activation {block.activation!r}; choose {' or '.join(get_args(Activation))}"
         )
 
-    weights = [
-        graph.floats(f"{name}.weight", block.weight),
-        graph.floats(f"{name}.bias", block.bias),
-    ]
-    pads = [height // 2, width // 2] * 2
-    x = graph.add(
-        "Conv", [x, *weights], name, attributes={"kernel_shape": [height, width], "pads": pads}
-    )
-    if block.pool != (1, 1):
-        pool = {"kernel_shape": block.pool, "strides": block.pool}
-        x = graph.add("MaxPool", [x], f"pool{number}", attributes=pool)
-    operator = {"elu": "Elu", "relu": "Relu"}[block.activation]
-    return graph.add(operator, [x], f"{block.activation}{number}"), pooled
+    weight = graph.floats(f"{name}.weight", block.weight)
+    bias = graph.floats(f"{name}.bias", block.bias)
+    if winograd.suits(block, mels=shape.mels, frames=shape.frames):
+        x = winograd.convolve(graph, x, weight, block, name, mels=shape.mels, frames=shape.frames)
+        to_channels = graph.integers(f"{name}.bias_shape", [-1, 1, 1])
+        bias = graph.add("Reshape", [bias, to_channels], f"{name}.channel_bias")
+        x = graph.add("Add", [x, bias], name)
+    else:
+        pads = [height // 2, width // 2] * 2
+        window = {"kernel_shape": [height, width], "pads": pads}
+        x = graph.add("Conv", [x, weight, bias], name, attributes=window)
+        if block.pool != (1, 1):
+            pool = {"kernel_shape": block.pool, "strides": block.pool}
+            x = graph.add("MaxPool", [x], f"pool{number}", attributes=pool)
+    return _activation(graph, x, block.activation, f"{block.activation}{number}"), pooled
+
+
+def _activation(graph: Nodes, x: str, activation: Activation, name: str) -> str:
+    if activation == "relu":
+        return graph.add("Relu", [x], name)
+    # max(x, exp(min(x, 0)) - 1): ONNX Runtime takes twice as long for its own Elu
+    zero, one = (graph.floats(f"{name}.{word}", n) for word, n in (("zero", 0.0), ("one", 1.0)))
+    below = graph.add("Min", [x, zero], f"{name}.below")
+    below = graph.add("Exp", [below], f"{name}.exp")
+    below = graph.add("Sub", [below, one], f"{name}.less_one")
+    return graph.add("Max", [x, below], name)
 
 
 def _beside(graph: Nodes, state: str, image: str, beside: Beside) -> str:
