@@ -2,10 +2,10 @@
 
 A network is described by plain arrays (`Network`): what happens to the spectrogram, some
 convolution blocks, some GRUs or none, a dense output. `build` writes the graph in the shape that
-runs fastest: norms are folded into the convolutions, max-pooling comes before the activation (the
-same function, since ELU and ReLU never fall), and the GRUs are unrolled over their steps, the
-product with their input taken out of the loop. OpenVINO reads no ONNX GRU with hard-sigmoid gates;
-it reads this.
+runs fastest: norms are folded into the convolutions, wide convolutions of 3 x 3 are computed by
+Winograd's algorithm, strip by strip, max-pooling comes before the activation (the same function,
+since ELU and ReLU never fall), and the GRUs are unrolled over their steps, the product with their
+input taken out of the loop. OpenVINO reads no ONNX GRU with hard-sigmoid gates; it reads this.
 
 Who imports weights and who exports trained ones both come here, so that what is tested once holds
 for every model file.

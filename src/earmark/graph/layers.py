@@ -11,17 +11,20 @@ from earmark.graph import winograd
 from earmark.graph.network import Activation, Affine, Beside, ConvBlock, Network, Pad, Summary
 from earmark.graph.nodes import Nodes
 from earmark.graph.recurrent import check_matrix, recurrent
+from earmark.graph.strips import cut, strips
 from earmark.model_file import EMBEDDING, INPUT, LOGITS
 
 if TYPE_CHECKING:
     import onnx
 
 
-def build(network: Network) -> onnx.ModelProto:
+def build(network: Network, *, by_winograd: bool = True) -> onnx.ModelProto:
     """The inference graph of a network; the same network gives the same bytes.
 
     Input "log_mel" float32 (batch, n_mels, n_frames), raw dB; outputs "logits" float32
     (batch, n_tags) and "embedding" float32 (batch, n_dimensions). The batch is free.
+
+    by_winograd : compute wide convolutions with fewer multiplications (graph/winograd.py)
 
     Raises BadValue, naming the layer, for weights that do not fit together or are not finite.
     """
@@ -34,7 +37,7 @@ def build(network: Network) -> onnx.ModelProto:
         else:
             x = _affine(graph, x, shape, step, f"norm{number}")
     for number, block in enumerate(network.blocks, start=1):
-        x, shape = _conv_block(graph, x, shape, block, number)
+        x, shape = _conv_block(graph, x, shape, block, number, by_winograd=by_winograd)
     if network.grus:
         n_in = shape.channels * shape.mels
         image = x
@@ -87,7 +90,7 @@ def _affine(graph: Nodes, x: str, shape: _Shape, affine: Affine, name: str) -> s
 
 
 def _conv_block(
-    graph: Nodes, x: str, shape: _Shape, block: ConvBlock, number: int
+    graph: Nodes, x: str, shape: _Shape, block: ConvBlock, number: int, *, by_winograd: bool
 ) -> tuple[str, _Shape]:
     name = f"conv{number}"
     if block.weight.ndim != 4 or block.weight.shape[1] != shape.channels:
@@ -110,19 +113,36 @@ def _conv_block(
 
     weight = graph.floats(f"{name}.weight", block.weight)
     bias = graph.floats(f"{name}.bias", block.bias)
-    if winograd.suits(block, mels=shape.mels, frames=shape.frames):
+    if by_winograd and winograd.suits(block, mels=shape.mels, frames=shape.frames):
         x = winograd.convolve(graph, x, weight, block, name, mels=shape.mels, frames=shape.frames)
         to_channels = graph.integers(f"{name}.bias_shape", [-1, 1, 1])
         bias = graph.add("Reshape", [bias, to_channels], f"{name}.channel_bias")
         x = graph.add("Add", [x, bias], name)
     else:
-        pads = [height // 2, width // 2] * 2
-        window = {"kernel_shape": [height, width], "pads": pads}
-        x = graph.add("Conv", [x, weight, bias], name, attributes=window)
-        if block.pool != (1, 1):
-            pool = {"kernel_shape": block.pool, "strides": block.pool}
-            x = graph.add("MaxPool", [x], f"pool{number}", attributes=pool)
+        x = _convolve(graph, x, [weight, bias], block, name, shape=shape)
     return _activation(graph, x, block.activation, f"{block.activation}{number}"), pooled
+
+
+def _convolve(
+    graph: Nodes, x: str, weights: list[str], block: ConvBlock, name: str, *, shape: _Shape
+) -> str:
+    """A convolution of the same size and max-pooling, in strips of rows."""
+    n_out, _, height, width = block.weight.shape
+    over, beside = height // 2, width // 2  # what a kernel sees around its place
+    pool = block.pool
+    parts = []
+    row_bytes = 4 * n_out * pool[0] * shape.frames
+    for first, last in strips(shape.mels // pool[0], row_bytes=row_bytes):
+        at = f"{name}.strip{first}"
+        begin, end = first * pool[0] - over, last * pool[0] + over
+        part, above, below = cut(graph, x, at, begin=begin, end=end, n_rows=shape.mels)
+        window = {"kernel_shape": [height, width], "pads": [above, beside, below, beside]}
+        part = graph.add("Conv", [part, *weights], at, attributes=window)
+        if pool != (1, 1):
+            cells = {"kernel_shape": pool, "strides": pool}
+            part = graph.add("MaxPool", [part], f"{at}.pool", attributes=cells)
+        parts.append(part)
+    return graph.add("Concat", parts, name, attributes={"axis": 2})
 
 
 def _activation(graph: Nodes, x: str, activation: Activation, name: str) -> str:

@@ -6,17 +6,20 @@ channels instead of 9 m^2, a quarter of them for m = 4. The other arithmetic is 
 make the result differ in the fifth decimal. No CPU runtime that reads ONNX does this by itself.
 
 A tile holds whole cells of the pooling, so that the maximum is taken before the tiles are put
-together. They are computed in strips of rows, few enough that a strip's products stay in the
-processor's cache.
+together.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from earmark.graph.network import ConvBlock
 from earmark.graph.nodes import Nodes
+from earmark.graph.strips import cut, strips
 
 _KERNEL = 3
 # Outputs of a tile along an axis, by the pooling there. More would lose more than a decimal.
@@ -24,9 +27,8 @@ _TILE = {1: 4, 2: 4, 3: 3, 4: 4}
 _POINTS = (0, 1, -1, 2, -2)  # where the polynomials are evaluated; infinity is one more
 _FEWEST_CHANNELS = 16  # with fewer, to transform the input costs more than it saves
 _FEWEST_TILES = 16  # with fewer, the kernels are more than what they are multiplied with
-_STRIP_BYTES = 3 << 20  # of products: more leave the cache, fewer make the matrices small
 
-Matrix = npt.NDArray[np.float64]
+Matrix = npt.NDArray[np.floating[Any]]
 
 
 def suits(block: ConvBlock, *, mels: int, frames: int) -> bool:
@@ -60,6 +62,42 @@ def transforms(m: int) -> tuple[Matrix, Matrix, Matrix]:
     return inputs, kernel, evaluate(m).T
 
 
+@dataclass(frozen=True)
+class _Tiling:
+    """How the image of a block is cut into tiles; pairs are of mels and frames.
+
+    pool : places to a cell; cells : of the pooling in a tile; tile : outputs of it; size : inputs
+    n_tiles : rows and columns of tiles; pooled : what the block leaves
+    """
+
+    n_in: int
+    n_out: int
+    mels: int
+    frames: int
+    pool: tuple[int, int]
+    tile: tuple[int, int]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.tile[0] + _KERNEL - 1, self.tile[1] + _KERNEL - 1
+
+    @property
+    def n_points(self) -> int:
+        return self.size[0] * self.size[1]
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        return self.tile[0] // self.pool[0], self.tile[1] // self.pool[1]
+
+    @property
+    def pooled(self) -> tuple[int, int]:
+        return self.mels // self.pool[0], self.frames // self.pool[1]
+
+    @property
+    def n_tiles(self) -> tuple[int, int]:
+        return -(-self.pooled[0] // self.cells[0]), -(-self.pooled[1] // self.cells[1])
+
+
 def convolve(
     graph: Nodes, x: str, weight: str, block: ConvBlock, name: str, *, mels: int, frames: int
 ) -> str:
@@ -69,79 +107,111 @@ def convolve(
     returns : (batch, n_out, mels // pool[0], frames // pool[1])
     """
     n_out, n_in = block.weight.shape[:2]
-    tile = [_TILE[size] for size in block.pool]
-    cells = [m // size for m, size in zip(tile, block.pool, strict=True)]  # of a tile
-    pooled = [mels // block.pool[0], frames // block.pool[1]]
-    n_rows, n_columns = (-(-n // of) for n, of in zip(pooled, cells, strict=True))  # of tiles
-    size = [m + _KERNEL - 1 for m in tile]  # of a tile's input
-    n_points = size[0] * size[1]
-    inputs, kernels, outputs = (
-        np.kron(rows, columns) for rows, columns in zip(*map(transforms, tile), strict=True)
-    )
-    # outputs of a tile by cell, and within a cell by place
-    by_cell = outputs.reshape(cells[0], block.pool[0], cells[1], block.pool[1], n_points)
-    by_cell = by_cell.transpose(0, 2, 1, 3, 4).reshape(-1, n_points)
-
-    def reshape(x: str, to: str, *shape: int) -> str:
-        return graph.add("Reshape", [x, graph.integers(f"{to}.shape", shape)], to)
+    tile = _TILE[block.pool[0]], _TILE[block.pool[1]]
+    tiling = _Tiling(n_in, n_out, mels, frames, block.pool, tile)
+    by_mels, by_frames = transforms(tile[0]), transforms(tile[1])
+    to_points, of_kernel, to_outputs = map(np.kron, by_mels, by_frames)
 
     # The weights stay as they were trained in the file; runtimes compute this once, when they load.
-    flat = reshape(weight, f"{name}.kernels", n_out * n_in, _KERNEL**2)
-    by_point = [graph.floats(f"{name}.kernel_transform", kernels), flat]
-    u = graph.add("Gemm", by_point, f"{name}.by_point", attributes={"transB": 1})
-    u = reshape(u, f"{name}.transformed", n_points, n_out, n_in)
-    transform = graph.floats(f"{name}.input_transform", inputs.reshape(n_points, 1, *size))
-    back = graph.floats(f"{name}.output_transform", by_cell)
-    axis = graph.integers(f"{name}.axis", [2])
-
-    images = reshape(x, f"{name}.images", -1, 1, mels, frames)
-    most = max(1, _STRIP_BYTES // (4 * n_points * n_out * n_columns))  # rows of tiles in a strip
-    strips = []
-    for first in range(0, n_rows, most):
-        n = min(most, n_rows - first)
-        at = f"{name}.strip{first}"
-        # the strip's input, with a margin of one that may lie outside the image
-        top, bottom = first * tile[0] - 1, (first + n) * tile[0] + 1
-        right = n_columns * tile[1] + 1
-        pads = [max(0, -top), 1, max(0, bottom - mels), max(0, right - frames)]
-        begin, end = max(0, top), min(mels, bottom)
-        strip = images
-        if (begin, end) != (0, mels):
-            ends = [graph.integers(f"{at}.{word}", [v]) for word, v in (("b", begin), ("e", end))]
-            strip = graph.add("Slice", [images, *ends, axis], at)
-        strip = graph.add(
-            "Conv",
-            [strip, transform],
-            f"{at}.points",
-            attributes={"kernel_shape": size, "strides": tile, "pads": pads},
-        )
-        n_tiles = n * n_columns
-        strip = reshape(strip, f"{at}.tiles", -1, n_in, n_points, n_tiles)
-        strip = graph.add("Transpose", [strip], f"{at}.matrices", attributes={"perm": [0, 2, 1, 3]})
-        strip = graph.add("MatMul", [u, strip], f"{at}.products")  # (batch, points, n_out, n_tiles)
-        strip = reshape(strip, f"{at}.by_point", -1, n_points, n_out * n_tiles)
-        strip = graph.add("MatMul", [back, strip], f"{at}.outputs")
-        # first along the frames: a runtime is slow to reduce the first of two axes
-        n_cells = cells[0] * cells[1]
-        for word, outer, pool in (
-            ("frames", n_cells * block.pool[0], block.pool[1]),
-            ("mels", n_cells, block.pool[0]),
-        ):
-            if pool > 1:
-                strip = reshape(strip, f"{at}.by_{word}", -1, outer, pool, n_out * n_tiles)
-                strip = graph.add(
-                    "ReduceMax", [strip, axis], f"{at}.{word}", attributes={"keepdims": 0}
-                )
-        # from cells within tiles to rows and columns
-        sizes = {"r": cells[0], "c": cells[1], "o": n_out, "R": n, "C": n_columns}
-        given = [axis for axis in sizes if axis in "oRC" or sizes[axis] > 1]
-        strip = reshape(strip, f"{at}.cells", -1, *(sizes[axis] for axis in given))
-        order = [0, *(1 + given.index(axis) for axis in "oRrCc" if axis in given)]
-        strip = graph.add("Transpose", [strip], f"{at}.in_place", attributes={"perm": order})
-        strips.append(reshape(strip, f"{at}.image", -1, n_out, n * cells[0], n_columns * cells[1]))
-    x = graph.add("Concat", strips, f"{name}.image", attributes={"axis": 2})
-    if pooled != [n_rows * cells[0], n_columns * cells[1]]:  # a last tile that is not whole
-        bounds = [graph.integers(f"{name}.{w}", v) for w, v in (("from", [0, 0]), ("to", pooled))]
-        axes = graph.integers(f"{name}.axes", [2, 3])
-        x = graph.add("Slice", [x, *bounds, axes], f"{name}.pooled")
+    flat = _reshape(graph, weight, f"{name}.kernels", n_out * n_in, _KERNEL**2)
+    u = [graph.floats(f"{name}.kernel_transform", of_kernel), flat]
+    kernels = graph.add("Gemm", u, f"{name}.by_point", attributes={"transB": 1})
+    kernels = _reshape(graph, kernels, f"{name}.transformed", tiling.n_points, n_out, n_in)
+    to_points = to_points.reshape(tiling.n_points, 1, *tiling.size)
+    constants = _Constants(
+        kernels=kernels,
+        to_points=graph.floats(f"{name}.input_transform", to_points),
+        to_outputs=graph.floats(f"{name}.output_transform", _by_cell(to_outputs, tiling)),
+        axis=graph.integers(f"{name}.axis", [2]),
+    )
+    images = _reshape(graph, x, f"{name}.images", -1, 1, mels, frames)
+    row_bytes = 4 * tiling.n_points * n_out * tiling.n_tiles[1]
+    parts = [
+        _strip(graph, images, constants, tiling, f"{name}.strip{first}", first=first, last=last)
+        for first, last in strips(tiling.n_tiles[0], row_bytes=row_bytes)
+    ]
+    x = graph.add("Concat", parts, f"{name}.image", attributes={"axis": 2})
+    if tiling.pooled != tuple(
+        np.multiply(tiling.n_tiles, tiling.cells)
+    ):  # a last tile is not whole
+        words = {"from": (0, 0), "to": tiling.pooled, "axes": (2, 3)}
+        bounds = [graph.integers(f"{name}.{word}", numbers) for word, numbers in words.items()]
+        x = graph.add("Slice", [x, *bounds], f"{name}.pooled")
     return x
+
+
+class _Constants(NamedTuple):
+    """Names of what every strip is multiplied with, and of the third axis."""
+
+    kernels: str
+    to_points: str
+    to_outputs: str
+    axis: str
+
+
+def _by_cell(to_outputs: Matrix, tiling: _Tiling) -> Matrix:
+    """The rows of the output transform by cell, and within a cell by place."""
+    (cells, pool), n_points = (tiling.cells, tiling.pool), tiling.n_points
+    by_place = to_outputs.reshape(cells[0], pool[0], cells[1], pool[1], n_points)
+    return by_place.transpose(0, 2, 1, 3, 4).reshape(-1, n_points)
+
+
+def _strip(
+    graph: Nodes,
+    images: str,
+    constants: _Constants,
+    tiling: _Tiling,
+    name: str,
+    *,
+    first: int,
+    last: int,
+) -> str:
+    """What the block leaves of the rows of tiles from first to last.
+
+    images : (batch * n_in, 1, mels, frames)
+    """
+    tile, n_rows, n_columns = tiling.tile, last - first, tiling.n_tiles[1]
+    n_points, n_places = tiling.n_points, tiling.n_out * n_rows * n_columns
+    # with a margin of one, which may lie outside the image
+    begin, end = first * tile[0] - 1, last * tile[0] + 1
+    x, above, below = cut(graph, images, name, begin=begin, end=end, n_rows=tiling.mels)
+    pads = [above, 1, below, max(0, n_columns * tile[1] + 1 - tiling.frames)]
+    window = {"kernel_shape": tiling.size, "strides": tile, "pads": pads}
+    x = graph.add("Conv", [x, constants.to_points], f"{name}.points", attributes=window)
+    x = _reshape(graph, x, f"{name}.tiles", -1, tiling.n_in, n_points, n_rows * n_columns)
+    x = graph.add("Transpose", [x], f"{name}.matrices", attributes={"perm": [0, 2, 1, 3]})
+    x = graph.add("MatMul", [constants.kernels, x], f"{name}.products")
+    x = _reshape(graph, x, f"{name}.by_point", -1, n_points, n_places)
+    x = graph.add("MatMul", [constants.to_outputs, x], f"{name}.outputs")
+    # (batch, cells * mels of a cell * frames of a cell, n_places). The frames first: a runtime is
+    # slow to reduce the first of two axes.
+    n_cells = tiling.cells[0] * tiling.cells[1]
+    pools = {
+        "frames": (n_cells * tiling.pool[0], tiling.pool[1]),
+        "mels": (n_cells, tiling.pool[0]),
+    }
+    for word, (outer, pool) in pools.items():
+        if pool > 1:
+            x = _reshape(graph, x, f"{name}.by_{word}", -1, outer, pool, n_places)
+            no_axis = {"keepdims": 0}
+            x = graph.add("ReduceMax", [x, constants.axis], f"{name}.{word}", attributes=no_axis)
+    return _in_place(graph, x, tiling, name, n_rows=n_rows)
+
+
+def _in_place(graph: Nodes, x: str, tiling: _Tiling, name: str, *, n_rows: int) -> str:
+    """From cells of tiles to an image: (batch, n_out, rows * cells, columns * cells)."""
+    cells, n_columns = tiling.cells, tiling.n_tiles[1]
+    sizes = {"row cell": cells[0], "column cell": cells[1], "channel": tiling.n_out}
+    sizes |= {"row": n_rows, "column": n_columns}
+    # axes of one are left out, for with one at its end a runtime copies number by number
+    given = [axis for axis, n in sizes.items() if n > 1 or "cell" not in axis]
+    wanted = ("channel", "row", "row cell", "column", "column cell")
+    x = _reshape(graph, x, f"{name}.cells", -1, *(sizes[axis] for axis in given))
+    order = [0, *(1 + given.index(axis) for axis in wanted if axis in given)]
+    x = graph.add("Transpose", [x], f"{name}.in_place", attributes={"perm": order})
+    image = tiling.n_out, n_rows * cells[0], n_columns * cells[1]
+    return _reshape(graph, x, f"{name}.image", -1, *image)
+
+
+def _reshape(graph: Nodes, x: str, name: str, *shape: int) -> str:
+    return graph.add("Reshape", [x, graph.integers(f"{name}.shape", shape)], name)
