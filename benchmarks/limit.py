@@ -79,15 +79,17 @@ def flop_of_a_window(model: Path) -> float:
     }
     total = 0
     for name, size in weights.items():
-        if len(size) == 4 and name.endswith(".weight"):  # (out, in, height, width)
-            conv = name.removesuffix(".weight")
-            image = shapes.get(f"{conv}.images", shapes[conv])  # by Winograd's algorithm, or plain
-            total += int(np.prod(size)) * image[-2] * image[-1]
+        images = shapes.get(name.replace(".weight", ".images"))
+        if images is not None:  # by Winograd's algorithm: every pair of channels, every place
+            total += int(np.prod(size)) * images[-2] * images[-1]
     for node in graph.graph.node:
-        if node.op_type in ("Gemm", "MatMul") and not node.name.startswith("conv"):
+        weight = node.input[1] if len(node.input) > 1 else ""
+        if node.op_type == "Conv" and weight.endswith(".weight"):  # (out, in, height, width)
+            total += int(np.prod(shapes[node.output[0]]) * np.prod(weights[weight][1:]))
+        elif node.op_type in ("Gemm", "MatMul") and not node.name.startswith("conv"):
             # weights hold every pair of the last two sizes
             rows = shapes[node.output[0]][:-1]
-            total += int(np.prod([max(1, size) for size in rows]) * np.prod(weights[node.input[1]]))
+            total += int(np.prod([max(1, size) for size in rows]) * np.prod(weights[weight]))
     return 2.0 * total
 
 

@@ -1,11 +1,12 @@
-"""What runs the network: ONNX Runtime or OpenVINO, float32, bfloat16 or int8.
+"""What runs the network: ONNX Runtime or OpenVINO, float32, bfloat16 or int8, Winograd or not.
 
     python -m benchmarks.runtimes [--model earmark] [--rounds 5] [--shared ../shared]
 
-On the 900 labelled clips of 4Q, centre crop: milliseconds of one thread a clip in batches of eight,
+On the 900 labelled clips of 4Q, centre crop: milliseconds of one thread a clip, two at a time,
 all ways in turn, round by round; how far the scores move from ONNX Runtime's in float32; and macro
-ROC-AUC over the 16 mapped tags. The int8 network is calibrated on 64 of the clips. A way that this
-processor or installation lacks is named and left out. Two minutes on two cores.
+ROC-AUC over the 16 mapped tags. "plain" is the same network without Winograd's algorithm; the int8
+network is made of that, and calibrated on 64 of the clips. A way that this processor or
+installation lacks is named and left out. Two minutes on two cores.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from benchmarks.published_table import COLUMNS, read_labels
 from earmark import engine, zoo
 from earmark.audio import load_audio
 from earmark.features import LogMel, log_mel
-from earmark.model_file import INPUT, LOGITS
+from earmark.graph import build
+from earmark.model_file import INPUT, LOGITS, read_card, write_model
 from earmark.runtime import BATCH, Session
 from earmark.windows import centre_crop
 
@@ -61,6 +63,17 @@ def onnx_runtime(model: Path) -> Forward:
     """What earmark uses."""
     session = Session(model, runtime="onnxruntime", threads=1)
     return lambda log_mel: session.run(log_mel)[0]
+
+
+def plain_graph(model: Path, target: Path) -> Path:
+    """The model with each convolution as one node; it must be one that earmark trained."""
+    from earmark.training.from_graph import from_model_file
+    from earmark.training.to_graph import network
+
+    card = read_card(model)
+    shape = {"n_mels": card.features.n_mels, "n_frames": card.features.n_frames}
+    write_model(target, build(network(from_model_file(model), **shape), by_winograd=False), card)
+    return target
 
 
 def int8(model: Path, clips: np.ndarray, folder: Path) -> Forward:
@@ -131,10 +144,13 @@ def main() -> None:
     paths, labels = paths[: options.clips], labels[: options.clips]
     clips = spectrograms(paths, card.features)
     with tempfile.TemporaryDirectory() as folder:
+        plain = plain_graph(model, Path(folder) / "plain.onnx")
         makers = {
             "ONNX Runtime, float32": lambda: onnx_runtime(model),
-            "ONNX Runtime, int8": lambda: int8(model, clips, Path(folder)),
+            "ONNX Runtime, plain": lambda: onnx_runtime(plain),
+            "ONNX Runtime, int8": lambda: int8(plain, clips, Path(folder)),
             "OpenVINO, float32": lambda: openvino(model, "f32"),
+            "OpenVINO, plain": lambda: openvino(plain, "f32"),
             "OpenVINO, bfloat16": lambda: openvino(model, "bf16"),
         }
         ways: dict[str, Forward] = {}
