@@ -6,6 +6,8 @@
     python -m benchmarks.log_mel                the front end beside librosa's, on one core
     python -m benchmarks.store_speed            random batches from a store
     python -m benchmarks.limit                  the rate of matrix products on this machine
+    python -m benchmarks.decoders               FFmpeg beside libsndfile
+    python -m benchmarks.one_network            one network fed through shared memory
     python -m benchmarks.growth                 what the engine takes for a unit of work
     python -m benchmarks.ids_to_store           from Million Song ids to a store
     python -m benchmarks.previews_simulation    the downloader against a simulated service
