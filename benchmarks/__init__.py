@@ -1,4 +1,4 @@
-"""What is measured here. Each command says with --help what it needs.
+"""What is measured here. It needs pip install -e '.[dev]'; each command says more with --help.
 
     python -m benchmarks                        how fast, beside others and the machine's limit:
                                                 docs/performance.md

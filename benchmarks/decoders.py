@@ -54,7 +54,7 @@ def in_turns(ways: dict[str, Work], paths: tuple[Path, ...], rounds: int) -> dic
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=9, help="of all ways, in turns; 9")
     parser.add_argument("--work", type=Path, default=Path("build/benchmarks"), help="kept folder")
     options = parser.parse_args()
     for kind in ("mp3", "flac"):

@@ -105,8 +105,8 @@ def through_memory(paths: list[Path], threads: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--clips", type=int, default=160)
+    parser.add_argument("--rounds", type=int, default=3, help="of all ways, in turns; 3")
+    parser.add_argument("--clips", type=int, default=160, help="a round; 160")
     parser.add_argument("--work", type=Path, default=Path("build/benchmarks"), help="kept folder")
     options = parser.parse_args()
     os.environ.pop("EARMARK_MODEL", None)

@@ -20,7 +20,7 @@ _LIBRARIES = {
     "openvino": "openvino", "pyarrow": "data", "crc32c": "data", "threadpoolctl": "data",
     "httpx2": "data", "stamina": "data", "aiolimiter": "data", "rapidfuzz": "data", "ray": "ray",
     "pydantic": "train", "torch": "train", "keras": "keras", "fastapi": "web", "uvicorn": "web",
-    "plotly": "web", "prometheus-client": "web", "python-multipart": "web",
+    "mutagen": "library", "plotly": "web", "prometheus-client": "web", "python-multipart": "web",
 }  # fmt: skip
 _REPEATS = 3  # of each measurement; the median is told
 
