@@ -78,18 +78,21 @@ def flop_of_a_window(model: Path) -> float:
         for value in (*graph.graph.input, *graph.graph.output)
     }
     total = 0
-    for name, size in weights.items():
-        images = shapes.get(name.replace(".weight", ".images"))
-        if images is not None:  # by Winograd's algorithm: every pair of channels, every place
-            total += int(np.prod(size)) * images[-2] * images[-1]
+    before, blocks = "", set()
     for node in graph.graph.node:
-        weight = node.input[1] if len(node.input) > 1 else ""
-        if node.op_type == "Conv" and weight.endswith(".weight"):  # (out, in, height, width)
-            total += int(np.prod(shapes[node.output[0]]) * np.prod(weights[weight][1:]))
-        elif node.op_type in ("Gemm", "MatMul") and not node.name.startswith("conv"):
+        block = node.name.partition(".")[0]
+        weight = f"{block}.weight"
+        if block.startswith("conv") and block not in blocks:
+            # its first node: every pair of channels at every place of what comes before
+            blocks.add(block)
+            mels, frames = shapes[before][-2:]
+            total += int(np.prod(weights[weight])) * mels * frames
+        elif node.op_type == "Gemm" and block not in blocks:
             # weights hold every pair of the last two sizes
             rows = shapes[node.output[0]][:-1]
-            total += int(np.prod([max(1, size) for size in rows]) * np.prod(weights[weight]))
+            matrix = weights[node.input[1]]
+            total += int(np.prod([max(1, size) for size in rows]) * np.prod(matrix))
+        before = node.output[0]
     return 2.0 * total
 
 

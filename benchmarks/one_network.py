@@ -30,6 +30,7 @@ from earmark.runtime import Session
 
 SLOTS = 16  # of the ring
 WARM = 16  # clips before the clock starts
+LONGEST = 60.0  # seconds without a clip, after which a process must have died
 FEATURES = preset("choi2016")
 SHAPE = (SLOTS, FEATURES.n_mels, FEATURES.n_frames)
 
@@ -61,27 +62,34 @@ def into_memory(todo: Any, done: Any, name: str, free: Any) -> None:
 
 
 def clips_a_second(
-    paths: list[Path], work: Callable[..., None], *given: Any, finish: Callable[[Any], object] = id
+    paths: list[Path],
+    work: Callable[..., None],
+    *given: Any,
+    finish: Callable[[Any], object] = lambda _: None,
 ) -> float:
     """Of processes that do `work`, with `finish` done here on what each clip leaves."""
     context = get_context("spawn")
     todo, done = context.Queue(), context.Queue()
     crew = [
-        context.Process(target=work, args=(todo, done, *given)) for _ in range(engine.cpu_count())
+        context.Process(target=work, args=(todo, done, *given), daemon=True)
+        for _ in range(engine.cpu_count())
     ]
     with what_a_worker_inherits(1):  # native thread
         for process in crew:
             process.start()
     for path in [*paths, *[None] * len(crew)]:
         todo.put(path)
-    for number in range(len(paths)):
-        if number == WARM:
-            started = time.perf_counter()
-        finish(done.get())
-    rate = (len(paths) - WARM) / (time.perf_counter() - started)
-    for process in crew:
-        process.join()
-    return rate
+    try:
+        for _ in range(WARM):
+            finish(done.get(timeout=LONGEST))
+        started = time.perf_counter()
+        for _ in range(len(paths) - WARM):
+            finish(done.get(timeout=LONGEST))
+        return (len(paths) - WARM) / (time.perf_counter() - started)
+    finally:
+        for process in crew:
+            process.terminate()
+            process.join()
 
 
 def through_memory(paths: list[Path], threads: int) -> float:
@@ -109,6 +117,8 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=160, help="a round; 160")
     parser.add_argument("--work", type=Path, default=Path("build/benchmarks"), help="kept folder")
     options = parser.parse_args()
+    if options.clips <= WARM:
+        parser.error(f"{WARM} clips come before the clock starts: --clips must be more")
     os.environ.pop("EARMARK_MODEL", None)
     paths = material.clips(options.work, "m4a", 8).paths(options.clips, options.work)
     ways: dict[str, Callable[[], float]] = {

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -36,3 +37,20 @@ def test_a_tiny_run_has_rows_of_every_stage_and_goes_on_where_it_was(tmp_path):
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert f"{len(rows) - 1} of {len(rows)} measurements are there already" in again.stderr
+
+
+def test_the_limit_counts_a_network_as_it_is_defined_however_its_graph_computes_it(tmp_path):
+    from benchmarks.limit import flop_of_a_window
+
+    from earmark.graph import ConvBlock, Dense, Network, build
+
+    weights = np.zeros((16, 1, 5, 3), np.float32), np.zeros((7, 16, 3, 3), np.float32)
+    blocks = [ConvBlock(w, np.zeros(len(w), np.float32), (2, 2)) for w in weights]
+    n = 7 * (27 // 4) * (41 // 4)
+    output = Dense(np.zeros((n, 3), np.float32), np.zeros(3, np.float32))
+    network = Network(27, 41, front=[], blocks=blocks, output=output)
+    expected = 2 * (16 * 15 * 27 * 41 + 7 * 16 * 9 * 13 * 20 + 3 * n)
+    for by_winograd in (True, False):
+        path = tmp_path / f"{by_winograd}.onnx"
+        path.write_bytes(build(network, by_winograd=by_winograd).SerializeToString())
+        assert flop_of_a_window(path) == expected

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import slow_network as slow
+from built_graphs import assert_same, opened
 
 from earmark.errors import BadValue
 from earmark.graph import Affine, ConvBlock, Dense, Gru, Network, Norm, Pad, build, torch_gru
@@ -144,10 +145,7 @@ def definition(network, clip):
             image = np.pad(image, sides, constant_values=step.value)
         else:
             image = image * step.scale + step.shift
-    for block in network.blocks:
-        image = slow.correlate(image, block.weight, block.bias)
-        image = {"elu": slow.elu, "relu": slow.relu}[block.activation](image)
-        image = slow.max_pool(image, *block.pool)
+    image = slow.blocks(image, network.blocks)
     steps = slow.as_steps(image)
     for gru in network.grus:
         gate = {"sigmoid": slow.sigmoid, "hard_sigmoid": slow.hard_sigmoid}[gru.gate]
@@ -171,26 +169,6 @@ def definition(network, clip):
     return embedding @ network.output.weight + network.output.bias, embedding
 
 
-def opened(network, runtime):
-    """A function from log-mels to (logits, embeddings)."""
-    data = build(network).SerializeToString()
-    if runtime == "onnxruntime":
-        import onnxruntime
-
-        session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-        return lambda x: session.run(["logits", "embedding"], {"log_mel": x})
-    import openvino
-
-    core = openvino.Core()
-    model = core.compile_model(core.read_model(data), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-
-    def run(x):
-        results = model(x)
-        return results["logits"], results["embedding"]
-
-    return run
-
-
 def clips(n, seed=0):
     rng = np.random.default_rng(seed)
     return rng.uniform(-60, 20, (n, N_MELS, N_FRAMES)).astype(np.float32)
@@ -204,12 +182,6 @@ def test_the_graph_computes_what_its_description_says(name, runtime):
     expected = [definition(described, clip) for clip in x]
     assert_same(logits, [logits for logits, _ in expected])
     assert_same(embeddings, [embedding for _, embedding in expected])
-
-
-def assert_same(found, expected):
-    """Within 1e-5 of the largest value: what float32 leaves of sums of some hundred products."""
-    largest = max(1, np.abs(expected).max())
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * largest)
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])

@@ -23,7 +23,7 @@ from earmark.errors import BadValue, MissingExtra
 from earmark.features import PRESETS
 from earmark.runtime import BATCH, Session
 from earmark.tagger import Tagger
-from earmark.web import drawing, occlusion, require_libraries
+from earmark.web import decoder_process, drawing, occlusion, require_libraries
 from earmark.web.access import Access
 from earmark.web.answers import shown_name
 from earmark.web.batching import SharedSession
@@ -77,6 +77,18 @@ def test_what_many_threads_ask_goes_through_together_and_comes_apart_again(model
     assert all(sum(pair) > BATCH for pair in pairwise(batches[1:]))
 
 
+def test_more_than_a_batch_from_one_request_is_taken_alone_and_whole(model):
+    batches = []
+    shared = SharedSession(model, on_batch=batches.append)
+    asked = spectrograms(2 * BATCH + 1, 5)
+    logits, embeddings = shared.run(asked)
+    shared.close()
+    expected = Session(model).run(asked)
+    np.testing.assert_allclose(logits, expected[0], atol=1e-4)
+    np.testing.assert_allclose(embeddings, expected[1], atol=1e-4)
+    assert batches == [2 * BATCH + 1]
+
+
 def test_a_mistake_in_the_network_reaches_those_who_asked_and_nobody_else(model):
     shared = SharedSession(model, on_batch=[].append)
     with pytest.raises(Exception, match="hears spectrograms of shape"):
@@ -118,6 +130,31 @@ def test_a_decoder_without_memory_says_so_and_the_next_one_takes_its_place(megab
     finally:
         decoders.close()
     assert lost == ["memory", "memory"]
+
+
+class Pipe:
+    """Keeps what is sent."""
+
+    def __init__(self):
+        self.sent = []
+
+    def send_bytes(self, message):
+        self.sent.append(message)
+
+
+@pytest.mark.parametrize("room", [1 << 20, 1 << 60])  # bytes: as it is, and as where none is left
+def test_what_cannot_be_read_is_damaged_only_where_memory_is_left(room, tmp_path, monkeypatch):
+    (tmp_path / "a.m4a").write_text("no audio")
+    monkeypatch.setattr(decoder_process, "_ROOM", room)
+    job = {"path": str(tmp_path / "a.m4a"), "rate": 12_000, "start": 0.0, "seconds": 1.0}
+    pipe = Pipe()
+    if room == 1 << 60:
+        with pytest.raises(MemoryError):
+            decoder_process._answer(pipe, job)
+        assert not pipe.sent
+    else:
+        decoder_process._answer(pipe, job)
+        assert [message[:1] for message in pipe.sent] == [decoder_process.FAILED]
 
 
 def test_the_muted_region_that_matters_is_the_one_that_is_shown(model):

@@ -20,7 +20,8 @@ Forward = Callable[[Array], tuple[Array, Array]]  # log-mel -> logits, embedding
 
 RUNTIMES = ("onnxruntime", "openvino")
 # Windows that go through the network at once. The scores do not depend on it, the time does: with
-# more, what a layer leaves no longer fits the caches; with one, two cores wait for each other.
+# 1, 2, 4 and 8 the shipped model took 10.6, 9.8, 10.8 and 12.1 ms a window on two cores, because
+# what a layer leaves of more no longer fits the caches.
 BATCH = 2
 
 

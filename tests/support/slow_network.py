@@ -62,6 +62,15 @@ def max_pool(image, mels, frames):
     return image.reshape(channels, n_mels, mels, n_frames, frames).max(axis=(2, 4))
 
 
+def blocks(image, blocks):
+    """Convolutions, activations and poolings as earmark.graph describes them."""
+    for block in blocks:
+        image = correlate(image, block.weight, block.bias)
+        image = {"elu": elu, "relu": relu}[block.activation](image)
+        image = max_pool(image, *block.pool)
+    return image
+
+
 def as_steps(image):
     """(channels, mels, frames) to (frames, channels * mels)."""
     return image.transpose(2, 0, 1).reshape(image.shape[2], -1)

@@ -64,10 +64,12 @@ def mono(frames: list[Any], *, loudest: float, tally: Tally) -> Samples:
         if silence:
             mixed -= np.float32(silence * n_channels)
         mixed *= np.float32(1.0 / (full_scale * n_channels))
-        # Together they seldom have the energy that would make the shortest of them too loud alone.
+        # If all together have less energy than the shortest may have, none can be too loud.
+        n_silenced = 0
         if not mixed @ mixed <= loudest * min(lengths):
-            _silence(mixed, np.array(lengths), loudest, tally)
-    tally.sound += len(frames)
+            n_silenced = _silence(mixed, np.array(lengths), loudest)
+    tally.damaged += n_silenced
+    tally.sound += len(frames) - n_silenced
     return mixed
 
 
@@ -85,15 +87,12 @@ def _plane(
     )
 
 
-def _silence(
-    samples: Samples, lengths: npt.NDArray[np.int64], loudest: float, tally: Tally
-) -> None:
-    """Make each frame that is too loud, or holds NaN, silent, and count it as damaged, not sound.
+def _silence(samples: Samples, lengths: npt.NDArray[np.int64], loudest: float) -> int:
+    """Make each frame that is too loud, or holds NaN, silent; returns how many.
 
     samples : of all frames; lengths : of each of them
     """
     powers = np.add.reduceat(np.square(samples), np.cumsum(lengths) - lengths) / lengths
     loud = ~(powers <= loudest)  # also true for NaN
     samples[np.repeat(loud, lengths)] = 0.0
-    tally.damaged += int(loud.sum())
-    tally.sound -= int(loud.sum())
+    return int(loud.sum())

@@ -132,10 +132,10 @@ def _convolve(
     pool = block.pool
     parts = []
     row_bytes = 4 * n_out * pool[0] * shape.frames
-    for first, last in strips(shape.mels // pool[0], row_bytes=row_bytes):
+    for first, end in strips(shape.mels // pool[0], row_bytes=row_bytes):
         at = f"{name}.strip{first}"
-        begin, end = first * pool[0] - over, last * pool[0] + over
-        part, above, below = cut(graph, x, at, begin=begin, end=end, n_rows=shape.mels)
+        start, stop = first * pool[0] - over, end * pool[0] + over
+        part, above, below = cut(graph, x, at, start=start, stop=stop, n_rows=shape.mels)
         window = {"kernel_shape": [height, width], "pads": [above, beside, below, beside]}
         part = graph.add("Conv", [part, *weights], at, attributes=window)
         if pool != (1, 1):

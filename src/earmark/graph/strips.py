@@ -6,29 +6,34 @@ from collections.abc import Iterator
 
 from earmark.graph.nodes import Nodes
 
-STRIP_BYTES = 3 << 20  # of results: with more they leave the cache, with fewer the nodes cost more
+# Of what is made of a strip of one window: with more it leaves the cache, with less the matrices
+# are small and the nodes many. From 1 to 4 MB all is equally fast.
+STRIP_BYTES = 3 << 20
 
 
 def strips(n_rows: int, *, row_bytes: int) -> Iterator[tuple[int, int]]:
-    """(first, last + 1) of the rows of each strip; row_bytes is what is made of a row."""
+    """The rows of each strip, from `start` up to but not including `stop`.
+
+    row_bytes : of what is made of one row of one window
+    """
     most = max(1, STRIP_BYTES // row_bytes)
-    for first in range(0, n_rows, most):
-        yield first, min(n_rows, first + most)
+    for start in range(0, n_rows, most):
+        yield start, min(n_rows, start + most)
 
 
 def cut(
-    graph: Nodes, image: str, name: str, *, begin: int, end: int, n_rows: int
+    graph: Nodes, image: str, name: str, *, start: int, stop: int, n_rows: int
 ) -> tuple[str, int, int]:
-    """Rows from begin to end of an image (..., ..., n_rows, ...), which may reach beyond it.
+    """The rows from start up to stop of an image (..., ..., n_rows, ...); both may lie outside it.
 
     returns : the rows that there are, and how many are missing before and after them
     """
-    before, after = max(0, -begin), max(0, end - n_rows)
-    first, last = begin + before, end - after
-    if (first, last) == (0, n_rows):
+    before, after = max(0, -start), max(0, stop - n_rows)
+    start, stop = start + before, stop - after
+    if (start, stop) == (0, n_rows):
         return image, before, after
     bounds = [
-        graph.integers(f"{name}.{word}", [row]) for word, row in (("from", first), ("to", last))
+        graph.integers(f"{name}.{word}", [n]) for word, n in (("start", start), ("stop", stop))
     ]
     axis = graph.integers(f"{name}.axis", [2])
     return graph.add("Slice", [image, *bounds, axis], f"{name}.rows"), before, after

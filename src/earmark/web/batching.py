@@ -28,7 +28,8 @@ class SharedSession(Session):
     One thread runs the network. It never waits for a batch to fill: it takes whatever waits when
     it is free, so that a lone request is answered at once and many fill the batches by themselves.
 
-    on_batch : told how many windows went through together, each time
+    on_batch : told how many windows were taken together, each time; a request of more than BATCH is
+        taken alone
     """
 
     def __init__(

@@ -20,7 +20,7 @@ from typing import Any
 READY, SAMPLES, END, FAILED, NO_MEMORY = b"R", b"S", b"E", b"F", b"M"
 _GRACE = 5.0  # seconds beyond the deadline, after which the process ends itself
 _WARM_UP_HZ = 8_000
-_ROOM = 1 << 20  # bytes; where there is less, it is memory that a file lacks
+_ROOM = 1 << 20  # bytes; where so few cannot be had, a failure is for lack of memory
 
 
 def main(pipe: Connection, memory_mb: float) -> None:
@@ -64,8 +64,8 @@ def _answer(pipe: Connection, job: dict[str, Any]) -> None:
     except UnreadableAudio as error:
         if error.reason == NO_MEMORY_LEFT:
             raise MemoryError from error
-        # FFmpeg goes on without a parser that it has no memory for, and then finds only damage
-        bytearray(_ROOM)  # raises MemoryError
+        # FFmpeg reports some failed allocations as damage, or as a codec that it does not know
+        bytearray(_ROOM)  # raises MemoryError where memory is what lacks
         pipe.send_bytes(FAILED + json.dumps({"reason": error.reason}).encode())
 
 
