@@ -10,9 +10,8 @@ from earmark.audio.downmix import Tally, mono
 
 LOUDEST = 16.0  # mean square
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
-DTYPES = {
-    "u8": np.uint8, "s16": np.int16, "s32": np.int32, "s64": np.int64, "flt": np.float32,
-    "dbl": np.float64,
+DTYPES = {  # PyAV makes no frames of s64
+    "u8": np.uint8, "s16": np.int16, "s32": np.int32, "flt": np.float32, "dbl": np.float64,
 }  # fmt: skip
 
 

@@ -32,8 +32,6 @@ def cut(
     start, stop = start + before, stop - after
     if (start, stop) == (0, n_rows):
         return image, before, after
-    bounds = [
-        graph.integers(f"{name}.{word}", [n]) for word, n in (("start", start), ("stop", stop))
-    ]
+    bounds = [graph.integers(f"{name}.{word}", [n]) for word, n in (("from", start), ("to", stop))]
     axis = graph.integers(f"{name}.axis", [2])
     return graph.add("Slice", [image, *bounds, axis], f"{name}.rows"), before, after
