@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterator
 from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -140,11 +141,12 @@ def _pieces(
 
     with opened(path, link=link) as (container, stream):
         tick = float(stream.time_base)  # seconds
-        ends = (container.format.name, stream.codec_context.name) == ("ogg", "vorbis")
+        is_vorbis = (container.format.name, stream.codec_context.name) == ("ogg", "vorbis")
+        time_of = _vorbis_time if is_vorbis else attrgetter("pts")
         frames = frames_of(container, stream, tally)
         first = first_frame(path, frames, tally)
         # not 0 where the encoder's delay was cut off
-        origin = (_pts(first) if ends else first.pts) or 0
+        origin = time_of(first) or 0
         if tally.damaged and stream.start_time is not None:
             origin = min(origin, stream.start_time)  # silence for the packets before the first
         if seek:
@@ -164,7 +166,7 @@ def _pieces(
         longest = 0.0  # frame so far, seconds
         for frame in frames:  # a thousand times in 30 s, and cold: each name that is read counts
             rate, n = frame.sample_rate, frame.samples
-            pts = _pts(frame) if ends else frame.pts
+            pts = time_of(frame)
             position = end if pts is None else (pts - origin) * tick
             if position < start:
                 tally.damaged = damaged = 0
@@ -191,7 +193,7 @@ def _pieces(
             yield Piece(begin, kind[0], mono(run, loudest=loudest, tally=tally))
 
 
-def _pts(frame: Any) -> int | None:
+def _vorbis_time(frame: Any) -> int | None:
     """When a block of Vorbis in ogg begins, in ticks of its stream; None if the file does not say.
 
     There FFmpeg times a block late where long ones give way to short ones; the end that it gives is
