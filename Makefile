@@ -31,10 +31,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-docs: $(VENV)/.dev ## docs/cli.md, from the commands themselves
-	$(BIN)/python -m typer earmark.cli utils docs --name earmark --output docs/cli.md
+docs: $(VENV)/.dev ## docs/reference/cli.md, from the commands themselves
+	$(BIN)/python -m typer earmark.cli utils docs --name earmark --output docs/reference/cli.md
 
-BENCH ?= -o docs/performance.md
+BENCH ?= -o docs/reference/performance.md
 bench: $(VENV)/.dev ## how fast, beside others: half an hour; BENCH="--tiny" for a minute
 	@$(INSTALL) -r benchmarks/peers.txt || echo "going on without all of benchmarks/peers.txt" >&2
 	$(BIN)/python -m benchmarks $(BENCH)

@@ -1,14 +1,14 @@
 """What is measured here. It needs pip install -e '.[dev]'; each command says more with --help.
 
     python -m benchmarks                        how fast, beside others and the machine's limit:
-                                                docs/performance.md
+                                                docs/reference/performance.md
     python -m benchmarks.training_step          one training step, and what is waited for the disk
     python -m benchmarks.log_mel                the front end beside librosa's, on one core
     python -m benchmarks.store_speed            random batches from a store
-    python -m benchmarks.limit                  the rate of matrix products on this machine
+    python -m benchmarks.suite.limit            the rate of matrix products on this machine
     python -m benchmarks.decoders               FFmpeg beside libsndfile
     python -m benchmarks.one_network            one network fed through shared memory
-    python -m benchmarks.growth                 what the engine takes for a unit of work
+    python -m benchmarks.suite.growth           what the engine takes for a unit of work
     python -m benchmarks.ids_to_store           from Million Song ids to a store
     python -m benchmarks.previews_simulation    the downloader against a simulated service
     python -m benchmarks.ledger_speed           the downloader's ledger
@@ -16,12 +16,7 @@
     python -m benchmarks.library_size           a library of many files
     python -m benchmarks.serving                the server under load
     python -m benchmarks.page_pictures          the pictures of the page in docs/pictures
-
-and how good, on clips that are not in this repository:
-
-    python -m benchmarks.published_table        the published networks and their readings
-    python -m benchmarks.q4_folds               learning from little music
-    python -m benchmarks.learning_curve         how it grows with the clips
     python -m benchmarks.runtimes               what runs the network: speed and accuracy
-    python -m benchmarks.stretches              a quarter of a window beside the whole
+
+How good the models are is measured in `studies`.
 """

@@ -1,6 +1,6 @@
 """How fast earmark is, beside what a user would pick instead: python -m benchmarks.
 
-    python -m benchmarks -o docs/performance.md     # make bench: about half an hour on two cores
+    python -m benchmarks -o docs/reference/performance.md   # make bench: half an hour, two cores
     python -m benchmarks --tiny                     # does it still run? half a minute
     python -m benchmarks --only tags startup --rounds 5
     python -m benchmarks --only growth --growth 10 100 1000 10000
@@ -21,13 +21,13 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.figures import Figures
-from benchmarks.page import page
-from benchmarks.plot import write_plot
-from benchmarks.records import Records, machine
-from benchmarks.setting import TINY, Setting, Sizes, as_json, make_setting
-from benchmarks.stages import STAGES, tasks
-from benchmarks.watching import CommandFailed
+from benchmarks.suite.context import TINY, Context, Sizes, as_json, make_setting
+from benchmarks.suite.page import page
+from benchmarks.suite.plot import write_plot
+from benchmarks.suite.records import Records, machine
+from benchmarks.suite.stages import STAGES, tasks
+from benchmarks.suite.summary import Summary
+from benchmarks.suite.watching import CommandFailed
 
 TINY_STAGES = tuple(stage for stage in STAGES if stage != "ray")  # whose cluster takes too long
 
@@ -50,7 +50,7 @@ def main() -> int:
         return 1
     target = options.output or setting.work / "performance.md"
     command = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
-    figures = Figures(records, setting)
+    figures = Summary(records, setting)
     plot, results = target.with_suffix(".svg"), target.with_suffix(".json")
     write_plot(figures, plot)
     results.write_text(json.dumps({**records.header, "rows": records.rows}, indent=1) + "\n")
@@ -60,7 +60,7 @@ def main() -> int:
     return 0
 
 
-def measure(records: Records, setting: Setting, stages: tuple[str, ...]) -> None:
+def measure(records: Records, setting: Context, stages: tuple[str, ...]) -> None:
     """Do what is not done, and keep each row."""
     todo = list(tasks(setting, stages))
     if records.is_continued:

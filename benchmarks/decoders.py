@@ -19,7 +19,7 @@ from pathlib import Path
 
 import soundfile
 
-from benchmarks import material
+from benchmarks.suite import material
 from earmark.audio.decoding import decode
 from earmark.audio.downmix import Tally
 

@@ -4,7 +4,7 @@
 
 The songs are those of the split that the first 5,000 lines of unique_tracks.txt name. A service on
 loopback answers as iTunes does and serves real clips; it rejects some requests and cuts some
-replies. Every step is a command of earmark, printed as it is run; docs/million-song.md walks
+replies. Every step is a command of earmark, printed as it is run; docs/guides/million-song.md walks
 through them.
 """
 

@@ -13,9 +13,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from earmark.data.ledger import Ledger
-from earmark.data.ledger_rows import Answer, Entry, State
-from earmark.data.matching import Hit
+from earmark.data.matching.judge import Hit
+from earmark.data.previews.ledger import Answer, Ledger, LedgerEntry, State
 
 SPLIT = 242_854  # songs of the Million Song split that the project trains on
 BATCH = 64  # as many as a run of 8 connections has in flight
@@ -33,7 +32,7 @@ def main() -> None:
         with Ledger.open(path, make=True) as ledger:
             started = time.perf_counter()
             ledger.add(
-                Entry(f"TR{i:08}", f"Artist {i}", f"Title {i}") for i in range(options.songs)
+                LedgerEntry(f"TR{i:08}", f"Artist {i}", f"Title {i}") for i in range(options.songs)
             )
             adding = time.perf_counter() - started
 

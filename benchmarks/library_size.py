@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from earmark.features import PRESETS
-from earmark.library.database import Library, Model
-from earmark.library.similar import similar
-from earmark.library.song import Song
-from earmark.library.survey import survey
+from earmark.library.changes import survey
+from earmark.library.database import Library, LibraryModel
+from earmark.library.playlists.similar import similar
+from earmark.library.song import ScannedFile
 from earmark.model_file import Card
 from earmark.tags import MSD_50, msd_50_priors
 
@@ -42,12 +42,12 @@ def make_files(folder: Path, number: int) -> list[Path]:
     return paths
 
 
-def fill(library: Library, model: Model, paths: list[Path], *, stat: bool) -> None:
+def fill(library: Library, model: LibraryModel, paths: list[Path], *, stat: bool) -> None:
     """Rows for files, with random scores and embeddings."""
     rng = np.random.default_rng(0)
     for i, path in enumerate(paths):
         status = path.stat() if stat else None
-        song = Song(
+        song = ScannedFile(
             path, status.st_size if status else 1, status.st_mtime_ns if status else 1,
             i.to_bytes(32, "big"), float(rng.uniform(60, 400)),
             scores=rng.random(len(MSD_50), dtype=np.float32) ** 3,

@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import material
+from benchmarks.suite import material
 from earmark import audio, engine, windows, zoo
-from earmark.engine_processes import what_a_worker_inherits
+from earmark.engine.processes import what_a_worker_inherits
 from earmark.features import log_mel, preset
-from earmark.runtime import Session
+from earmark.runtime import Model
 
 SLOTS = 16  # of the ring
 WARM = 16  # clips before the clock starts
@@ -43,7 +43,7 @@ def spectrogram(path: Path) -> np.ndarray:
 
 def whole_clips(todo: Any, done: Any) -> None:
     """The work of a process that does it all."""
-    session = Session(zoo.resolve(), threads=1)
+    session = Model(zoo.resolve(), threads=1)
     while (path := todo.get()) is not None:
         done.put(session.run(spectrogram(path)[None])[0])
 
@@ -94,7 +94,7 @@ def clips_a_second(
 
 def through_memory(paths: list[Path], threads: int) -> float:
     """Clips a second; threads : of the one network."""
-    session = Session(zoo.resolve(), threads=threads)
+    session = Model(zoo.resolve(), threads=threads)
     memory = SharedMemory(create=True, size=4 * int(np.prod(SHAPE)))
     free = get_context("spawn").Queue()
     for slot in range(SLOTS):

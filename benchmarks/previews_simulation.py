@@ -123,7 +123,7 @@ def serve(n_songs: int, seed: int) -> None:
 
 def complete(command: list[str], ends_at: list[float], folder: Path, n_songs: int) -> int:
     """Run a part until it is through, killing it when it has come so far; returns the kills."""
-    from earmark.data.previews import preview_status
+    from earmark.data.previews.download import preview_status
     from earmark.errors import BadLedger
 
     kills = 0
@@ -151,8 +151,7 @@ def complete(command: list[str], ends_at: list[float], folder: Path, n_songs: in
 
 def verify(folder: Path, n_songs: int) -> dict[str, int]:
     """What is wrong; all zeros if nothing is."""
-    from earmark.data.ledger import Ledger
-    from earmark.data.ledger_rows import State
+    from earmark.data.previews.ledger import Ledger, State
 
     meant = {"nothing": State.NO_RESULT, "karaoke": State.REJECTED, "downloaded": State.DOWNLOADED}
     wrong = Counter({"lost": 0, "duplicated": 0, "wrongly no_result": 0, "another song's audio": 0})
@@ -188,7 +187,7 @@ def main() -> None:
         serve(options.songs, options.seed)
         return
 
-    from earmark.data.catalog import Catalog, Song, write_catalog
+    from earmark.data.catalog.catalog import Catalog, Song, write_catalog
 
     with tempfile.TemporaryDirectory(prefix="earmark-simulation-") as temporary:
         home = Path(temporary)

@@ -20,15 +20,15 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
+from studies.published_table import COLUMNS, read_labels
 
-from benchmarks.published_table import COLUMNS, read_labels
 from earmark import engine, zoo
 from earmark.audio import load_audio
 from earmark.errors import BadModel
 from earmark.features import LogMel, log_mel
 from earmark.graph import build
 from earmark.model_file import INPUT, LOGITS, read_card, write_model
-from earmark.runtime import BATCH, Session
+from earmark.runtime import BATCH, Model
 from earmark.windows import centre_crop
 
 N_CALIBRATION = 64
@@ -62,14 +62,14 @@ def spectrograms(paths: list[Path], features: LogMel) -> np.ndarray:
 
 def onnx_runtime(model: Path) -> Forward:
     """What earmark uses."""
-    session = Session(model, runtime="onnxruntime", threads=1)
+    session = Model(model, runtime="onnxruntime", threads=1)
     return lambda log_mel: session.run(log_mel)[0]
 
 
 def plain_graph(model: Path, target: Path) -> Path:
     """The model without Winograd's algorithm; BadModel for one that earmark did not train."""
-    from earmark.training.from_graph import from_model_file
-    from earmark.training.to_graph import network
+    from earmark.training.export.from_graph import from_model_file
+    from earmark.training.export.to_graph import network
 
     card = read_card(model)
     shape = {"n_mels": card.features.n_mels, "n_frames": card.features.n_frames}
@@ -140,7 +140,7 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, default=default, help="the folder with q4/")
     options = parser.parse_args()
     model = zoo.resolve(options.model)
-    card = Session(model).card
+    card = Model(model).card
     paths, labels = read_labels(options.shared / "q4")
     paths, labels = paths[: options.clips], labels[: options.clips]
     clips = spectrograms(paths, card.features)

@@ -31,7 +31,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.watching import watched
+from benchmarks.suite.watching import watched
 
 PATIENCE = 300  # seconds for one answer
 

@@ -18,26 +18,34 @@ from pathlib import Path
 
 import numpy as np
 
-from earmark.data.shard_format import Clip, Form, Row, crc32c, pack, shard_card, write_shard
-from earmark.data.store import open_store
-from earmark.data.store_index import make_index, write_index
+from earmark.data.store.format import (
+    Row,
+    StoredClip,
+    StoreFormat,
+    crc32c,
+    pack,
+    shard_card,
+    write_shard,
+)
+from earmark.data.store.index import make_index, write_index
+from earmark.data.store.reader import open_store
 from earmark.features import PRESETS
 
 BATCH = 64
 BATCHES = 60
 
 
-def rows(form: Form, first: int, n: int) -> Iterator[Row]:
+def rows(form: StoreFormat, first: int, n: int) -> Iterator[Row]:
     rng = np.random.default_rng(first)
     noise = rng.uniform(-80, 20, form.clip_shape).astype(np.float32)
     for number in range(first, first + n):
         codes, offset, step = pack(np.roll(noise, number, axis=1), dtype=form.dtype)
         yield Row(
-            str(number), "train", ["rock"], "", Clip(codes, offset, step, crc32c(codes)), None
+            str(number), "train", ["rock"], "", StoredClip(codes, offset, step, crc32c(codes)), None
         )
 
 
-def write_store(folder: Path, form: Form, n_clips: int) -> None:
+def write_store(folder: Path, form: StoreFormat, n_clips: int) -> None:
     folder.mkdir(parents=True)
     card = shard_card(form, tags=["rock"], songs_sha256="")
     names = []
@@ -67,7 +75,7 @@ def main() -> None:
     arguments = parser.parse_args()
     for dtype in ("float16", "uint8"):
         with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
-            form = Form(PRESETS["choi2016"], dtype)
+            form = StoreFormat(PRESETS["choi2016"], dtype)
             folder = Path(name) / "store"
             write_store(folder, form, arguments.clips)
             raw = np.zeros((BATCH, *form.clip_shape), dtype)

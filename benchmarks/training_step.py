@@ -85,7 +85,7 @@ def child(name: str, batch: int) -> None:
     """Take a step for each line of stdin; print how long it took."""
     import torch
 
-    from earmark.training.memory import keep_freed_memory
+    from earmark.training.fast_cpu import keep_freed_memory
 
     if name != "plain":
         keep_freed_memory()
@@ -124,7 +124,7 @@ def plain():
     import torch
     import torch.nn.functional as F  # noqa: N812 - its name everywhere
 
-    from benchmarks.plain_crnn import seeded
+    from benchmarks.suite.plain_crnn import seeded
 
     model = seeded(N_TAGS)
     optimiser = torch.optim.Adam(model.parameters(), 1e-3)
@@ -143,14 +143,14 @@ def reading(batch: int, n_steps: int) -> tuple[float, float]:
     """(share of time that ours waits for a store on disk, clips a second)."""
     import torch
 
-    from earmark.training.clips import Source, shuffled
-    from earmark.training.memory import keep_freed_memory
+    from earmark.training.clips import ClipSource, shuffled
+    from earmark.training.fast_cpu import keep_freed_memory
 
     keep_freed_memory()
     learner = new_learner()
     with tempfile.TemporaryDirectory() as folder:
         write_store(Path(folder), n=batch * (n_steps + 2))
-        source = Source(folder, held="disk", device=torch.device("cpu"))
+        source = ClipSource(folder, held="disk", device=torch.device("cpu"))
         clips = source.clips(np.arange(len(source.store)))
         labels = torch.from_numpy(source.store.labels).float()
         places = shuffled(len(labels), batch=batch, seed=0, epoch=0)
@@ -164,18 +164,26 @@ def reading(batch: int, n_steps: int) -> tuple[float, float]:
 
 
 def write_store(folder: Path, *, n: int) -> None:
-    from earmark.data.shard_format import Clip, Form, Row, crc32c, pack, shard_card, write_shard
-    from earmark.data.store_index import make_index, write_index
+    from earmark.data.store.format import (
+        Row,
+        StoredClip,
+        StoreFormat,
+        crc32c,
+        pack,
+        shard_card,
+        write_shard,
+    )
+    from earmark.data.store.index import make_index, write_index
     from earmark.features import PRESETS
 
-    form, random = Form(PRESETS["choi2016"]), np.random.default_rng(0)
+    form, random = StoreFormat(PRESETS["choi2016"]), np.random.default_rng(0)
     tags = tuple(f"tag{number}" for number in range(N_TAGS))
 
     def row(place: int) -> Row:
         x = random.normal(-31, 14.6, form.clip_shape).astype(np.float32)
         codes, offset, step = pack(x, dtype=form.dtype)
         carried = [tag for tag in tags if random.random() < 0.05]
-        clip = Clip(codes, offset, step, crc32c(codes), 29.12)
+        clip = StoredClip(codes, offset, step, crc32c(codes), 29.12)
         return Row(str(place), "train", carried, "", clip, None)
 
     card = shard_card(form, tags=tags, songs_sha256="0" * 64)

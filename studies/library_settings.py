@@ -16,18 +16,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from benchmarks.q4_folds import SHARED
 
 from earmark import zoo
-from earmark.data.store import open_store
+from earmark.data.store.reader import open_store
 from earmark.library.embeddings import unit
-from earmark.library.settings import Rule, Settings, read_settings
-from earmark.library.similar import NEAR, NEAR_LOG_ODDS
-from earmark.library.wanted import GENRE, MOOD, wanted
+from earmark.library.playlists.similar import NEAR, NEAR_LOG_ODDS
+from earmark.library.settings import Rule, TagRules, read_settings
+from earmark.library.writing.fields import GENRE, MOOD, wanted
 from earmark.model_file import Card, read_card
 from earmark.ranking import log_odds
-from earmark.runtime import Session
+from earmark.runtime import Model
 from earmark.tagger import rank_tags
+from studies.q4_folds import SHARED
 from studies.shipped_music import MAPPED, N_FOLDS, Music, read_music
 
 LEAST = (0.2, 0.3, 0.4, 0.5, 0.6)
@@ -60,7 +60,7 @@ def main() -> None:
     shared, pairs = [], 0
     for fold in range(N_FOLDS):
         clips = np.flatnonzero(music.labelled & (music.folds == fold))
-        session = Session(folder / f"without-{fold}.onnx")
+        session = Model(folder / f"without-{fold}.onnx")
         heard = [session.run(store.log_mels(part)) for part in np.array_split(clips, 4)]
         scores[clips] = card.scores(np.concatenate([logits for logits, _ in heard]))
         vectors = unit(np.concatenate([embeddings for _, embeddings in heard]))
@@ -86,7 +86,7 @@ def judge(
 ) -> None:
     """A line of the table."""
     usual = read_settings()
-    settings: Settings = replace(usual, groups={**usual.groups, group: Rule(least, TOP)})
+    settings: TagRules = replace(usual, groups={**usual.groups, group: Rule(least, TOP)})
     tag_of = {usual.name(tag): tag for tag in reversed(card.tags)}
     word_of = {tag: word for word, tag in MAPPED.items()} | WIDER_OF
     n_files = n_right_files = 0

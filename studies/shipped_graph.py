@@ -14,10 +14,10 @@ from pathlib import Path
 from earmark import zoo
 from earmark.graph import build
 from earmark.model_file import read_card, write_model
-from earmark.training.export import compare
-from earmark.training.from_graph import from_model_file
+from earmark.training.export.exporter import compare
+from earmark.training.export.from_graph import from_model_file
+from earmark.training.export.to_graph import network
 from earmark.training.task import Task
-from earmark.training.to_graph import network
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from earmark.metrics import (
 from earmark.model_file import sigmoid
 from earmark.ranking import RANKINGS, rank_values
 from earmark.tags import MSD_50
-from earmark.training.calibration import calibrate
+from earmark.training.export.calibration import calibrate
 from earmark.training.songs import priors
 from studies.shipped_music import MAPPED, SAME, Music
 

@@ -18,22 +18,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.q4_folds import CNN, N_FOLDS, SHARED, score
 
-from earmark.checkout import commit
-from earmark.data.shard_format import Form
-from earmark.data.shards import write_shards
-from earmark.data.store import Store, open_store
+from earmark.data.store.format import StoreFormat
+from earmark.data.store.reader import Store, open_store
+from earmark.data.store.writer import write_shards
 from earmark.features import PRESETS
 from earmark.files import sha256, write_json
 from earmark.model_file import Calibration, Card, read_card, write_model
+from earmark.provenance import commit
 from earmark.tags import msd_50_priors
-from earmark.training.calibration import calibrate
-from earmark.training.export import Terms, export
+from earmark.training.export.calibration import calibrate
+from earmark.training.export.exporter import Terms, export
 from earmark.training.loop import train
 from earmark.training.recipe import read_recipe
 from earmark.training.songs import priors as shares
 from earmark.training.targets import write_targets
+from studies.q4_folds import CNN, N_FOLDS, SHARED, score
 from studies.shipped_measures import labels_of, measure, show
 from studies.shipped_music import NEAR, WIDER, Music, read_music
 from studies.shipped_targets import TEACHERS, ask, make_targets, mean_of
@@ -83,7 +83,7 @@ def main() -> None:
 
 def make_store(music: Music, output: Path, features: str) -> Store:
     folder = output / f"store-{features}"
-    write_shards(music.catalog, folder, form=Form(PRESETS[features]), audio=SHARED)
+    write_shards(music.catalog, folder, form=StoreFormat(PRESETS[features]), audio=SHARED)
     return open_store(folder)
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from benchmarks.q4_folds import N_FOLDS, SHARED
-from benchmarks.q4_folds import read_catalog as read_q4
 
-from earmark.data.catalog import Catalog, Song
+from earmark.data.catalog.catalog import Catalog, Song
 from earmark.tags import MSD_50
+from studies.q4_folds import N_FOLDS, SHARED
+from studies.q4_folds import read_catalog as read_q4
 
 # 4Q's words for what MSD-50 has a tag for. Its labels teach these tags.
 SAME = {

@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from benchmarks.published_table import READINGS
-from benchmarks.q4_folds import SHARED
 
 from earmark import published
-from earmark.data.store import Store
+from earmark.data.store.reader import Store
 from earmark.files import atomic_path
 from earmark.model_file import sigmoid
-from earmark.runtime import Session
+from earmark.runtime import Model
 from earmark.tags import MSD_50
 from earmark.training.probe import fit
 from earmark.training.targets import Targets
+from studies.published_table import READINGS
+from studies.q4_folds import SHARED
 from studies.shipped_music import NEAR, SAME, WIDER, Music
 
 Array = npt.NDArray[np.float64]
@@ -48,7 +48,7 @@ def ask(name: str, store: Store, cache: Path) -> Array:
         with tempfile.TemporaryDirectory() as folder:
             model = Path(folder) / "model.onnx"
             published.convert(kind, SHARED / "published" / file, model, as_published=as_published)
-            session = Session(model)
+            session = Model(model)
             parts = [
                 session.run(store.log_mels(np.arange(first, min(first + 32, len(store)))))[0]
                 for first in range(0, len(store), 32)

@@ -12,7 +12,7 @@ import tiny_model
 from mediafile import MediaFile
 from music_folder import write_song
 
-from earmark.library.tag_file import read_fields
+from earmark.library.writing.tag_file import read_fields
 from earmark.tagger import Tagger
 
 
@@ -130,7 +130,7 @@ def test_what_the_plugin_wrote_is_what_earmark_would_write(home, model, tmp_path
 
     from earmark.library.database import Library
     from earmark.library.settings import read_settings
-    from earmark.library.write import plan
+    from earmark.library.writing.write import plan
 
     beet(home, "import", "--quiet", "--noautotag", str(home / "album"))
     beet(home, "write")

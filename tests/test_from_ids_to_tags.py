@@ -1,4 +1,4 @@
-"""The report's run, from ids to tags: the very commands of docs/cs2470.md, on a small world."""
+"""The report's run, from ids to tags: the commands of docs/guides/cs2470.md, on a small world."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from music_service import Asked, MusicService, ServedSong, status
 
 from earmark.tags import MSD_50
 
-PAGE = Path(__file__).parents[1] / "docs" / "cs2470.md"
+PAGE = Path(__file__).parents[1] / "docs" / "guides" / "cs2470.md"
 RATE = 12_000  # Hz
 N = {"train": 30, "valid": 4, "test": 12}
 JAZZ, METAL = MSD_50.index("jazz"), MSD_50.index("metal")

@@ -8,7 +8,7 @@ import tiny_model
 
 from earmark import runtime
 from earmark.errors import BadModel, BadValue, FeatureMismatch, ModelNotFound
-from earmark.runtime import Session
+from earmark.runtime import Model
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +23,14 @@ def clips():
 
 def test_both_runtimes_give_the_same_for_any_batch_and_any_threads(model, clips):
     pytest.importorskip("openvino")
-    logits, embeddings = Session(model).run(clips)
+    logits, embeddings = Model(model).run(clips)
     assert logits.shape == (19, 50)
     assert embeddings.shape == (19, 5)
     assert logits.dtype == embeddings.dtype == np.float32
     assert logits.std() > 1
     for name in runtime.RUNTIMES:
         for threads in (1, 2, None):
-            session = Session(model, runtime=name, threads=threads)
+            session = Model(model, runtime=name, threads=threads)
             for n in (1, 3, 8, 19):
                 for ours, reference in zip(
                     session.run(clips[:n]), (logits, embeddings), strict=True
@@ -39,33 +39,33 @@ def test_both_runtimes_give_the_same_for_any_batch_and_any_threads(model, clips)
 
 
 def test_a_clip_does_not_hear_its_neighbours_in_the_batch(model, clips):
-    session = Session(model)
+    session = Model(model)
     alone = np.concatenate([session.run(clip[None])[0] for clip in clips[:4]])
     loud = np.concatenate([clips[:4], clips[4:] * 100])
     np.testing.assert_allclose(session.run(loud)[0][:4], alone, atol=1e-5)
 
 
 def test_no_clips_give_no_rows(model):
-    logits, embeddings = Session(model).run(np.empty((0, 96, 1366)))
+    logits, embeddings = Model(model).run(np.empty((0, 96, 1366)))
     assert logits.shape == (0, 50)
     assert embeddings.shape == (0, 5)
 
 
 def test_the_environment_chooses_the_runtime_and_a_parameter_goes_before(model, monkeypatch):
     pytest.importorskip("openvino")
-    assert Session(model).runtime == "onnxruntime"
+    assert Model(model).runtime == "onnxruntime"
     monkeypatch.setenv("EARMARK_RUNTIME", "openvino")
-    assert Session(model).runtime == "openvino"
-    assert Session(model, runtime="onnxruntime").runtime == "onnxruntime"
+    assert Model(model).runtime == "openvino"
+    assert Model(model, runtime="onnxruntime").runtime == "onnxruntime"
     monkeypatch.setenv("EARMARK_RUNTIME", "abacus")
     with pytest.raises(BadValue, match="onnxruntime, openvino"):
-        Session(model)
+        Model(model)
 
 
 @pytest.mark.parametrize("shape", [(96, 1366), (2, 96, 1365), (2, 64, 1366), (2, 1, 96, 1366)])
 def test_spectrograms_of_another_shape_are_refused(model, shape):
     with pytest.raises(FeatureMismatch, match=r"\(n, 96, 1366\).*features choi2016"):
-        Session(model).run(np.zeros(shape))
+        Model(model).run(np.zeros(shape))
 
 
 @pytest.mark.parametrize("name", runtime.RUNTIMES)
@@ -74,11 +74,11 @@ def test_a_file_that_is_no_model_is_refused(tmp_path, model, name):
     for data in (b"", b"no model at all", model.read_bytes()[:3000]):
         (tmp_path / "bad.onnx").write_bytes(data)
         with pytest.raises(BadModel, match=r"bad\.onnx"):
-            Session(tmp_path / "bad.onnx", runtime=name)
+            Model(tmp_path / "bad.onnx", runtime=name)
     with pytest.raises(ModelNotFound, match=r"missing\.onnx"):
-        Session(tmp_path / "missing.onnx", runtime=name)
+        Model(tmp_path / "missing.onnx", runtime=name)
 
 
 def test_no_threads_are_refused(model):
     with pytest.raises(BadValue, match="0 threads"):
-        Session(model, threads=0)
+        Model(model, threads=0)

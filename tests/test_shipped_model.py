@@ -47,7 +47,9 @@ def test_it_is_small_and_says_what_it_is(tagger):
     recipe = card.training["recipe"]
     assert "/" not in recipe["init"] + recipe["data"]["targets"]
     figures = card.training["held_out_folds"]["16 mapped tags"]["roc_auc"]
-    page = (Path(__file__).parents[1] / "docs" / "models.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[1] / "docs" / "reference" / "models.md").read_text(
+        encoding="utf-8"
+    )
     assert f"**{figures[0]:.3f}** ({figures[1]:.3f} to {figures[2]:.3f})".replace("0.", ".") in page
 
 

@@ -16,7 +16,7 @@ from audio_files import tone, write_audio
 import earmark
 from earmark import features, windows
 from earmark.errors import BadValue, ModelNotFound, UnreadableAudio
-from earmark.listening import Options
+from earmark.inference import Options
 from earmark.tagger import Failure, Tagger
 
 RATE = 12_000

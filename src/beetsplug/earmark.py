@@ -8,8 +8,8 @@
         mode: fill          # or merge, or replace
         quick: no           # hear three windows of each song, not every second
 
-The thresholds, names and modes are those of `earmark library write` (docs/library.md). beets writes
-the files: when it applies a match, not on an import as it is (`beet write` does it then).
+The thresholds, names and modes are those of `earmark library write` (docs/guides/library.md). beets
+writes the files: when it applies a match, not on an import as it is (`beet write` does it then).
 """
 
 from __future__ import annotations
@@ -26,10 +26,19 @@ from beets.util import syspath
 
 from earmark.errors import EarmarkError, UnreadableAudio
 from earmark.files import sha256
+from earmark.inference import Options
 from earmark.library.hearing import QUICK_WINDOWS
-from earmark.library.settings import Settings, read_settings
-from earmark.library.wanted import GENRE, MODEL, MODES, MOOD, SCORES, Values, changes, wanted
-from earmark.listening import Options
+from earmark.library.settings import TagRules, read_settings
+from earmark.library.writing.fields import (
+    GENRE,
+    MODEL,
+    MODES,
+    MOOD,
+    SCORES,
+    Values,
+    changes,
+    wanted,
+)
 from earmark.tagger import Tagger
 
 if TYPE_CHECKING:
@@ -105,7 +114,7 @@ class EarmarkPlugin(BeetsPlugin):  # type: ignore[misc]  # its types are not fol
             raise ui.UserError(f"earmark: {error}") from error
 
     @cached_property
-    def _settings(self) -> Settings:
+    def _settings(self) -> TagRules:
         given = self.config["settings"].get()
         try:
             return read_settings(self.config["settings"].as_filename() if given else None)
@@ -118,7 +127,7 @@ class EarmarkPlugin(BeetsPlugin):  # type: ignore[misc]  # its types are not fol
 
 
 def _field(name: str, *, id3: str | None, asf: str) -> mediafile.ListMediaField:
-    """A field of many values in every format, where earmark.library.tag_file has it."""
+    """A field of many values in every format, where earmark.library.writing.tag_file has it."""
     frames = [mediafile.MP3ListDescStorageStyle(desc=name)]
     if id3 is not None:
         frames.insert(0, mediafile.MP3ListStorageStyle(id3))

@@ -18,14 +18,14 @@ from earmark.errors import EarmarkError
 if TYPE_CHECKING:
     from earmark.audio import load_audio
     from earmark.features import LogMel, log_mel
-    from earmark.listening import Options
+    from earmark.inference import Options
     from earmark.tagger import Tagger, Tags
 
 __version__ = "0.1.0"
 
 _HOME = {
     "LogMel": "features",
-    "Options": "listening",
+    "Options": "inference",
     "Tagger": "tagger",
     "Tags": "tagger",
     "load_audio": "audio",

@@ -8,12 +8,12 @@ from concurrent.futures import Future
 
 from earmark.errors import DownloadFailed
 
-Progress = Callable[[int], None]  # told how many more bytes have arrived, again and again
+OnBytes = Callable[[int], None]  # told how many more bytes have arrived, again and again
 
 SILENCE = 20.0  # seconds without a byte after which a server is given up
 
 
-def download(url: str, *, most: int, deadline: float, progress: Progress | None = None) -> bytes:
+def download(url: str, *, most: int, deadline: float, progress: OnBytes | None = None) -> bytes:
     """The bytes behind an address, or DownloadFailed within `deadline` seconds.
 
     most : bytes that are wanted; of more, so much that the excess can be seen

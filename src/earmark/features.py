@@ -15,9 +15,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from earmark.arrays import Float32Array
 from earmark.errors import BadValue, FeatureMismatch
-
-Samples = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -152,7 +151,7 @@ def preset(name: str) -> LogMel:
     return PRESETS[name]
 
 
-def log_mel(samples: Samples, *, settings: LogMel) -> npt.NDArray[np.float32]:
+def log_mel(samples: Float32Array, *, settings: LogMel) -> npt.NDArray[np.float32]:
     """Log-scaled mel spectrogram of all samples, with frames centred on multiples of the hop.
 
     samples : float32 (n_samples,), mono at settings.rate, in [-1, 1]; at least one

@@ -9,24 +9,23 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from earmark.arrays import Float32Array
 from earmark.errors import BadValue
 
-Array = npt.NDArray[np.float32]
 Ranking = Literal["score", "lift", "evidence"]
 RANKINGS: tuple[Ranking, ...] = ("score", "lift", "evidence")
 DEFAULT_RANKING: Ranking = "score"
 
 # How much of the prior's log-odds `evidence` takes off: 0 is the plain score, 1 the full weight of
 # evidence (Good 1950), which lets the rarest tags win on noise. Measured on 900 labelled clips with
-# the restored network (benchmarks/published_table.py): precision at 1 is .650 for 0, .654 for .3,
+# the restored network (studies/published_table.py): precision at 1 is .650 for 0, .654 for .3,
 # .641 for .5 and .559 for 1.
 SHRINKAGE = 0.3
 _LEAST = np.float32(1e-6)  # scores of exactly 0 or 1 have no log-odds
 
 
-def lift(scores: Array, priors: Array) -> Array:
+def lift(scores: Float32Array, priors: Float32Array) -> Float32Array:
     """How many times as likely as on any song: score / prior, the CS2470 report's correction.
 
     scores : float32 (..., n_tags), in [0, 1]; priors : float32 (n_tags,), in (0, 1)
@@ -35,7 +34,9 @@ def lift(scores: Array, priors: Array) -> Array:
     return np.asarray(scores / priors, dtype=np.float32)
 
 
-def evidence(scores: Array, priors: Array, *, shrinkage: float = SHRINKAGE) -> Array:
+def evidence(
+    scores: Float32Array, priors: Float32Array, *, shrinkage: float = SHRINKAGE
+) -> Float32Array:
     """Log-odds of the score less a share of the prior's log-odds, in nats.
 
     scores : float32 (..., n_tags), in [0, 1]; priors : float32 (n_tags,), in (0, 1)
@@ -44,7 +45,7 @@ def evidence(scores: Array, priors: Array, *, shrinkage: float = SHRINKAGE) -> A
     return np.asarray(log_odds(scores) - shrinkage * log_odds(priors), dtype=np.float32)
 
 
-def rank_values(scores: Array, priors: Array, *, by: Ranking) -> Array:
+def rank_values(scores: Float32Array, priors: Float32Array, *, by: Ranking) -> Float32Array:
     """The values that a ranking sorts by, larger first; same shape as scores."""
     if by == "score":
         return scores
@@ -55,7 +56,7 @@ def rank_values(scores: Array, priors: Array, *, by: Ranking) -> Array:
     raise BadValue(f"no ranking {by!r}; choose one of {', '.join(RANKINGS)}")
 
 
-def log_odds(probabilities: Array) -> Array:
+def log_odds(probabilities: Float32Array) -> Float32Array:
     """log(p / (1 - p)) of probabilities, in nats; those of 0 and 1 are finite too."""
     clipped = np.clip(probabilities, _LEAST, 1 - _LEAST)
     return np.asarray(np.log(clipped) - np.log1p(-clipped), dtype=np.float32)

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from earmark import model_file
+from earmark.arrays import Float32Array
 from earmark.errors import BadModel, BadValue, FeatureMismatch, MissingExtra
 from earmark.model_file import Card
 
-Array = npt.NDArray[np.float32]
-Forward = Callable[[Array], tuple[Array, Array]]  # log-mel -> logits, embedding
+Forward = Callable[
+    [Float32Array], tuple[Float32Array, Float32Array]
+]  # log-mel -> logits, embedding
 
 RUNTIMES = ("onnxruntime", "openvino")
 # Windows that go through the network at once. The scores do not depend on it, the time does: with
@@ -25,7 +26,7 @@ RUNTIMES = ("onnxruntime", "openvino")
 BATCH = 2
 
 
-class Session:
+class Model:
     """A model file, loaded and ready.
 
     path : the model file
@@ -50,7 +51,7 @@ class Session:
         self._forward: Forward
         self.card, self._forward = open_model(self.path, data, threads)
 
-    def run(self, log_mel: Array) -> tuple[Array, Array]:
+    def run(self, log_mel: Float32Array) -> tuple[Float32Array, Float32Array]:
         """Logits and embeddings of clips, in batches.
 
         log_mel : float32 (n, n_mels, n_frames), dB, as the card's features make it
@@ -95,7 +96,7 @@ def _open_onnxruntime(path: Path, data: bytes, threads: int | None) -> tuple[Car
         raise BadModel(_unreadable(path, error)) from error
     card = model_file.card_of(path, session.get_modelmeta().custom_metadata_map)
 
-    def forward(log_mel: Array) -> tuple[Array, Array]:
+    def forward(log_mel: Float32Array) -> tuple[Float32Array, Float32Array]:
         outputs = [model_file.LOGITS, model_file.EMBEDDING]
         logits, embedding = session.run(outputs, {model_file.INPUT: log_mel})
         return logits, embedding
@@ -120,7 +121,7 @@ def _open_openvino(path: Path, data: bytes, threads: int | None) -> tuple[Card, 
     except RuntimeError as error:
         raise BadModel(_unreadable(path, error)) from error
 
-    def forward(log_mel: Array) -> tuple[Array, Array]:
+    def forward(log_mel: Float32Array) -> tuple[Float32Array, Float32Array]:
         results = compiled(log_mel)
         return results[model_file.LOGITS], results[model_file.EMBEDDING]
 

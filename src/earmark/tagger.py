@@ -9,18 +9,16 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from earmark import engine, ranking, tags, windows, zoo
-from earmark.doubts import Doubt, doubts
+from earmark.arrays import Float32Array
 from earmark.errors import BadValue, EarmarkError
-from earmark.features import Samples
-from earmark.listening import Listening, Options, listen
+from earmark.inference import Listening, Options, listen
 from earmark.model_file import Card
 from earmark.ranking import DEFAULT_RANKING, Ranking
-from earmark.runtime import Session
+from earmark.runtime import Model
+from earmark.signal_check import Doubt, doubts
 
-Array = npt.NDArray[np.float32]
 Value = TypeVar("Value")
 # Below this many files another process costs more than it brings: it takes a second to start.
 _FEW_FILES = 6
@@ -99,7 +97,7 @@ class Failure:
 class Tagger:
     """A loaded model that says which tags music carries."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Model) -> None:
         self.session = session
 
     @classmethod
@@ -117,7 +115,7 @@ class Tagger:
 
         Raises ModelNotFound, which says how to get one, and BadModel.
         """
-        return cls(Session(zoo.resolve(name_or_path), runtime=runtime, threads=threads))
+        return cls(Model(zoo.resolve(name_or_path), runtime=runtime, threads=threads))
 
     @property
     def card(self) -> Card:
@@ -129,7 +127,7 @@ class Tagger:
         """What each column of the scores means."""
         return self.card.tags
 
-    def score_log_mel(self, log_mel: Array) -> Array:
+    def score_log_mel(self, log_mel: Float32Array) -> Float32Array:
         """Scores of spectrograms.
 
         log_mel : float32 (n, n_mels, n_frames), dB, as the model's features make it, before any
@@ -140,7 +138,7 @@ class Tagger:
 
     def listen(
         self,
-        source: str | Path | Samples,
+        source: str | Path | Float32Array,
         *,
         rate: int | None = None,
         options: Options = Options(),
@@ -153,7 +151,7 @@ class Tagger:
 
     def tag(
         self,
-        source: str | Path | Samples,
+        source: str | Path | Float32Array,
         *,
         rate: int | None = None,
         options: Options = Options(),
@@ -184,11 +182,11 @@ class Tagger:
 
     def embed(
         self,
-        source: str | Path | Samples,
+        source: str | Path | Float32Array,
         *,
         rate: int | None = None,
         options: Options = Options(),
-    ) -> Array:
+    ) -> Float32Array:
         """What the network remembers of a track: its last recurrent state, mean over windows.
 
         returns : float32 (n_dimensions,)
@@ -217,7 +215,9 @@ class Tagger:
                 yield outcome.value
 
 
-def rank_tags(card: Card, scores: Array, *, by: Ranking = DEFAULT_RANKING) -> tuple[Tag, ...]:
+def rank_tags(
+    card: Card, scores: Float32Array, *, by: Ranking = DEFAULT_RANKING
+) -> tuple[Tag, ...]:
     """The tags of one track, best first.
 
     scores : float32 (n_tags,), in [0, 1], in the order of card.tags
@@ -285,4 +285,4 @@ class _InWorker(Generic[Value]):
 
 @lru_cache(maxsize=1)
 def _worker_tagger(model: Path, runtime: str) -> Tagger:
-    return Tagger(Session(model, runtime=runtime, threads=1))
+    return Tagger(Model(model, runtime=runtime, threads=1))

@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark import files, windows
+from earmark.arrays import Float32Array
 from earmark.audio import load_audio
 from earmark.errors import BadValue
-from earmark.features import LogMel, Samples, log_mel
-from earmark.listening import Options
+from earmark.features import LogMel, log_mel
+from earmark.inference import Options
 from earmark.tagger import Tagger
 
-Array = npt.NDArray[np.float32]
 # A moment is an eighth of a window; it is judged by the stretches, twice as long, that hold it.
 MOMENTS_PER_WINDOW = 8
 _PICTURE_TAGS = 20  # rows that stay readable
@@ -39,13 +39,13 @@ class Taggram:
     path: Path | None
     tags: tuple[str, ...]
     seconds: npt.NDArray[np.float64]
-    scores: Array
+    scores: Float32Array
     duration: float  # seconds
 
 
 def taggram(
     tagger: Tagger,
-    source: str | Path | Samples,
+    source: str | Path | Float32Array,
     *,
     rate: int | None = None,
     max_seconds: float | None = None,
@@ -144,7 +144,9 @@ def names(paths: Sequence[Path]) -> list[str]:
     return result
 
 
-def spectrogram(pieces: Iterable[Samples], *, settings: LogMel, column_seconds: float) -> Array:
+def spectrogram(
+    pieces: Iterable[Float32Array], *, settings: LogMel, column_seconds: float
+) -> Float32Array:
     """The log-mel spectrogram of a track with columns of about that width, made piece by piece.
 
     pieces : one clip's length each, but the last
@@ -158,13 +160,13 @@ def spectrogram(pieces: Iterable[Samples], *, settings: LogMel, column_seconds: 
         n_columns = min(max(1, round(samples.size / settings.rate / column_seconds)), n_frames)
         edges = np.arange(n_columns + 1) * n_frames // n_columns  # evenly, so that time is straight
         columns.append(np.add.reduceat(mel, edges[:-1], axis=1) / np.diff(edges))
-    whole: Array = np.concatenate(columns, axis=1)
+    whole: Float32Array = np.concatenate(columns, axis=1)
     if settings.top_db is not None:
         np.maximum(whole, whole.max() - np.float32(settings.top_db), out=whole)
     return whole
 
 
-def _pieces(path: Path, *, settings: LogMel, duration: float) -> Iterator[Samples]:
+def _pieces(path: Path, *, settings: LogMel, duration: float) -> Iterator[Float32Array]:
     """The clips of a file, one after the other."""
     for start in np.arange(0, duration, settings.seconds):
         seconds = min(settings.seconds, duration - start)

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from earmark.arrays import Float32Array
 from earmark.errors import BadValue
-from earmark.features import LogMel, Samples
+from earmark.features import LogMel
 
 
-def fit(samples: Samples, *, settings: LogMel) -> Samples:
+def fit(samples: Float32Array, *, settings: LogMel) -> Float32Array:
     """A clip of settings.window_samples from one that is no longer, filled as the settings say.
 
     samples : float32 (n_samples,), 1 <= n_samples <= window_samples
@@ -29,7 +30,7 @@ def fit(samples: Samples, *, settings: LogMel) -> Samples:
     return np.pad(samples, (0, missing))
 
 
-def centre_crop(samples: Samples, *, settings: LogMel) -> Samples:
+def centre_crop(samples: Float32Array, *, settings: LogMel) -> Float32Array:
     """The middle of a track, one window long: the papers' way to hear a clip.
 
     samples : float32 (n_samples,), one or more
@@ -41,7 +42,7 @@ def centre_crop(samples: Samples, *, settings: LogMel) -> Samples:
     return samples[spare // 2 : spare // 2 + settings.window_samples]
 
 
-def centre(blocks: Iterable[Samples], *, settings: LogMel) -> tuple[int, Samples]:
+def centre(blocks: Iterable[Float32Array], *, settings: LogMel) -> tuple[int, Float32Array]:
     """The centre crop of a track that comes in blocks, and its first sample.
 
     Holds half the track: what lies before the middle of what has come so far cannot be in it.
@@ -59,8 +60,8 @@ def centre(blocks: Iterable[Samples], *, settings: LogMel) -> tuple[int, Samples
 
 
 def cut(
-    blocks: Iterable[Samples], *, settings: LogMel, hop_samples: int | None = None
-) -> Iterator[tuple[int, Samples]]:
+    blocks: Iterable[Float32Array], *, settings: LogMel, hop_samples: int | None = None
+) -> Iterator[tuple[int, Float32Array]]:
     """Windows of a track that comes in blocks, holding no more than a window and a block.
 
     blocks : float32 (n_samples,) each, in order, of any lengths
@@ -99,11 +100,11 @@ def pool(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return pooled
 
 
-def repeat(stretch: Samples, *, settings: LogMel) -> Samples:
+def repeat(stretch: Float32Array, *, settings: LogMel) -> Float32Array:
     """A stretch of a track, again and again until it fills a window.
 
     On 160 labelled clips a quarter of a window, repeated, scores as well as the whole window
-    (benchmarks/stretches.py), so it shows what a few seconds alone sound like.
+    (studies/stretches.py), so it shows what a few seconds alone sound like.
     """
     return np.resize(stretch, settings.window_samples)
 

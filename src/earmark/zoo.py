@@ -17,7 +17,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from earmark.download import Progress, download
+from earmark.download import OnBytes, download
 from earmark.errors import BadValue, DownloadFailed, ModelNotFound
 from earmark.files import sha256
 
@@ -165,7 +165,7 @@ def resolve(model: str | Path | None = None) -> Path:
     return model_path(name)
 
 
-def fetch(name: str, *, deadline: float = DEADLINE, progress: Progress | None = None) -> Path:
+def fetch(name: str, *, deadline: float = DEADLINE, progress: OnBytes | None = None) -> Path:
     """Published weights, on this disk and with the right sha256.
 
     deadline : seconds for the whole download, however the server behaves

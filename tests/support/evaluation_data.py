@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from earmark.data.catalog import Catalog, Song
-from earmark.data.shard_format import Form
-from earmark.data.shards import write_shards
-from earmark.evaluation.scored import Scored
+from earmark.data.catalog.catalog import Catalog, Song
+from earmark.data.store.format import StoreFormat
+from earmark.data.store.writer import write_shards
+from earmark.evaluation.scores import Scored
 from earmark.features import PRESETS
 from earmark.model_file import Calibration, Card
 
@@ -95,5 +95,5 @@ def csv_of(catalog: Catalog, path: Path) -> Path:
 
 def store(catalog: Catalog, folder: Path, *, audio: Path, features: str = "choi2016") -> Path:
     """The catalog's spectrograms."""
-    write_shards(catalog, folder, form=Form(PRESETS[features]), audio=audio, workers=1)
+    write_shards(catalog, folder, form=StoreFormat(PRESETS[features]), audio=audio, workers=1)
     return folder

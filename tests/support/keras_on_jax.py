@@ -13,7 +13,7 @@ from tiny_recipe import tiny_recipe
 from tiny_store import write_tiny_store
 
 from earmark.training import loop
-from earmark.training.crnn_keras import keras, listen, twin
+from earmark.training.keras import keras, listen, twin
 from earmark.training.loop import train
 
 

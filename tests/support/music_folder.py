@@ -7,9 +7,9 @@ from pathlib import Path
 import mutagen
 from audio_files import tone, write_audio
 
-from earmark.library.database import Library, Model
+from earmark.library.database import Library, LibraryModel
 from earmark.library.scan import Counts, ScanOptions, look, scan, use_model
-from earmark.library.song import Song
+from earmark.library.song import ScannedFile
 from earmark.tagger import Tagger
 
 CODECS = {".flac": "flac", ".wav": "pcm_s16le", ".mp3": "libmp3lame", ".m4a": "aac"}
@@ -41,9 +41,9 @@ def write_songs(folder: Path, number: int) -> list[Path]:
 
 def scan_once(
     library: Library, tagger: Tagger, *folders: Path, quick: bool = False, retry: bool = False
-) -> tuple[Counts, list[Song]]:
+) -> tuple[Counts, list[ScannedFile]]:
     """What a scan counts, and the songs that it opened."""
-    opened: list[Song] = []
+    opened: list[ScannedFile] = []
     model = use_model(library, tagger)
     options = ScanOptions(workers=1, quick=quick, retry=retry)
     found = look(library, folders, model=model, options=options)
@@ -51,7 +51,9 @@ def scan_once(
     return counts, opened
 
 
-def songs(library: Library, model: Model | None = None, **choice: bool | None) -> dict[str, Song]:
+def songs(
+    library: Library, model: LibraryModel | None = None, **choice: bool | None
+) -> dict[str, ScannedFile]:
     """The songs of a library by the names of their files."""
     found = library.songs(model or library.model(), **choice)
     return {song.path.name: song for song in found}

@@ -8,7 +8,7 @@ import torch
 from tiny_recipe import tiny_recipe
 from tiny_store import TAGS, TINY
 
-from earmark.training.crnn import CRNN, Settings
+from earmark.training.model import CRNN, CrnnSettings
 from earmark.training.task import Task
 
 TASK = Task(TAGS, TINY, (0.1, 0.2, 0.3, 0.4), (-30.0, 12.0))
@@ -29,7 +29,7 @@ def name_of(kind) -> str:
 
 
 def trained(**changes) -> CRNN:
-    settings = Settings(widths=(6, 5), pools=((4, 2), (4, 2)), pad=3, units=4)
+    settings = CrnnSettings(widths=(6, 5), pools=((4, 2), (4, 2)), pad=3, units=4)
     recipe = tiny_recipe(model=dataclasses.asdict(dataclasses.replace(settings, **changes)))
     model = TASK.network(recipe)
     random = torch.Generator().manual_seed(0)

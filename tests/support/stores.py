@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from earmark.data.catalog import Catalog, Song
-from earmark.data.shard_format import Form
+from earmark.data.catalog.catalog import Catalog, Song
+from earmark.data.store.format import StoreFormat
 from earmark.features import LogMel
 
 TINY = LogMel(
@@ -46,9 +46,9 @@ def write_audio(folder: Path, n: int, *, missing: Sequence[int] = ()) -> None:
             write_wav(folder / "audio" / f"{song(number).id}.wav", seed=number)
 
 
-def tiny_form(dtype: str = "float16", clips_per_shard: int = 4) -> Form:
+def tiny_form(dtype: str = "float16", clips_per_shard: int = 4) -> StoreFormat:
     """A form whose clips are 16 x 33."""
-    return Form(TINY, dtype, clips_per_shard)
+    return StoreFormat(TINY, dtype, clips_per_shard)
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:

@@ -7,8 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from earmark.data.shard_format import Clip, DType, Form, Row, crc32c, pack, shard_card, write_shard
-from earmark.data.store_index import make_index, write_index
+from earmark.data.store.format import (
+    DType,
+    Row,
+    StoredClip,
+    StoreFormat,
+    crc32c,
+    pack,
+    shard_card,
+    write_shard,
+)
+from earmark.data.store.index import make_index, write_index
 from earmark.features import LogMel
 
 # 16 mels and 32 frames a clip
@@ -29,7 +38,7 @@ def write_tiny_store(
 ) -> Path:
     """n songs, whose splits go round; each carries any of the first four tags, audibly."""
     random = np.random.default_rng(seed)
-    form = Form(features, dtype, clips_per_shard=20)
+    form = StoreFormat(features, dtype, clips_per_shard=20)
     names = []
     for number, first in enumerate(range(0, n, form.clips_per_shard)):
         rows = [
@@ -48,7 +57,7 @@ def _row(
     split: str,
     tags: Sequence[str],
     unlabelled: bool,
-    form: Form,
+    form: StoreFormat,
     random: np.random.Generator,
 ) -> Row:
     carries = random.random(len(tags)) < 0.4
@@ -60,6 +69,6 @@ def _row(
     x[:, : frames // 2] += 12.0 * heard.get("early", False)
     x += 12.0 * heard.get("loud", False)
     codes, offset, step = pack(x, dtype=form.dtype)
-    clip = Clip(codes, offset, step, crc32c(codes), seconds=30.0)
+    clip = StoredClip(codes, offset, step, crc32c(codes), seconds=30.0)
     names = None if unlabelled else [tag for tag in tags if heard[tag]]
     return Row(f"song{place:04}", split, names, f"{place}.mp3", clip, None)

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
+from earmark.arrays import Float32Array
 from earmark.audio import ogg_chain
 from earmark.audio.decoding import Piece, decode, first_frame, frames_of
-from earmark.audio.downmix import Samples, Tally
+from earmark.audio.downmix import Tally
 from earmark.audio.opening import opened, opened_file
 from earmark.errors import BadValue, UnreadableAudio
 
@@ -43,7 +44,7 @@ class Audio:
     is_cut : there was more, but max_seconds stopped it
     """
 
-    samples: Samples
+    samples: Float32Array
     rate: int
     damaged_packets: int = 0
     is_cut: bool = False
@@ -92,7 +93,7 @@ def load_audio(
         _check(max_seconds > 0, "max_seconds", max_seconds, "above 0, or None")
     most = math.inf if max_seconds is None else max(1, round(max_seconds * rate))
     stream = AudioStream(path, rate=rate, start=start, seconds=seconds)
-    blocks: list[Samples] = []
+    blocks: list[Float32Array] = []
     n = 0
     for block in stream:
         blocks.append(block)
@@ -164,8 +165,8 @@ class AudioStream:
         """Packets lost so far within the part."""
         return self._tally.damaged
 
-    def __iter__(self) -> Iterator[Samples]:
-        waiting: list[Samples] = []
+    def __iter__(self) -> Iterator[Float32Array]:
+        waiting: list[Float32Array] = []
         n = 0
         for samples in self._part():
             waiting.append(samples)
@@ -180,7 +181,7 @@ class AudioStream:
         if n:
             yield np.concatenate(waiting)
 
-    def _part(self) -> Iterator[Samples]:
+    def _part(self) -> Iterator[Float32Array]:
         """The samples of the part, in stretches of any length."""
         self._tally = Tally()
         wanted = math.inf if self._seconds is None else max(1, round(self._seconds * self.rate))
@@ -204,7 +205,7 @@ class AudioStream:
             raise UnreadableAudio(self.path, "it is shorter than one sample. Name a longer file")
 
 
-def resample(samples: Samples, *, rate: int, target_rate: int) -> Samples:
+def resample(samples: Float32Array, *, rate: int, target_rate: int) -> Float32Array:
     """Mono samples at another rate, as stream_audio does it.
 
     samples : floats (n,), mono at `rate`, full scale at 1
@@ -223,7 +224,7 @@ def resample(samples: Samples, *, rate: int, target_rate: int) -> Samples:
         )
     mono = np.ascontiguousarray(samples, dtype=np.float32)
     resampler = soxr.ResampleStream(rate, target_rate, 1, dtype="float32", quality="HQ")
-    resampled: Samples = resampler.resample_chunk(mono, last=True)
+    resampled: Float32Array = resampler.resample_chunk(mono, last=True)
     return resampled
 
 
@@ -252,7 +253,7 @@ def probe(path: str | Path) -> AudioInfo:
         )
 
 
-def _resampled(pieces: Iterator[Piece], *, rate: int) -> Iterator[tuple[int, Samples]]:
+def _resampled(pieces: Iterator[Piece], *, rate: int) -> Iterator[tuple[int, Float32Array]]:
     """(index of the first sample in the whole file at `rate`, samples), in order.
 
     The indices of the file and of the result coincide every `step` samples of the file; a part

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from earmark.arrays import Float32Array
 from earmark.audio import ogg_chain
-from earmark.audio.downmix import Samples, Tally, loudest_of, mono
+from earmark.audio.downmix import Tally, loudest_of, mono
 from earmark.audio.opening import opened, opened_file
 from earmark.errors import UnreadableAudio
 
@@ -39,7 +40,7 @@ class Piece(NamedTuple):
 
     position: float
     rate: int
-    samples: Samples
+    samples: Float32Array
 
 
 def decode(path: str | Path, *, start: float, tally: Tally) -> Generator[Piece]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Samples = npt.NDArray[np.float32]
+from earmark.arrays import Float32Array
 
 # FFmpeg's sample formats: how their numbers are stored, what full scale is, and what silence is.
 _FORMATS: dict[str, tuple[np.dtype[Any], float, float]] = {
@@ -39,7 +39,7 @@ def loudest_of(codec: str) -> float:
     return _LOUDEST_FLOAT if codec.startswith(("pcm_f", "wavpack")) else _LOUDEST
 
 
-def mono(frames: list[Any], *, loudest: float, tally: Tally) -> Samples:
+def mono(frames: list[Any], *, loudest: float, tally: Tally) -> Float32Array:
     """The mean of the channels, float32 (n,), full scale at 1, of frames that are of one kind.
 
     A frame that is louder than `loudest`, or holds NaN, becomes silence and counts as damaged.
@@ -87,7 +87,7 @@ def _plane(
     )
 
 
-def _silence(samples: Samples, lengths: npt.NDArray[np.int64], loudest: float) -> int:
+def _silence(samples: Float32Array, lengths: npt.NDArray[np.int64], loudest: float) -> int:
     """Make each frame that is too loud, or holds NaN, silent; returns how many.
 
     samples : of all frames; lengths : of each of them

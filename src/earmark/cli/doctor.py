@@ -21,7 +21,7 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Say what is installed, which runtime and model are in use, and how fast it is here."""
-    from earmark.diagnosis import diagnose
+    from earmark.doctor import diagnose
 
     found = diagnose(model)
     if json:

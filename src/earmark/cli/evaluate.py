@@ -80,12 +80,12 @@ def evaluate(
     """
     from earmark import zoo
     from earmark.evaluation import report
-    from earmark.evaluation.assessment import Questions, Songs, assess
+    from earmark.evaluation.run import Questions, TestSet, assess
     from earmark.metrics import REPLICATES
 
     result, scored = assess(
         [zoo.resolve(model) for model in models],
-        Songs(store=store, catalog=catalog, audio=audio, split=split),
+        TestSet(store=store, catalog=catalog, audio=audio, split=split),
         questions=Questions(
             same=_pairs(same or []),
             whole=whole,

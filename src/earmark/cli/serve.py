@@ -99,8 +99,8 @@ def serve(
 
 def _songs_alike(library: Path, model: str | None) -> Callable[..., list[dict[str, Any]]]:
     from earmark import zoo
-    from earmark.cli.library_options import opened
-    from earmark.library.similar import finder
+    from earmark.cli.library.options import opened
+    from earmark.library.playlists.similar import finder
 
     with opened(library, None) as (scanned, used):
         return finder(scanned, used, served=zoo.resolve(model))

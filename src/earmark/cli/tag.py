@@ -61,10 +61,10 @@ def tag(
 ) -> None:
     """Say what is heard in each file, and in each audio file below each folder."""
     from earmark.audio import AUDIO_SUFFIXES
-    from earmark.listening import Options
+    from earmark.audio.find import audio_files
+    from earmark.inference import Options
     from earmark.ranking import DEFAULT_RANKING
     from earmark.tagger import Failure, Tagger
-    from earmark.walk import audio_files
 
     tagger = Tagger.load(model)
     files = list(audio_files(read_list(paths), suffixes=AUDIO_SUFFIXES))

@@ -100,8 +100,8 @@ def export(
     json: Annotated[bool, typer.Option("--json", help="The model's card as JSON.")] = False,
 ) -> None:
     """Make the best weights of a run the one-file model."""
-    from earmark.training.export import Terms
-    from earmark.training.export import export as export_run
+    from earmark.training.export.exporter import Terms
+    from earmark.training.export.exporter import export as export_run
 
     terms = Terms(name=name, licence=licence, description=description)
     card = export_run(run, output, terms=terms, waveform=waveform)

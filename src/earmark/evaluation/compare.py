@@ -6,8 +6,8 @@ import numpy as np
 
 from earmark import metrics
 from earmark.errors import BadValue
-from earmark.evaluation.evaluate import Json, number
-from earmark.evaluation.scored import Scored
+from earmark.evaluation.measures import Json, number
+from earmark.evaluation.scores import Scored
 from earmark.metrics import AVERAGES, STATISTICS, Difference
 
 

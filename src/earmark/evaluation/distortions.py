@@ -9,23 +9,25 @@ from pathlib import Path
 
 import numpy as np
 
+from earmark.arrays import Float32Array
 from earmark.audio import load_audio, resample
 from earmark.errors import BadValue
-from earmark.features import Samples
 
 RATE = 44_100  # Hz, of the samples that all of them take and give
 
-Distortion = Callable[[Samples, np.random.Generator], Samples]
+Distortion = Callable[[Float32Array, np.random.Generator], Float32Array]
 
 _N_FFT, _HOP = 2048, 512  # samples, of the phase vocoder: frames four times covered
 
 
-def gain(samples: Samples, _: np.random.Generator, *, decibels: float) -> Samples:
+def gain(samples: Float32Array, _: np.random.Generator, *, decibels: float) -> Float32Array:
     """Louder or softer, never clipped."""
     return samples * np.float32(10 ** (decibels / 20))
 
 
-def noise(samples: Samples, generator: np.random.Generator, *, decibels: float) -> Samples:
+def noise(
+    samples: Float32Array, generator: np.random.Generator, *, decibels: float
+) -> Float32Array:
     """White noise that many dB below the music's mean power."""
     power = np.mean(np.square(samples, dtype=np.float64)) * 10 ** (-decibels / 10)
     return samples + np.float32(np.sqrt(power)) * generator.standard_normal(
@@ -33,13 +35,13 @@ def noise(samples: Samples, generator: np.random.Generator, *, decibels: float) 
     )
 
 
-def low_pass(samples: Samples, _: np.random.Generator, *, hertz: int) -> Samples:
+def low_pass(samples: Float32Array, _: np.random.Generator, *, hertz: int) -> Float32Array:
     """Nothing above a frequency: down to twice that rate and up again."""
     narrow = resample(samples, rate=RATE, target_rate=2 * hertz)
     return resample(narrow, rate=2 * hertz, target_rate=RATE)
 
 
-def mp3(samples: Samples, _: np.random.Generator, *, kilobits: int) -> Samples:
+def mp3(samples: Float32Array, _: np.random.Generator, *, kilobits: int) -> Float32Array:
     """Through an mp3 file of that many kbit/s."""
     import av
 
@@ -55,18 +57,20 @@ def mp3(samples: Samples, _: np.random.Generator, *, kilobits: int) -> Samples:
         return load_audio(path, rate=RATE).samples
 
 
-def speed(samples: Samples, _: np.random.Generator, *, factor: float) -> Samples:
+def speed(samples: Float32Array, _: np.random.Generator, *, factor: float) -> Float32Array:
     """Faster and higher, as a record that turns faster."""
     return resample(samples, rate=RATE, target_rate=round(RATE / factor))
 
 
-def pitch(samples: Samples, generator: np.random.Generator, *, semitones: float) -> Samples:
+def pitch(
+    samples: Float32Array, generator: np.random.Generator, *, semitones: float
+) -> Float32Array:
     """Higher or lower at the same speed: stretched, then played faster by as much."""
     factor = 2 ** (semitones / 12)
     return speed(stretch(samples, factor=factor), generator, factor=factor)
 
 
-def stretch(samples: Samples, *, factor: float) -> Samples:
+def stretch(samples: Float32Array, *, factor: float) -> Float32Array:
     """Longer by a factor at the same pitch, by a phase vocoder (Flanagan and Golden 1966).
 
     samples : float32 (n_samples,); returns : float32 (about n_samples * factor,)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from earmark.evaluation.scored import Scored
+from earmark.evaluation.scores import Scored
 
 Json = dict[str, Any]
 _LEAST = 1e-6  # scores of exactly 0 or 1 would be infinitely wrong

@@ -9,9 +9,9 @@ from html import escape
 from pathlib import Path
 
 from earmark import files
-from earmark.evaluation import pictures
-from earmark.evaluation.evaluate import Json
-from earmark.evaluation.scored import Scored
+from earmark.evaluation import plots
+from earmark.evaluation.measures import Json
+from earmark.evaluation.scores import Scored
 
 PAGE, NUMBERS = "report.html", "report.json"
 
@@ -80,7 +80,7 @@ def _model(result: Json, scored: Scored) -> list[str]:
             "floor is the share of songs that carry a tag."
         ),
         "<h2>ROC and precision-recall curves</h2>",
-        _image(pictures.curves(scored), "Curves of every tag, thin, and of their mean, thick"),
+        _image(plots.curves(scored), "Curves of every tag, thin, and of their mean, thick"),
         _note("Every tag is a thin line; the thick one is their mean."),
         "<h2>Tag by tag</h2>",
         _tags(result["per_tag"]),
@@ -95,7 +95,7 @@ def _model(result: Json, scored: Scored) -> list[str]:
     errors = result["calibration_error"]
     parts += [
         "<h2>Calibration</h2>",
-        _image(pictures.calibration(scored), "Calibration curve"),
+        _image(plots.calibration(scored), "Calibration curve"),
         _note(
             f"Expected calibration error: {errors['before']:.4f} before the model's calibration, "
             f"{errors['after']:.4f} as shipped."
@@ -220,7 +220,7 @@ def _mistakes(result: Json, scored: Scored) -> Iterable[str]:
         yield (
             f"<p><b>{escape(one['id'])}</b> {has} <b>{escape(one['tag'])}</b>, which has the score "
             f"{one['score']:.4f}. Its tags: {escape(', '.join(one['tags']) or 'none')}.<br>"
-            f"{_image(pictures.spectrogram(scored.spectrogram(one['place'])), 'Spectrogram')}</p>"
+            f"{_image(plots.spectrogram(scored.spectrogram(one['place'])), 'Spectrogram')}</p>"
         )
 
 

@@ -9,26 +9,26 @@ from pathlib import Path
 import numpy as np
 
 from earmark import engine, metrics, windows
+from earmark.arrays import Float32Array
 from earmark.audio import load_audio
 from earmark.errors import BadValue, DataError
 from earmark.evaluation.distortions import DISTORTIONS, RATE
-from earmark.evaluation.evaluate import Json, number
-from earmark.evaluation.scored import Array, Scored
-from earmark.evaluation.scoring import Progress, loaded
-from earmark.listening import Options, listen
-from earmark.runtime import Session
+from earmark.evaluation.measures import Json, number
+from earmark.evaluation.scores import OnProgress, Scored, loaded
+from earmark.inference import Options, listen
+from earmark.runtime import Model
 
 SECONDS = 60.0  # of each track: its middle window is what is heard
 
 
 def robustness(
     scored: Scored,
-    session: Session,
+    session: Model,
     *,
     seed: int,
     conditions: Sequence[str] = tuple(DISTORTIONS),
     workers: int | None = None,
-    progress: Progress = lambda _: None,
+    progress: OnProgress = lambda _: None,
 ) -> list[Json]:
     """Each condition with the mean absolute difference of scores, and what it does to ROC-AUC.
 
@@ -82,7 +82,7 @@ class _Distorted:
     conditions: tuple[str, ...]
     seed: int
 
-    def __call__(self, unit: tuple[int, Path]) -> Array:
+    def __call__(self, unit: tuple[int, Path]) -> Float32Array:
         place, path = unit
         session = loaded(self.model, self.runtime)
         samples = load_audio(path, rate=RATE, max_seconds=SECONDS).samples
@@ -95,6 +95,6 @@ class _Distorted:
         )
 
     @staticmethod
-    def _heard(session: Session, samples: Array) -> Array:
+    def _heard(session: Model, samples: Float32Array) -> Float32Array:
         heard = listen(session, samples, rate=RATE, options=Options(center=True))
         return windows.pool(heard.logits)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float32]
+from earmark.arrays import Float32Array
+
 Activation = Literal["elu", "relu"]
 Gate = Literal["sigmoid", "hard_sigmoid"]
 Summary = Literal["flatten", "mean", "max"]
@@ -24,8 +24,8 @@ class Affine:
         () for one number, (n_mels, 1) for one a mel band, (n_frames,) for one a frame
     """
 
-    scale: Array
-    shift: Array
+    scale: Float32Array
+    shift: Float32Array
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class ConvBlock:
     pool : mels and frames to one; what is left over at the end is dropped
     """
 
-    weight: Array
-    bias: Array
+    weight: Float32Array
+    bias: Float32Array
     pool: tuple[int, int]
     activation: Activation = "elu"
 
@@ -63,10 +63,10 @@ class Gru:
         (torch, cuDNN); None where it comes before (Cho et al. 2014, Keras up to 2.0)
     """
 
-    kernel: Array
-    recurrent: Array
-    bias: Array
-    recurrent_bias: Array | None = None
+    kernel: Float32Array
+    recurrent: Float32Array
+    bias: Float32Array
+    recurrent_bias: Float32Array | None = None
     gate: Gate = "sigmoid"
 
 
@@ -74,8 +74,8 @@ class Gru:
 class Dense:
     """weight float32 (n_in, n_out), bias float32 (n_out,)."""
 
-    weight: Array
-    bias: Array
+    weight: Float32Array
+    bias: Float32Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,10 +106,10 @@ class Norm:
     mean, variance, gamma, beta : one number a channel (or a frame, or a band)
     """
 
-    mean: Array
-    variance: Array
-    gamma: Array
-    beta: Array
+    mean: Float32Array
+    variance: Float32Array
+    gamma: Float32Array
+    beta: Float32Array
     epsilon: float
 
     def affine(self) -> Affine:
@@ -121,7 +121,7 @@ class Norm:
             shift = self.beta.astype(np.float64) - self.mean * scale
             return Affine(scale.astype(np.float32), shift.astype(np.float32))
 
-    def fold(self, weight: Array, bias: Array) -> tuple[Array, Array]:
+    def fold(self, weight: Float32Array, bias: Float32Array) -> tuple[Float32Array, Float32Array]:
         """The weight (n_out, ...) and bias of a convolution that this norm follows, with it."""
         affine = self.affine()
         scale = affine.scale.reshape(-1, *[1] * (weight.ndim - 1))
@@ -129,10 +129,12 @@ class Norm:
             return weight * scale, bias * affine.scale + affine.shift
 
 
-def torch_gru(weight_ih: Array, weight_hh: Array, bias_ih: Array, bias_hh: Array) -> Gru:
+def torch_gru(
+    weight_ih: Float32Array, weight_hh: Float32Array, bias_ih: Float32Array, bias_hh: Float32Array
+) -> Gru:
     """A layer of torch.nn.GRU, which stacks the gates r, z, h as rows."""
 
-    def reorder(rows: Array) -> Array:
+    def reorder(rows: Float32Array) -> Float32Array:
         reset, update, candidate = np.split(rows, 3)
         return np.concatenate([update, reset, candidate]).T
 

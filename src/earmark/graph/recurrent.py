@@ -8,8 +8,9 @@ from typing import get_args
 
 import numpy as np
 
+from earmark.arrays import Float32Array
 from earmark.errors import BadValue
-from earmark.graph.network import Array, Gate, Gru
+from earmark.graph.network import Gate, Gru
 from earmark.graph.nodes import Nodes
 
 
@@ -135,7 +136,7 @@ def _check(gru: Gru, name: str, *, n_in: int) -> None:
         raise BadValue(f"{name}: gate {gru.gate!r}; choose {' or '.join(get_args(Gate))}")
 
 
-def check_matrix(what: str, weight: Array, bias: Array, *, n_in: int) -> None:
+def check_matrix(what: str, weight: Float32Array, bias: Float32Array, *, n_in: int) -> None:
     """Raise BadValue unless the weight is (n_in, n_out) and the bias (n_out,)."""
     if weight.ndim != 2 or weight.shape[0] != n_in or bias.shape != weight.shape[1:]:
         raise BadValue(

@@ -1,12 +1,11 @@
 """The file that remembers a library: SQLite, one row for each file and model.
 
 Every change is one transaction, so that a kill loses at most the song that was being heard.
-docs/formats/library.md is its specification.
+docs/reference/formats/library.md is its specification.
 """
 
 from __future__ import annotations
 
-# ruff: noqa: S608  # what is put into SQL is constants of these files; values are always bound
 import os
 import sqlite3
 import time
@@ -15,16 +14,80 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from earmark.arrays import Float32Array
 from earmark.errors import BadLibrary, LibraryError, NotScanned
-from earmark.library.embeddings import JOIN, VECTOR, Index, from_vector, keep
-from earmark.library.schema import FORM
-from earmark.library.song import COLUMNS, Array, Song, from_row, to_row
+from earmark.library.embeddings import JOIN, VECTOR, EmbeddingIndex, from_vector, keep
+from earmark.library.song import COLUMNS, ScannedFile, from_row, to_row
 from earmark.model_file import Card
-from earmark.sqlite_file import Database
+from earmark.sqlite_file import Database, Format
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS models (
+    id INTEGER PRIMARY KEY,
+    sha256 TEXT NOT NULL UNIQUE,
+    card TEXT NOT NULL,
+    used_at REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS songs (
+    id INTEGER PRIMARY KEY,
+    model INTEGER NOT NULL REFERENCES models (id),
+    path BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    audio BLOB,
+    seconds REAL NOT NULL,
+    quick INTEGER NOT NULL,
+    damaged_packets INTEGER NOT NULL,
+    artist TEXT NOT NULL,
+    title TEXT NOT NULL,
+    album TEXT NOT NULL,
+    scores BLOB,
+    error_kind TEXT,
+    error_message BLOB,
+    missing_since REAL,
+    UNIQUE (model, path)
+);
+CREATE INDEX IF NOT EXISTS songs_by_audio ON songs (model, audio);
+CREATE INDEX IF NOT EXISTS songs_by_state ON songs (model, missing_since, error_kind);
+CREATE TABLE IF NOT EXISTS embeddings (
+    id INTEGER PRIMARY KEY,
+    model INTEGER NOT NULL REFERENCES models (id),
+    block INTEGER NOT NULL,
+    vectors BLOB NOT NULL,
+    UNIQUE (model, block)
+);
+CREATE TABLE IF NOT EXISTS journal (
+    id INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL,
+    at REAL NOT NULL,
+    path BLOB NOT NULL,
+    audio BLOB NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    before TEXT NOT NULL,
+    after TEXT NOT NULL,
+    before_sha256 TEXT NOT NULL,
+    after_sha256 TEXT NOT NULL,
+    delta BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS journal_by_run ON journal (run);
+"""
+
+FORM = Format(
+    name="library",
+    application_id=0x6561726C,  # "earl"
+    version=1,
+    schema=_SCHEMA,
+    foreign=BadLibrary,
+    damaged=BadLibrary,
+    failed=LibraryError,
+)
+
+
+# ruff: noqa: S608  # what is put into SQL is constants of these files; values are always bound
 
 
 @dataclass(frozen=True)
-class Model:
+class LibraryModel:
     """A model that a library was scanned with."""
 
     id: int
@@ -66,7 +129,7 @@ class Library(Database):
 
     # -- models -----------------------------------------------------------------------------
 
-    def add_model(self, sha256: str, card: Card) -> Model:
+    def add_model(self, sha256: str, card: Card) -> LibraryModel:
         """The model with those bytes, which from now on is the one that was used last."""
         with self.transaction() as connection:
             connection.execute(
@@ -76,13 +139,13 @@ class Library(Database):
             )
         return self.model(sha256)
 
-    def model(self, name: str | None = None) -> Model:
+    def model(self, name: str | None = None) -> LibraryModel:
         """A model by its name or the beginning of its sha256; the one used last without a name.
 
         Raises NotScanned for one that nothing was scanned with.
         """
         known = [
-            Model(number, sha256, Card.from_json(card))
+            LibraryModel(number, sha256, Card.from_json(card))
             for number, sha256, card in self.rows(
                 "SELECT id, sha256, card FROM models ORDER BY used_at DESC"
             )
@@ -100,7 +163,9 @@ class Library(Database):
 
     # -- songs ------------------------------------------------------------------------------
 
-    def put(self, model: Model, song: Song, *, embedding: Array | None = None) -> None:
+    def put(
+        self, model: LibraryModel, song: ScannedFile, *, embedding: Float32Array | None = None
+    ) -> None:
         """Write a song as it is now; what was known of that path and model is replaced.
 
         embedding : float32 (n_dimensions,), of every song that was heard; failures have none
@@ -114,24 +179,24 @@ class Library(Database):
 
     def songs(
         self,
-        model: Model,
+        model: LibraryModel,
         *,
         below: Path | None = None,
         failed: bool | None = None,
         missing: bool | None = False,
-    ) -> Iterator[Song]:
+    ) -> Iterator[ScannedFile]:
         """Songs as `numbered` gives them, without the numbers."""
         for _, song in self.numbered(model, below=below, failed=failed, missing=missing):
             yield song
 
     def numbered(
         self,
-        model: Model,
+        model: LibraryModel,
         *,
         below: Path | None = None,
         failed: bool | None = None,
         missing: bool | None = False,
-    ) -> Iterator[tuple[int, Song]]:
+    ) -> Iterator[tuple[int, ScannedFile]]:
         """(row, song) in the order of their paths, a thousand in memory at a time.
 
         below : a folder, or one file
@@ -159,7 +224,7 @@ class Library(Database):
                 return
             last = rows[-1][1]
 
-    def song(self, model: Model, path: Path) -> Song | None:
+    def song(self, model: LibraryModel, path: Path) -> ScannedFile | None:
         """The song at a path, None where it was never scanned."""
         rows = self.rows(
             f"SELECT {', '.join(COLUMNS)} FROM songs WHERE model = ? AND path = ?",
@@ -167,7 +232,9 @@ class Library(Database):
         )
         return from_row(rows[0]) if rows else None
 
-    def heard(self, model: Model, audio: bytes, *, quick: bool) -> tuple[Song, Array] | None:
+    def heard(
+        self, model: LibraryModel, audio: bytes, *, quick: bool
+    ) -> tuple[ScannedFile, Float32Array] | None:
         """A song with that audio and its embedding, of length one; None where there is none.
 
         quick : also one of which only a few windows were heard
@@ -179,7 +246,9 @@ class Library(Database):
         )
         return (from_row(rows[0][:-1]), from_vector(rows[0][-1])) if rows else None
 
-    def states(self, model: Model, folder: Path) -> dict[bytes, tuple[int, int, bool, bool, bool]]:
+    def states(
+        self, model: LibraryModel, folder: Path
+    ) -> dict[bytes, tuple[int, int, bool, bool, bool]]:
         """By path: (size, mtime_ns, failed, quick, missing) of every song below a folder."""
         inside = os.fsencode(folder).rstrip(os.sep.encode()) + os.sep.encode()
         rows = self.rows(
@@ -190,7 +259,7 @@ class Library(Database):
         )
         return {row[0]: (row[1], row[2], bool(row[3]), bool(row[4]), bool(row[5])) for row in rows}
 
-    def audios(self, model: Model, *, quick: bool) -> frozenset[bytes]:
+    def audios(self, model: LibraryModel, *, quick: bool) -> frozenset[bytes]:
         """What has been heard: the audio of every song, or of those heard to the last second."""
         rows = self.rows(
             "SELECT DISTINCT audio FROM songs WHERE model = ? AND audio IS NOT NULL AND quick <= ?",
@@ -198,11 +267,11 @@ class Library(Database):
         )
         return frozenset(row[0] for row in rows)
 
-    def index(self, model: Model) -> Index:
+    def index(self, model: LibraryModel) -> EmbeddingIndex:
         """The embeddings of all songs whose files are there."""
-        return Index.load(self, model.id)
+        return EmbeddingIndex.load(self, model.id)
 
-    def vector(self, model: Model, path: Path) -> Array | None:
+    def vector(self, model: LibraryModel, path: Path) -> Float32Array | None:
         """The embedding of the song at a path, of length one."""
         rows = self.rows(
             f"SELECT {VECTOR} FROM songs {JOIN} AND model = ? AND path = ? AND error_kind IS NULL",
@@ -210,18 +279,18 @@ class Library(Database):
         )
         return from_vector(rows[0][0]) if rows else None
 
-    def lengths(self, model: Model) -> dict[int, float]:
+    def lengths(self, model: LibraryModel) -> dict[int, float]:
         """The seconds of every song, by its row."""
         return dict(self.rows("SELECT id, seconds FROM songs WHERE model = ?", (model.id,)))
 
-    def by_number(self, numbers: Iterable[int]) -> list[Song]:
+    def by_number(self, numbers: Iterable[int]) -> list[ScannedFile]:
         """The songs of some rows, in that order."""
         return [
             from_row(self.rows(f"SELECT {', '.join(COLUMNS)} FROM songs WHERE id = ?", (n,))[0])
             for n in numbers
         ]
 
-    def mark_missing(self, model: Model, paths: Iterable[bytes]) -> None:
+    def mark_missing(self, model: LibraryModel, paths: Iterable[bytes]) -> None:
         """Note that files are not there; songs whose audio stands elsewhere now have moved."""
         with self.transaction() as connection:
             for path in paths:
@@ -239,7 +308,7 @@ class Library(Database):
                         (time.time(), model.id, path),
                     )
 
-    def mark_found(self, model: Model, paths: Iterable[bytes]) -> None:
+    def mark_found(self, model: LibraryModel, paths: Iterable[bytes]) -> None:
         """Note that files which were missing are there again, as they were."""
         with self.transaction() as connection:
             connection.executemany(
@@ -247,7 +316,7 @@ class Library(Database):
                 [(model.id, path) for path in paths],
             )
 
-    def forget_missing(self, model: Model) -> int:
+    def forget_missing(self, model: LibraryModel) -> int:
         """Delete the songs whose files are gone. Returns how many."""
         with self.transaction() as connection:
             return connection.execute(

@@ -16,8 +16,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from earmark.arrays import Float32Array
 from earmark.errors import BadLibrary
-from earmark.library.song import Array
 from earmark.sqlite_file import Database
 
 BLOCK = 256  # songs; 147 KB of the shipped model's embeddings
@@ -31,7 +31,7 @@ VECTOR = (
 )
 
 
-def keep(connection: sqlite3.Connection, model: int, song: int, embedding: Array) -> None:
+def keep(connection: sqlite3.Connection, model: int, song: int, embedding: Float32Array) -> None:
     """Put the embedding of a row of songs in its place, within a transaction.
 
     embedding : float32 (n_dimensions,)
@@ -55,13 +55,13 @@ def keep(connection: sqlite3.Connection, model: int, song: int, embedding: Array
         vectors.write(blob)
 
 
-def from_vector(blob: bytes) -> Array:
+def from_vector(blob: bytes) -> Float32Array:
     """float32 (n_dimensions,), of length one, from VECTOR."""
     return unit(np.frombuffer(blob, dtype="<i2").astype(np.float32))
 
 
 @dataclass(frozen=True)
-class Index:
+class EmbeddingIndex:
     """The embeddings of all songs of one model that were heard and whose files are there.
 
     numbers : int64 (n_songs,), rows of the library
@@ -94,7 +94,7 @@ class Index:
             tuple(np.frombuffer(vectors, dtype="<i2").reshape(BLOCK, -1) for _, vectors in rows),
         )
 
-    def similarities(self, vector: Array) -> Array:
+    def similarities(self, vector: Float32Array) -> Float32Array:
         """The cosine of every song with a vector; float32 (n_songs,).
 
         vector : float32 (n_dimensions,)
@@ -105,7 +105,7 @@ class Index:
         found = np.concatenate([block.astype(np.float32) @ scaled for block in self.blocks])
         return np.asarray(np.clip(found[self.places], -1, 1), dtype=np.float32)
 
-    def nearest(self, vector: Array, *, n: int) -> list[tuple[int, float]]:
+    def nearest(self, vector: Float32Array, *, n: int) -> list[tuple[int, float]]:
         """(row of the library, similarity) of the n songs that are most like a vector.
 
         vector : float32 (n_dimensions,)
@@ -118,7 +118,7 @@ class Index:
         best = best[np.argsort(-similarities[best], kind="stable")]
         return [(int(self.numbers[i]), float(similarities[i])) for i in best]
 
-    def vectors(self, songs: npt.NDArray[np.int64]) -> Array:
+    def vectors(self, songs: npt.NDArray[np.int64]) -> Float32Array:
         """The embeddings of some songs, of length one; float32 (n, n_dimensions).
 
         songs : int64 (n,), places in `numbers`
@@ -128,7 +128,7 @@ class Index:
         return unit(np.concatenate(self.blocks)[self.places[songs]].astype(np.float32))
 
 
-def unit(vectors: Array) -> Array:
+def unit(vectors: Float32Array) -> Float32Array:
     """Vectors of length one, in the same directions.
 
     vectors : float32 (..., n_dimensions)

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from earmark import audio, windows
+from earmark.arrays import Float32Array
+from earmark.audio.packet_hash import audio_hash
 from earmark.errors import UnreadableAudio
-from earmark.library.content import audio_hash
-from earmark.library.song import Array, Song
-from earmark.library.tag_file import read_names
-from earmark.listening import Options
+from earmark.inference import Options
+from earmark.library.song import ScannedFile
+from earmark.library.writing.tag_file import read_names
 from earmark.tagger import Tagger
 
 # windows that a quick scan hears, around a sixth, a half and five sixths of a song
@@ -24,8 +25,8 @@ QUICK_WINDOWS = 3
 class Heard:
     """A file that was read: what was heard, unless its audio was known."""
 
-    song: Song
-    embedding: Array | None
+    song: ScannedFile
+    embedding: Float32Array | None
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Hear:
         before = _stat(path)
         content = audio_hash(path)
         artist, title, album = read_names(path)
-        song = Song(
+        song = ScannedFile(
             path, before.st_size, before.st_mtime_ns, content,
             quick=self.quick, artist=artist, title=title, album=album,
         )  # fmt: skip
@@ -62,7 +63,7 @@ class Hear:
             raise UnreadableAudio(
                 path, "it changed while it was read. The next scan hears it again"
             )
-        song = Song(
+        song = ScannedFile(
             path, before.st_size, before.st_mtime_ns, content, seconds, self.quick,
             listening.damaged_packets, artist, title, album,
             tagger.card.scores(windows.pool(listening.logits)),

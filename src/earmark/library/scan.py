@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from earmark.files import sha256
-from earmark.library.database import Library, Model
+from earmark.library.changes import NOWHERE, Survey, survey
+from earmark.library.database import Library, LibraryModel
 from earmark.library.hearing import Hear, Heard
-from earmark.library.song import Failure, Song
-from earmark.library.survey import NOWHERE, Survey, survey
-from earmark.library.tag_file import require_mutagen
+from earmark.library.song import ScanFailure, ScannedFile
+from earmark.library.writing.tag_file import require_mutagen
 from earmark.tagger import Tagger, map_files
 
 SETTLE_SECONDS = 5.0  # a watched file that changed less than that ago may still be written
@@ -49,7 +49,7 @@ class Counts:
     unsettled: int
 
 
-def use_model(library: Library, tagger: Tagger) -> Model:
+def use_model(library: Library, tagger: Tagger) -> LibraryModel:
     """The library's name for a loaded model."""
     return library.add_model(sha256(tagger.session.path), tagger.card)
 
@@ -58,7 +58,7 @@ def look(
     library: Library,
     folders: Sequence[str | Path],
     *,
-    model: Model,
+    model: LibraryModel,
     options: ScanOptions = ScanOptions(),
     settle_seconds: float = 0.0,
 ) -> Survey:
@@ -75,9 +75,9 @@ def scan(
     found: Survey,
     *,
     tagger: Tagger,
-    model: Model,
+    model: LibraryModel,
     options: ScanOptions = ScanOptions(),
-    report: Callable[[Song], None] = lambda _: None,
+    report: Callable[[ScannedFile], None] = lambda _: None,
 ) -> Counts:
     """Hear what a survey found to be new; each song is in the library as soon as it was heard.
 
@@ -90,8 +90,8 @@ def scan(
             # with the size and time from before it was opened, so that the next scan takes up what
             # has changed since, and what is gone with its disk
             place = found.new[outcome.unit] if outcome.unit.exists() else NOWHERE
-            failure = Failure(outcome.error.kind, str(outcome.error))
-            song = Song(outcome.unit, *place, failure=failure)
+            failure = ScanFailure(outcome.error.kind, str(outcome.error))
+            song = ScannedFile(outcome.unit, *place, failure=failure)
             library.put(model, song)
             was_known = False
         else:
@@ -118,10 +118,10 @@ def watch(
     folders: Sequence[str | Path],
     *,
     tagger: Tagger,
-    model: Model,
+    model: LibraryModel,
     every_seconds: float,
     options: ScanOptions = ScanOptions(),
-    report: Callable[[Song], None] = lambda _: None,
+    report: Callable[[ScannedFile], None] = lambda _: None,
 ) -> Iterator[Counts]:
     """Scan again and again, for ever; yields the counts of each scan that found something to do.
 
@@ -137,12 +137,14 @@ def watch(
         time.sleep(every_seconds)
 
 
-_TAKEN_AWAY = Failure(
+_TAKEN_AWAY = ScanFailure(
     "not_scanned", "its audio was known until another scan forgot it. The next scan hears it"
 )
 
 
-def _keep(library: Library, model: Model, heard: Heard, *, quick: bool) -> tuple[Song, bool]:
+def _keep(
+    library: Library, model: LibraryModel, heard: Heard, *, quick: bool
+) -> tuple[ScannedFile, bool]:
     """The row of one file, written; and whether its audio was known before."""
     song = heard.song
     if heard.embedding is not None:

@@ -31,7 +31,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Settings:
+class TagRules:
     """What settings.toml says.
 
     groups : group -> rule, OTHER among them
@@ -65,7 +65,7 @@ def default_text() -> str:
     return files("earmark.library").joinpath("settings.toml").read_text(encoding="utf-8")
 
 
-def read_settings(path: str | Path | None = None) -> Settings:
+def read_settings(path: str | Path | None = None) -> TagRules:
     """The defaults, with the values of a person's own TOML file in their place.
 
     Raises BadValue, which names the file and the key, for a key or value that makes no sense.
@@ -73,7 +73,7 @@ def read_settings(path: str | Path | None = None) -> Settings:
     values = tomllib.loads(default_text())
     if path is not None:
         _overlay(values, _read(Path(path)), where=str(path))
-    return Settings(
+    return TagRules(
         groups={group: Rule(**_tupled(rule)) for group, rule in values["group"].items()},
         scores=Rule(**_tupled(values["scores"])),
         names={fold(tag): name for tag, name in values["names"].items()},

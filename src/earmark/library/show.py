@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from earmark.library.song import Song
+from earmark.library.song import ScannedFile
 from earmark.model_file import Card
 from earmark.ranking import DEFAULT_RANKING, Ranking
 from earmark.tagger import Tags, rank_tags
 
 
-def tags_of(song: Song, card: Card, *, rank: Ranking = DEFAULT_RANKING) -> Tags:
+def tags_of(song: ScannedFile, card: Card, *, rank: Ranking = DEFAULT_RANKING) -> Tags:
     """The tags of a song that was heard, best first."""
     assert song.scores is not None
     return Tags(
@@ -23,7 +23,7 @@ def tags_of(song: Song, card: Card, *, rank: Ranking = DEFAULT_RANKING) -> Tags:
 
 
 def as_json(
-    song: Song, card: Card, *, top: int | None = None, rank: Ranking = DEFAULT_RANKING
+    song: ScannedFile, card: Card, *, top: int | None = None, rank: Ranking = DEFAULT_RANKING
 ) -> dict[str, Any]:
     """The JSON line of a song: that of `earmark tag`, and what its own tags say."""
     if song.failure is not None:

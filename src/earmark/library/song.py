@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float32]
+from earmark.arrays import Float32Array
 
 # a song's columns in the order of its fields; the embedding lies in a table of its own
 COLUMNS = (
@@ -20,7 +19,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Failure:
+class ScanFailure:
     """Why a file could not be heard: an error of earmark.errors, as JSON lines hold it."""
 
     kind: str
@@ -28,12 +27,12 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Song:
+class ScannedFile:
     """A file as it was when it was heard.
 
     path : absolute
     size : bytes; mtime_ns : nanoseconds; both -1 where the file could not be looked at
-    audio : what the audio is, whatever the tags (library.content); None for a failure
+    audio : what the audio is, whatever the tags (audio.packet_hash); None for a failure
     seconds : length of the track
     quick : whether a few windows were heard and not every second
     artist, title, album : as the file's tags say, "" where they say nothing
@@ -51,8 +50,8 @@ class Song:
     artist: str = ""
     title: str = ""
     album: str = ""
-    scores: Array | None = None
-    failure: Failure | None = None
+    scores: Float32Array | None = None
+    failure: ScanFailure | None = None
     missing_since: float | None = None
 
 
@@ -61,7 +60,7 @@ def absolute(path: str | Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow them
 
 
-def to_row(song: Song) -> tuple[Any, ...]:
+def to_row(song: ScannedFile) -> tuple[Any, ...]:
     """The values of COLUMNS; scores as float16, names as the bytes that the system knows."""
     failure = song.failure
     return (
@@ -71,11 +70,11 @@ def to_row(song: Song) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def from_row(row: tuple[Any, ...]) -> Song:
+def from_row(row: tuple[Any, ...]) -> ScannedFile:
     """A song from the values of COLUMNS."""
     path, size, mtime_ns, audio, seconds, quick, damaged, artist, title, album, scores = row[:11]
     kind, message, missing_since = row[11:]
-    return Song(
+    return ScannedFile(
         path=Path(os.fsdecode(path)),
         size=size,
         mtime_ns=mtime_ns,
@@ -87,16 +86,16 @@ def from_row(row: tuple[Any, ...]) -> Song:
         title=title,
         album=album,
         scores=None if scores is None else from_blob(scores),
-        failure=None if kind is None else Failure(kind, os.fsdecode(message)),
+        failure=None if kind is None else ScanFailure(kind, os.fsdecode(message)),
         missing_since=missing_since,
     )
 
 
-def to_blob(values: Array | None) -> bytes | None:
+def to_blob(values: Float32Array | None) -> bytes | None:
     """Numbers as they are stored: float16, little endian."""
     return None if values is None else values.astype("<f2").tobytes()
 
 
-def from_blob(blob: bytes) -> Array:
+def from_blob(blob: bytes) -> Float32Array:
     """float32 numbers from to_blob."""
     return np.frombuffer(blob, dtype="<f2").astype(np.float32)

@@ -18,12 +18,9 @@ from typing import overload
 
 import numpy as np
 
+from earmark.arrays import BoolArray, Float64Array
 from earmark.errors import BadValue
-from earmark.metrics.calibration import (
-    Calibration,
-    calibration,
-    expected_calibration_error,
-)
+from earmark.metrics.calibration import CalibrationCurve, calibration, expected_calibration_error
 from earmark.metrics.intervals import (
     REPLICATES,
     Difference,
@@ -37,8 +34,6 @@ from earmark.metrics.sorted_lists import (
     AVERAGES,
     STATISTICS,
     Average,
-    Floats,
-    Labels,
     Scores,
     Statistic,
     checked,
@@ -46,19 +41,39 @@ from earmark.metrics.sorted_lists import (
 )
 
 __all__ = [
-    "AVERAGES", "REPLICATES", "STATISTICS", "Average", "Calibration", "Difference", "Floats",
+    "AVERAGES",
+    "REPLICATES",
+    "STATISTICS",
+    "Average",
+    "BoolArray",
+    "CalibrationCurve",
+    "Difference",
+    "Float64Array",
     "Interval",
-    "Labels", "Replicates", "Scores", "Statistic", "average_precision", "bootstrap", "calibration",
-    "expected_calibration_error", "one_class", "paired_bootstrap", "precision_at_k",
-    "precision_recall_curve", "replicates", "roc_auc", "roc_curve",
+    "Replicates",
+    "Scores",
+    "Statistic",
+    "average_precision",
+    "bootstrap",
+    "calibration",
+    "expected_calibration_error",
+    "one_class",
+    "paired_bootstrap",
+    "precision_at_k",
+    "precision_recall_curve",
+    "replicates",
+    "roc_auc",
+    "roc_curve",
 ]  # fmt: skip
 
 
 @overload
-def roc_auc(labels: Labels, scores: Scores, *, average: Average = ...) -> float: ...
+def roc_auc(labels: BoolArray, scores: Scores, *, average: Average = ...) -> float: ...
 @overload
-def roc_auc(labels: Labels, scores: Scores, *, average: None) -> Floats: ...
-def roc_auc(labels: Labels, scores: Scores, *, average: Average | None = "macro") -> float | Floats:
+def roc_auc(labels: BoolArray, scores: Scores, *, average: None) -> Float64Array: ...
+def roc_auc(
+    labels: BoolArray, scores: Scores, *, average: Average | None = "macro"
+) -> float | Float64Array:
     """Area under the ROC curve: how often what is true has the higher score; ties count half.
 
     returns : the mean, NaN where it is over nothing; float64 (n_tags,) for average None
@@ -68,12 +83,12 @@ def roc_auc(labels: Labels, scores: Scores, *, average: Average | None = "macro"
 
 
 @overload
-def average_precision(labels: Labels, scores: Scores, *, average: Average = ...) -> float: ...
+def average_precision(labels: BoolArray, scores: Scores, *, average: Average = ...) -> float: ...
 @overload
-def average_precision(labels: Labels, scores: Scores, *, average: None) -> Floats: ...
+def average_precision(labels: BoolArray, scores: Scores, *, average: None) -> Float64Array: ...
 def average_precision(
-    labels: Labels, scores: Scores, *, average: Average | None = "macro"
-) -> float | Floats:
+    labels: BoolArray, scores: Scores, *, average: Average | None = "macro"
+) -> float | Float64Array:
     """Mean precision at each true one, best first; its floor is the share of true ones.
 
     The step sum, not the trapezoid area under the precision-recall curve, which is too kind.
@@ -83,14 +98,14 @@ def average_precision(
     return values.average_precision if average is None else mean(values.average_precision)
 
 
-def one_class(labels: Labels) -> Labels:
+def one_class(labels: BoolArray) -> BoolArray:
     """Bool (n_tags,): which tags all tracks carry, or none: they have no ROC-AUC."""
     n_positive = labels.sum(axis=0)
-    result: Labels = (n_positive == 0) | (n_positive == len(labels))
+    result: BoolArray = (n_positive == 0) | (n_positive == len(labels))
     return result
 
 
-def precision_at_k(labels: Labels, ranked: Scores, *, k: int) -> float:
+def precision_at_k(labels: BoolArray, ranked: Scores, *, k: int) -> float:
     """The share of true tags among the first k of each track, mean over all tracks.
 
     ranked : what the tags are sorted by, larger first (earmark.ranking); ties in column order
@@ -102,19 +117,19 @@ def precision_at_k(labels: Labels, ranked: Scores, *, k: int) -> float:
     return float(np.take_along_axis(labels, first, axis=1).mean())
 
 
-def roc_curve(labels: Labels, scores: Scores) -> tuple[Floats, Floats]:
+def roc_curve(labels: BoolArray, scores: Scores) -> tuple[Float64Array, Float64Array]:
     """False and true positive rates of one tag, each rising from 0 to 1, a point a threshold."""
     n_above, n_true = _thresholds(labels, scores)
     return (n_above - n_true) / (~labels).sum(), n_true / labels.sum()
 
 
-def precision_recall_curve(labels: Labels, scores: Scores) -> tuple[Floats, Floats]:
+def precision_recall_curve(labels: BoolArray, scores: Scores) -> tuple[Float64Array, Float64Array]:
     """Recall and precision of one tag, recall rising to 1, a point a threshold."""
     n_above, n_true = (counts[1:] for counts in _thresholds(labels, scores))
     return n_true / labels.sum(), n_true / n_above
 
 
-def _thresholds(labels: Labels, scores: Scores) -> tuple[Floats, Floats]:
+def _thresholds(labels: BoolArray, scores: Scores) -> tuple[Float64Array, Float64Array]:
     """How many, and how many true ones, have at least each score, from none to all."""
     order = np.argsort(-scores, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)

@@ -6,23 +6,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from earmark.arrays import BoolArray, Float64Array, Int64Array
 from earmark.errors import BadValue
-from earmark.metrics.sorted_lists import Counts, Floats, Labels, Scores, checked
+from earmark.metrics.sorted_lists import Scores, checked
 
 CALIBRATION_BINS = 15  # Guo et al. 2017
 
 
 @dataclass(frozen=True)
-class Calibration:
+class CalibrationCurve:
     """What came true of scores that say the same, over all pairs of a track and a tag.
 
     score, share : float64 (n_bins,), mean score and share of true ones; NaN in an empty bin
     count : int64 (n_bins,), pairs in each bin of equal width
     """
 
-    score: Floats
-    share: Floats
-    count: Counts
+    score: Float64Array
+    share: Float64Array
+    count: Int64Array
 
     @property
     def error(self) -> float:
@@ -32,7 +33,9 @@ class Calibration:
         return float(np.average(gaps, weights=self.count[used]))
 
 
-def calibration(labels: Labels, scores: Scores, *, bins: int = CALIBRATION_BINS) -> Calibration:
+def calibration(
+    labels: BoolArray, scores: Scores, *, bins: int = CALIBRATION_BINS
+) -> CalibrationCurve:
     """The calibration curve of scores in [0, 1]."""
     labels, scores = checked(labels, scores)
     if scores.min() < 0 or scores.max() > 1:
@@ -46,11 +49,11 @@ def calibration(labels: Labels, scores: Scores, *, bins: int = CALIBRATION_BINS)
     score, share = (
         np.divide(total, count, out=np.full(bins, np.nan), where=count > 0) for total in sums
     )
-    return Calibration(score, share, count.astype(np.int64))
+    return CalibrationCurve(score, share, count.astype(np.int64))
 
 
 def expected_calibration_error(
-    labels: Labels, scores: Scores, *, bins: int = CALIBRATION_BINS
+    labels: BoolArray, scores: Scores, *, bins: int = CALIBRATION_BINS
 ) -> float:
     """How far probabilities are from what came true, on average, in [0, 1]."""
     return calibration(labels, scores, bins=bins).error

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from earmark.arrays import BoolArray, Float64Array, Int64Array
 from earmark.errors import BadValue
 from earmark.metrics.sorted_lists import (
     AVERAGES,
     STATISTICS,
     Average,
-    Counts,
-    Floats,
-    Labels,
     Scores,
     Statistic,
     Values,
@@ -36,7 +34,7 @@ class Interval:
     error: float
 
     @classmethod
-    def of(cls, values: Floats) -> Interval:
+    def of(cls, values: Float64Array) -> Interval:
         """The interval of float64 (n_replicates,) values; NaN ones are left out."""
         known = values[~np.isnan(values)]
         if len(known) < 2:
@@ -46,7 +44,7 @@ class Interval:
 
 
 def bootstrap(
-    labels: Labels,
+    labels: BoolArray,
     scores: Scores,
     statistic: Statistic,
     *,
@@ -72,7 +70,7 @@ class Difference:
     share_above: float
 
     @classmethod
-    def of(cls, values: Sequence[float], drawn: Sequence[Floats]) -> Difference:
+    def of(cls, values: Sequence[float], drawn: Sequence[Float64Array]) -> Difference:
         """The second of two values less the first.
 
         drawn : float64 (n_replicates,) of each, from the same draws of tracks
@@ -84,7 +82,7 @@ class Difference:
 
 
 def paired_bootstrap(
-    labels: Labels,
+    labels: BoolArray,
     a: Scores,
     b: Scores,
     statistic: Statistic,
@@ -112,12 +110,12 @@ class Replicates:
     per_tag : float64 (n_replicates, n_tags); means : float64 (n_replicates,), by average
     """
 
-    per_tag: dict[Statistic, Floats]
-    means: dict[Statistic, dict[Average, Floats]]
+    per_tag: dict[Statistic, Float64Array]
+    means: dict[Statistic, dict[Average, Float64Array]]
 
 
 def replicates(
-    labels: Labels, scores: Scores, *, generator: np.random.Generator, n: int = REPLICATES
+    labels: BoolArray, scores: Scores, *, generator: np.random.Generator, n: int = REPLICATES
 ) -> Replicates:
     """Everything that an evaluation gives an interval for, from the same n draws."""
     kinds = {average: values_of(labels, scores, average) for average in AVERAGES}
@@ -137,7 +135,7 @@ def replicates(
     )
 
 
-def _draws(n_tracks: int, n: int, generator: np.random.Generator) -> Iterator[Counts]:
+def _draws(n_tracks: int, n: int, generator: np.random.Generator) -> Iterator[Int64Array]:
     if n < 1:
         raise BadValue(f"{n} replicates; give one or more")
     for _ in range(n):

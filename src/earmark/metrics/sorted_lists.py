@@ -8,12 +8,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from earmark.arrays import BoolArray, Float64Array, Int64Array
 from earmark.errors import BadValue
 
-Labels = npt.NDArray[np.bool_]
 Scores = npt.NDArray[np.floating]
-Floats = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
 Average = Literal["macro", "micro", "samples"]
 Statistic = Literal["roc_auc", "average_precision"]
 AVERAGES: tuple[Average, ...] = ("macro", "micro", "samples")
@@ -25,29 +23,29 @@ _PAIRS_AT_ONCE = 1 << 22  # of a true tag and another tag of its track, to bound
 class Values:
     """Both statistics, one value a tag, a track, or for all; and again for draws of tracks."""
 
-    roc_auc: Floats
-    average_precision: Floats
+    roc_auc: Float64Array
+    average_precision: Float64Array
 
-    def of(self, counts: Counts) -> Values:
+    def of(self, counts: Int64Array) -> Values:
         """The same where track i is there counts[i] times."""
         raise NotImplementedError
 
 
 class Measured(Values):
-    def __init__(self, roc_auc: Floats, average_precision: Floats) -> None:
+    def __init__(self, roc_auc: Float64Array, average_precision: Float64Array) -> None:
         self.roc_auc, self.average_precision = roc_auc, average_precision
 
 
 class Lists(Values):
     """Lists of scores, each sorted once: a draw then costs one pass, however it came out."""
 
-    def __init__(self, lists: Iterator[tuple[Labels, Scores]], *, pairs: int = 1) -> None:
+    def __init__(self, lists: Iterator[tuple[BoolArray, Scores]], *, pairs: int = 1) -> None:
         self._lists = [_List(labels, scores, pairs) for labels, scores in lists]
         everyone = np.ones(self._lists[0].n_tracks, dtype=np.int64)
         known = self.of(everyone)
         self.roc_auc, self.average_precision = known.roc_auc, known.average_precision
 
-    def of(self, counts: Counts) -> Values:
+    def of(self, counts: Int64Array) -> Values:
         measured = np.array([one.measure(counts) for one in self._lists])
         return Measured(measured[:, 0], measured[:, 1])
 
@@ -55,7 +53,7 @@ class Lists(Values):
 class _List:
     """One list, with what its true ones need to know of their places, best score first."""
 
-    def __init__(self, labels: Labels, scores: Scores, pairs: int) -> None:
+    def __init__(self, labels: BoolArray, scores: Scores, pairs: int) -> None:
         self.n_tracks, self._pairs = len(labels) // pairs, pairs
         order = np.argsort(-scores, kind="stable")
         ordered = scores[order]
@@ -74,7 +72,7 @@ class _List:
         self._bin = np.empty(len(order), dtype=np.int64)
         self._bin[order] = np.searchsorted(edges, np.arange(len(order)), side="right")
 
-    def measure(self, counts: Counts) -> tuple[float, float]:
+    def measure(self, counts: Int64Array) -> tuple[float, float]:
         """ROC-AUC and average precision, NaN where all labels are equal."""
         weight = counts[self._true].astype(np.float64)
         true = np.append(0.0, np.cumsum(weight))
@@ -93,7 +91,7 @@ class _List:
 class Tracks(Values):
     """Both statistics of each track; a draw repeats and leaves out, but changes none of them."""
 
-    def __init__(self, labels: Labels, scores: Scores) -> None:
+    def __init__(self, labels: BoolArray, scores: Scores) -> None:
         n_tracks, n_tags = labels.shape
         sums = np.zeros((2, n_tracks))
         at_once = max(1, _PAIRS_AT_ONCE // n_tags)
@@ -113,13 +111,13 @@ class Tracks(Values):
         self.roc_auc = np.where(mixed, 1 - sums[0] / n_pairs, np.nan)
         self.average_precision = np.where(mixed, sums[1] / np.maximum(n_true, 1), np.nan)
 
-    def of(self, counts: Counts) -> Values:
+    def of(self, counts: Int64Array) -> Values:
         return Measured(np.repeat(self.roc_auc, counts), np.repeat(self.average_precision, counts))
 
 
 def values_of(
-    labels: Labels, scores: Scores, average: Average | None
-) -> tuple[Values, Callable[[Floats], float]]:
+    labels: BoolArray, scores: Scores, average: Average | None
+) -> tuple[Values, Callable[[Float64Array], float]]:
     labels, scores = checked(labels, scores)
     if average in ("macro", None):
         return Lists(zip(labels.T, scores.T, strict=True)), mean
@@ -130,13 +128,13 @@ def values_of(
     raise BadValue(f"no average {average!r}; choose one of {', '.join(AVERAGES)}")
 
 
-def mean(values: Floats) -> float:
+def mean(values: Float64Array) -> float:
     """The mean of what is no NaN; NaN where there is nothing."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else np.nan
 
 
-def checked(labels: Labels, scores: Scores) -> tuple[Labels, Scores]:
+def checked(labels: BoolArray, scores: Scores) -> tuple[BoolArray, Scores]:
     """Both as (n_tracks, n_tags), or BadValue."""
     labels, scores = np.asarray(labels), np.asarray(scores)
     if labels.shape != scores.shape or labels.ndim not in (1, 2) or labels.size == 0:

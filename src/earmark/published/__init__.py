@@ -19,9 +19,9 @@ from earmark.files import sha256
 from earmark.graph import Network, build
 from earmark.model_file import Card, write_model
 from earmark.published import choi2016, cs2470, won2020
+from earmark.published.keras_file import SIGNATURE, read_keras
+from earmark.published.torch_file import LEGACY_SIGNATURE, ZIP_SIGNATURE, read_tensors
 from earmark.tags import MSD_50, msd_50_priors
-from earmark.weights.keras_file import SIGNATURE, read_keras
-from earmark.weights.torch_file import LEGACY_SIGNATURE, ZIP_SIGNATURE, read_tensors
 from earmark.zoo import PUBLISHED
 
 KINDS = ("choi2016", "cs2470", "won2020")

@@ -11,7 +11,7 @@ import numpy as np
 from earmark.errors import BadValue
 from earmark.features import PRESETS, mel_filters
 from earmark.graph import ConvBlock, Dense, Network, Norm, torch_gru
-from earmark.weights.layout import Arrays, Shapes, check_shapes
+from earmark.published.layout import Arrays, Shapes, check_shapes
 
 FEATURES = PRESETS["won2020"]
 N_TAGS = 50

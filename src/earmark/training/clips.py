@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from earmark.data.store import RESIDENT_SHARE, Store, free_memory, open_store
-from earmark.data.store_index import read_index
+from earmark.arrays import Int64Array
+from earmark.data.store.index import read_index
+from earmark.data.store.reader import RESIDENT_SHARE, Store, free_memory, open_store
 from earmark.errors import BadRecipe, BadStore
-from earmark.training.chance import generator
-from earmark.training.songs import Indices
+from earmark.training.seeds import generator
 
 Held = Literal["auto", "gpu", "memory", "disk"]
 
@@ -34,11 +34,11 @@ class Clips(Protocol):
 
     waited: float
 
-    def batches(self, places: Sequence[Indices]) -> Generator[Tensor, None, None]:
+    def batches(self, places: Sequence[Int64Array]) -> Generator[Tensor, None, None]:
         """Yield float32 (n, n_mels, n_frames), dB, on the device for each array of places."""
 
 
-class Source:
+class ClipSource:
     """A store, opened where it fits best, and words that say where that is.
 
     Raises BadStore, also for labels that do not fit into memory, and BadRecipe for clips that are
@@ -68,7 +68,7 @@ class Source:
             where = f"held {'on the GPU' if self.on_gpu else 'in memory'}"
         self.words = f"{index.n_clips:,} clips, {size / 1e6:,.0f} MB, are {where}"
 
-    def clips(self, indices: Indices) -> Clips:
+    def clips(self, indices: Int64Array) -> Clips:
         """Some of its clips."""
         if self.on_gpu:
             return _OnGpu(self.store, indices, self.device)
@@ -78,7 +78,7 @@ class Source:
 class _OnGpu:
     """Clips as they are stored, in the GPU's memory."""
 
-    def __init__(self, store: Store, indices: Indices, device: torch.device) -> None:
+    def __init__(self, store: Store, indices: Int64Array, device: torch.device) -> None:
         self.waited = 0.0
         parts = [
             torch.from_numpy(store.raw(indices[first : first + _AT_ONCE])).to(device)
@@ -90,7 +90,7 @@ class _OnGpu:
             for values in (store.offsets, store.steps)
         )
 
-    def batches(self, places: Sequence[Indices]) -> Generator[Tensor, None, None]:
+    def batches(self, places: Sequence[Int64Array]) -> Generator[Tensor, None, None]:
         for chosen in places:
             started = perf_counter()
             at = torch.from_numpy(chosen).to(self._raw.device)
@@ -102,11 +102,11 @@ class _OnGpu:
 class _FromStore:
     """Clips that threads make ready, from memory or from disk."""
 
-    def __init__(self, store: Store, indices: Indices, device: torch.device) -> None:
+    def __init__(self, store: Store, indices: Int64Array, device: torch.device) -> None:
         self.waited = 0.0
         self._store, self._indices, self._device = store, indices, device
 
-    def batches(self, places: Sequence[Indices]) -> Generator[Tensor, None, None]:
+    def batches(self, places: Sequence[Int64Array]) -> Generator[Tensor, None, None]:
         todo = iter(places)
         reading: deque[Future[Tensor]] = deque()
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="earmark-batch") as threads:
@@ -124,14 +124,14 @@ class _FromStore:
                 for future in reading:
                     future.cancel()
 
-    def _read(self, places: Indices) -> Tensor:
+    def _read(self, places: Int64Array) -> Tensor:
         clips = torch.from_numpy(self._store.log_mels(self._indices[places]))
         return clips.pin_memory() if self._device.type == "cuda" else clips
 
 
 def shuffled(
     n: int, *, batch: int, seed: int, epoch: int, part: int = 0, parts: int = 1
-) -> list[Indices]:
+) -> list[Int64Array]:
     """The places of each step of an epoch, in an order that seed and epoch decide.
 
     batch : over all parts; what does not fill one at the end is left for another epoch's order
@@ -142,7 +142,7 @@ def shuffled(
     return [order[first + part : first + batch : parts] for first in range(0, n - batch + 1, batch)]
 
 
-def in_order(n: int, *, batch: int) -> list[Indices]:
+def in_order(n: int, *, batch: int) -> list[Int64Array]:
     """All places, batch by batch."""
     return [np.arange(first, min(first + batch, n)) for first in range(0, n, batch)]
 

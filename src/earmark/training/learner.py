@@ -12,7 +12,7 @@ import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from torch import Tensor, nn
 
 from earmark.training.checkpoint import Arrays
-from earmark.training.crnn import CRNN
+from earmark.training.model import CRNN
 from earmark.training.processes import Processes
 from earmark.training.recipe import Optimiser, Recipe
 

@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from earmark.data.exclusive import only_run_in
+from earmark.arrays import Int64Array
+from earmark.folder_lock import only_run_in
 from earmark.training.augment import augment
-from earmark.training.chance import generator, seed_torch
+from earmark.training.fast_cpu import keep_freed_memory
 from earmark.training.history import Board, Line, in_words
 from earmark.training.learner import Learner
-from earmark.training.memory import keep_freed_memory
 from earmark.training.processes import processes
 from earmark.training.recipe import Recipe
-from earmark.training.session import Session
-from earmark.training.songs import Indices
+from earmark.training.seeds import generator, seed_torch
+from earmark.training.session import Run
 from earmark.training.stopping import Stop, stop_on_signals
 
 if TYPE_CHECKING:
-    from earmark.training.crnn_keras import KerasLearner
+    from earmark.training.keras import KerasLearner
 
 Framework = Literal["torch", "keras"]
 
@@ -87,16 +87,16 @@ def train(
     join, epoch = processes(), _epoch
     learner: type[Learner | KerasLearner] = Learner
     if framework == "keras":
-        from earmark.training import crnn_keras
+        from earmark.training import keras
 
-        join, epoch, learner = crnn_keras.alone(recipe), crnn_keras.epoch, crnn_keras.KerasLearner
+        join, epoch, learner = keras.alone(recipe), keras.epoch, keras.KerasLearner
     with (
         join as here,
         only_run_in(run) if here.first else nullcontext(),
         stop_on_signals() as stop,
         Board(run, wanted=recipe.loop.tensorboard and here.first) as board,
     ):
-        session = Session(recipe, Path(store), run, here=here, resume=resume, learner=learner)
+        session = Run(recipe, Path(store), run, here=here, resume=resume, learner=learner)
         if here.first:
             for words in session.words:
                 tell(words)
@@ -119,7 +119,7 @@ def train(
 
 
 def batches(
-    session: Session, places: Sequence[Indices], *, step: int
+    session: Run, places: Sequence[Int64Array], *, step: int
 ) -> Generator[tuple[Tensor, Tensor], None, None]:
     """Yield what to learn from in these steps, of which the first has the number `step`.
 
@@ -135,7 +135,7 @@ def batches(
             yield augment(clips, truth, settings=recipe.augment, random=random)
 
 
-def _epoch(session: Session, stop: Stop) -> Line | None:
+def _epoch(session: Run, stop: Stop) -> Line | None:
     """The steps of an epoch that are left; None, with all saved, if it was asked to stop."""
     learner = session.learner
     assert isinstance(learner, Learner)

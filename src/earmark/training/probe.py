@@ -11,7 +11,7 @@ import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from torch import Tensor
 
 from earmark.training.clips import Clips, in_order
-from earmark.training.crnn import CRNN
+from earmark.training.model import CRNN
 
 _BATCH = 16
 _STEPS = 200  # of L-BFGS; it is done after some fifty

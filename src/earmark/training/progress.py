@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass
-class Progress:
+class RunProgress:
     """From the first step on.
 
     epoch : finished ones; step : finished ones of the epoch under way
@@ -34,7 +34,7 @@ class Progress:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Progress:
+    def from_dict(cls, values: Mapping[str, Any]) -> RunProgress:
         """Back from JSON; KeyError or TypeError for what is none."""
         names = cls.__dataclass_fields__.keys()
         return cls(**{name: values[name] for name in names} | {"losses": tuple(values["losses"])})

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from earmark.errors import BadRecipe, BadValue
 from earmark.features import preset
 from earmark.training.augment import Augmentation
-from earmark.training.crnn import Settings
+from earmark.training.model import CrnnSettings
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -108,7 +108,7 @@ class Recipe(_Part):
     features: str | None = None
     seed: int = Field(default=0, ge=0)
     init: str | None = None
-    model: Settings = Settings()
+    model: CrnnSettings = CrnnSettings()
     data: Data = Data()
     augment: Augmentation = Augmentation()
     optimiser: Optimiser = Optimiser()

@@ -17,9 +17,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from earmark.checkout import commit
 from earmark.errors import BadRecipe, BadStore, DataError
 from earmark.files import write_json
+from earmark.provenance import commit
 from earmark.training.recipe import Recipe
 
 RECORD, LAST, BEST = "record.json", "last.npz", "best.npz"

@@ -12,34 +12,35 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from earmark.data.exclusive import disk_errors
+from earmark.arrays import Int64Array
 from earmark.errors import DataError
 from earmark.files import sha256
+from earmark.folder_lock import disk_errors
 from earmark.training.checkpoint import Arrays, read_checkpoint, write_checkpoint
-from earmark.training.clips import Source, shuffled
-from earmark.training.crnn import n_parameters
+from earmark.training.clips import ClipSource, shuffled
+from earmark.training.fast_cpu import peak_bytes
 from earmark.training.history import draw_history, write_history
-from earmark.training.initial import first_network
 from earmark.training.learner import Learner
 from earmark.training.losses import Losses
-from earmark.training.memory import peak_bytes
+from earmark.training.model import n_parameters
 from earmark.training.probe import fit_output
 from earmark.training.processes import Processes
-from earmark.training.progress import Progress
+from earmark.training.progress import RunProgress
 from earmark.training.recipe import Recipe
 from earmark.training.run_folder import BEST, LAST, RECORD, check_same, environment, write_record
-from earmark.training.songs import Indices, choose, digest
+from earmark.training.scores import Validation
+from earmark.training.songs import choose, digest
+from earmark.training.start import first_network
 from earmark.training.task import make_task
-from earmark.training.validation import Validation
 
 if TYPE_CHECKING:
-    from earmark.training.crnn_keras import KerasLearner
+    from earmark.training.keras import KerasLearner
 
 _STEPS_PER_QUESTION = 50  # on several GPUs, between asking each other whether to stop
 _SECONDS_PER_CURVE = 20  # drawing one takes half a second
 
 
-class Session:
+class Run:
     """One process's side of a run; of several processes, the first one writes.
 
     learner : the kind of it that learns here
@@ -59,7 +60,7 @@ class Session:
     ) -> None:
         here.check_batch(recipe.loop.batch)
         self.recipe, self.run, self.here = recipe, run, here
-        source = Source(store, held=recipe.data.held, device=here.device)
+        source = ClipSource(store, held=recipe.data.held, device=here.device)
         songs = choose(source.store, recipe.data, seed=recipe.seed)
         self.words = [source.words, *songs.words]
         self.task = make_task(recipe, source.store, songs)
@@ -69,7 +70,7 @@ class Session:
         if len(songs.valid):
             clips = source.clips(songs.valid[here.rank :: here.count])
             self._validation = Validation(clips, songs.valid_labels, here=here)
-        self.progress = Progress()
+        self.progress = RunProgress()
         self._n_steps = len(self._places(0))  # an epoch
         data = digest(source.store, songs)
         begun = self._begun(data, framework=learner.framework, resume=resume)
@@ -86,7 +87,7 @@ class Session:
         tired = 0 < loop.patience <= self.progress.since_best
         return self.progress.epoch >= loop.epochs or tired
 
-    def places_left(self) -> list[Indices]:
+    def places_left(self) -> list[Int64Array]:
         """The share of this process in each step that the epoch under way has left."""
         return self._places(self.progress.epoch)[self.progress.step :]
 
@@ -238,7 +239,7 @@ class Session:
         path = self.run / LAST
         arrays, facts = read_checkpoint(path)
         try:
-            self.progress = Progress.from_dict(facts["progress"])
+            self.progress = RunProgress.from_dict(facts["progress"])
             self.learner.load(arrays, steps_done=self._steps_done())
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise DataError(f"{path} is not of this run, or damaged ({error})") from error
@@ -256,7 +257,7 @@ class Session:
             "precision": self.learner.precision,
         }
 
-    def _places(self, epoch: int) -> list[Indices]:
+    def _places(self, epoch: int) -> list[Int64Array]:
         return shuffled(
             len(self.labels),
             batch=self.recipe.loop.batch,

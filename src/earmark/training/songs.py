@@ -9,20 +9,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from earmark.data.store import Store
-from earmark.data.store_index import INDEX
+from earmark.arrays import BoolArray, Int64Array
+from earmark.data.store.index import INDEX
+from earmark.data.store.reader import Store
 from earmark.errors import BadRecipe
 from earmark.files import sha256
-from earmark.training.chance import generator
 from earmark.training.recipe import Data
+from earmark.training.seeds import generator
 from earmark.training.targets import read_targets
-
-Indices = npt.NDArray[np.int64]
-Labels = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
-class Songs:
+class TrainingSongs:
     """Places in the store, ascending.
 
     tags : what is learned, in order
@@ -33,14 +31,14 @@ class Songs:
     """
 
     tags: tuple[str, ...]
-    train: Indices
-    valid: Indices
-    train_labels: Labels | npt.NDArray[np.float32]
-    valid_labels: Labels
+    train: Int64Array
+    valid: Int64Array
+    train_labels: BoolArray | npt.NDArray[np.float32]
+    valid_labels: BoolArray
     words: tuple[str, ...]
 
 
-def choose(store: Store, data: Data, *, seed: int) -> Songs:
+def choose(store: Store, data: Data, *, seed: int) -> TrainingSongs:
     """The songs to learn from and to validate on.
 
     Raises BadRecipe for a split or fold that no song is in. Songs whose labels are unknown are left
@@ -68,19 +66,19 @@ def choose(store: Store, data: Data, *, seed: int) -> Songs:
     if data.songs and data.songs < len(train):
         chosen = generator(seed, "songs").permutation(train)[: data.songs]
         train = np.sort(chosen)
-    songs = Songs(tags, train, valid, labels[train], store.labels[valid], tuple(words))
+    songs = TrainingSongs(tags, train, valid, labels[train], store.labels[valid], tuple(words))
     words += _missing_tags(songs.train_labels, tags, "learn")
     words += _missing_tags(songs.valid_labels, tags, "validate") if len(valid) else []
     return replace(songs, words=tuple(words))
 
 
-def priors(labels: Labels | npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def priors(labels: BoolArray | npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """float64 (n_tags,), in (0, 1): the share of songs with each tag, half a song of both added."""
     shares: npt.NDArray[np.float64] = (labels.sum(0) + 0.5) / (len(labels) + 1)
     return shares
 
 
-def digest(store: Store, songs: Songs) -> dict[str, int | str]:
+def digest(store: Store, songs: TrainingSongs) -> dict[str, int | str]:
     """How many songs, and SHA-256 of the store, of which were used and how they were labelled."""
     used = np.concatenate([songs.train, songs.valid])
     learned: npt.NDArray[np.generic] = songs.train_labels

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from earmark.data.store import Store
+from earmark.arrays import Int64Array
+from earmark.data.store.reader import Store
 from earmark.errors import BadRecipe, BadStore, BadValue
 from earmark.features import LogMel, preset
-from earmark.training.chance import generator, seed_torch
-from earmark.training.crnn import CRNN
+from earmark.training.model import CRNN
 from earmark.training.recipe import Recipe
-from earmark.training.songs import Indices, Songs, priors
+from earmark.training.seeds import generator, seed_torch
+from earmark.training.songs import TrainingSongs, priors
 
 _MEASURED = 512  # songs that tell mean and deviation well enough
 
@@ -75,7 +76,7 @@ class Task:
         return model
 
 
-def make_task(recipe: Recipe, store: Store, songs: Songs) -> Task:
+def make_task(recipe: Recipe, store: Store, songs: TrainingSongs) -> Task:
     """The task of a recipe on the songs of a store.
 
     Raises FeatureMismatch for a store of other features than the recipe's, and BadRecipe.
@@ -89,7 +90,7 @@ def make_task(recipe: Recipe, store: Store, songs: Songs) -> Task:
     return Task(songs.tags, features, shares, standardise)
 
 
-def measure(store: Store, indices: Indices, *, seed: int) -> tuple[float, float]:
+def measure(store: Store, indices: Int64Array, *, seed: int) -> tuple[float, float]:
     """(mean, deviation) in dB of some hundred of these songs, to three digits.
 
     Raises BadStore where all is silence.

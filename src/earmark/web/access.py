@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from earmark.web.refusals import NotAuthorised, WrongHost, WrongOrigin
+from earmark.web.errors import NotAuthorised, WrongHost, WrongOrigin
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _OPEN = frozenset({"/api/health", "/api/openapi.json"})  # no token needed: they tell of no song

@@ -14,11 +14,11 @@ from fastapi.responses import StreamingResponse
 
 from earmark.errors import EarmarkError
 from earmark.files import json_line
-from earmark.listening import Options
+from earmark.inference import Options
 from earmark.ranking import DEFAULT_RANKING, Ranking
 from earmark.tagger import Failure, Tags
-from earmark.web import metrics, shapes
-from earmark.web.answers import as_response, refused, shown_name
+from earmark.web import metrics, schemas
+from earmark.web.responses import as_response, refused, shown_name
 from earmark.web.service import Json, Service, Upload
 
 Result = TypeVar("Result")
@@ -57,17 +57,17 @@ Asked = Annotated[_Asked, Depends(_asked)]
 
 _CLIENT_GONE = 499  # nobody reads it; nginx's number for it
 _REFUSALS: dict[int | str, dict[str, Any]] = {
-    401: {"model": shapes.Refused, "description": "The token is missing or wrong."},
-    403: {"model": shapes.Refused, "description": "A page of another site asks."},
-    408: {"model": shapes.Refused, "description": "The upload did not arrive in time."},
-    413: {"model": shapes.Refused, "description": "The upload is too large."},
+    401: {"model": schemas.ErrorSchema, "description": "The token is missing or wrong."},
+    403: {"model": schemas.ErrorSchema, "description": "A page of another site asks."},
+    408: {"model": schemas.ErrorSchema, "description": "The upload did not arrive in time."},
+    413: {"model": schemas.ErrorSchema, "description": "The upload is too large."},
     422: {
-        "model": shapes.FailedSong | shapes.Refused,
+        "model": schemas.FailedSongSchema | schemas.ErrorSchema,
         "description": "A file that holds no audio, is too long, or breaks the decoder; or an "
         "impossible value.",
     },
     503: {
-        "model": shapes.Refused,
+        "model": schemas.ErrorSchema,
         "description": "Full. The header Retry-After says when to come back.",
     },
 }
@@ -93,13 +93,13 @@ def api(service: Service) -> APIRouter:
         except EarmarkError as error:
             return Failure(Path(name), error)
 
-    @post("/api/tag", response_model=shapes.TaggedSong, summary="The tags of a song")
+    @post("/api/tag", response_model=schemas.TaggedSongSchema, summary="The tags of a song")
     async def tag(request: Request, file: File_, asked: Asked) -> Response:
         """Answers the line that `earmark tag --json` prints."""
         result = await work_on(request, file, lambda upload: service.tag(upload, asked.options))
         return _answer(result, lambda tags: tags.as_json(top=asked.top))
 
-    @post("/api/tag/batch", response_model=shapes.Batch, summary="The tags of several songs")
+    @post("/api/tag/batch", response_model=schemas.BatchSchema, summary="The tags of several songs")
     async def tag_batch(request: Request, files: Files, asked: Asked) -> Response:
         """Answers a line for each file, in their order; a bad file fails alone."""
 
@@ -169,7 +169,7 @@ def api(service: Service) -> APIRouter:
 
     @post(
         "/api/sensitivity",
-        response_model=shapes.Sensitivity,
+        response_model=schemas.SensitivitySchema,
         summary="Which regions of a window speak for each tag",
     )
     async def sensitivity(request: Request, file: File_, start: Start = 0.0) -> Response:
@@ -182,13 +182,18 @@ def api(service: Service) -> APIRouter:
         return _answer(result, lambda value: value)
 
     @router.get(
-        "/api/models", response_model=shapes.Models, summary="The model served", tags=["server"]
+        "/api/models",
+        response_model=schemas.ModelsSchema,
+        summary="The model served",
+        tags=["server"],
     )
     async def models() -> Response:
         """What the model says of itself and of each tag."""
         return as_response(service.models())
 
-    @router.get("/api/health", response_model=shapes.Health, summary="How it is", tags=["server"])
+    @router.get(
+        "/api/health", response_model=schemas.HealthSchema, summary="How it is", tags=["server"]
+    )
     async def health() -> Response:
         """Answers as long as the server is up; needs no token."""
         return as_response(service.health())

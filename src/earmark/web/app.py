@@ -7,10 +7,10 @@ from starlette.types import ASGIApp
 
 from earmark import __version__
 from earmark.web.access import Access
-from earmark.web.answers import add_answers
 from earmark.web.api import api
-from earmark.web.guard import Guard
+from earmark.web.middleware import Guard
 from earmark.web.pages import pages
+from earmark.web.responses import add_answers
 from earmark.web.service import Service
 
 

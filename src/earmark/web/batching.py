@@ -10,19 +10,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from earmark.runtime import BATCH, Session
-
-Array = npt.NDArray[np.float32]
+from earmark.arrays import Float32Array
+from earmark.runtime import BATCH, Model
 
 
 class _Waiting(NamedTuple):
-    log_mel: Array
-    answer: Future[tuple[Array, Array]]
+    log_mel: Float32Array
+    answer: Future[tuple[Float32Array, Float32Array]]
 
 
-class SharedSession(Session):
+class SharedModel(Model):
     """A session whose `run` many threads may call at once.
 
     One thread runs the network. It never waits for a batch to fill: it takes whatever waits when
@@ -47,9 +45,9 @@ class SharedSession(Session):
         self._thread = threading.Thread(target=self._work, name="network", daemon=True)
         self._thread.start()
 
-    def run(self, log_mel: Array) -> tuple[Array, Array]:
+    def run(self, log_mel: Float32Array) -> tuple[Float32Array, Float32Array]:
         """As Session.run, beside the windows of other requests."""
-        answer: Future[tuple[Array, Array]] = Future()
+        answer: Future[tuple[Float32Array, Float32Array]] = Future()
         self._waiting.put(_Waiting(log_mel, answer))
         return answer.result()
 
@@ -97,14 +95,14 @@ class SharedSession(Session):
         return item
 
 
-class ToldSession(Session):
+class ToldSession(Model):
     """Another session's `run`, which tells after each call how many windows went through."""
 
-    def __init__(self, session: Session, on_run: Callable[[int], None]) -> None:
+    def __init__(self, session: Model, on_run: Callable[[int], None]) -> None:
         self.path, self.runtime, self.card = session.path, session.runtime, session.card
         self._session, self._on_run = session, on_run
 
-    def run(self, log_mel: Array) -> tuple[Array, Array]:
+    def run(self, log_mel: Float32Array) -> tuple[Float32Array, Float32Array]:
         """As Session.run."""
         result = self._session.run(log_mel)
         self._on_run(len(log_mel))

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from earmark.audio import Audio
-from earmark.engine_processes import what_a_worker_inherits
+from earmark.engine.processes import what_a_worker_inherits
 from earmark.errors import UnreadableAudio, WorkerDied
 from earmark.web import decoder_process
+from earmark.web.errors import TooCostly, TooLong
 from earmark.web.limits import Limits
-from earmark.web.refusals import TooCostly, TooLong
 
 _TRIES = 2  # of a file whose decoder is killed: the first time it may have been from outside
 _START_SECONDS = 60.0

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from earmark.features import LogMel, Samples, mel_filters
+from earmark.arrays import Float32Array
+from earmark.features import LogMel, mel_filters
 from earmark.taggram import Taggram, spectrogram
 
 Json = dict[str, Any]
@@ -19,7 +20,7 @@ _MEL_COLUMNS = 1500
 _RANGE = (8.0, 99.7)  # percentiles of the spectrogram's levels that its colours span
 
 
-def waveform(samples: Samples) -> Json:
+def waveform(samples: Float32Array) -> Json:
     """The lowest and highest sample of each of a number of columns, in thousandths of the peak.
 
     samples : float32 (n,), one or more
@@ -34,13 +35,13 @@ def waveform(samples: Samples) -> Json:
     }
 
 
-def mel_picture(samples: Samples, *, settings: LogMel) -> Json:
+def mel_picture(samples: Float32Array, *, settings: LogMel) -> Json:
     """The spectrogram in 256 steps, and which band is which frequency.
 
     samples : float32 (n,), mono at settings.rate
     """
 
-    def pieces() -> Iterator[Samples]:
+    def pieces() -> Iterator[Float32Array]:
         for first in range(0, samples.size, settings.window_samples):
             yield samples[first : first + settings.window_samples]
 

@@ -14,16 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark import windows
-from earmark.features import LogMel, Samples, log_mel
+from earmark.arrays import Float32Array
+from earmark.features import LogMel, log_mel
 from earmark.runtime import BATCH
 from earmark.tagger import Tagger
-
-Array = npt.NDArray[np.float32]
 
 N_BANDS, N_TIMES = 8, 12  # regions of a window: a mute is a pass through the network
 
 
-def sensitivity(tagger: Tagger, samples: Samples, *, start: float) -> dict[str, Any]:
+def sensitivity(tagger: Tagger, samples: Float32Array, *, start: float) -> dict[str, Any]:
     """How far each tag's log-odds fall when a region of one window is muted.
 
     samples : float32 (n,), mono at the model's rate, from `start` (seconds) of the song; what goes
@@ -55,13 +54,13 @@ def _edges(n: int, parts: int) -> npt.NDArray[np.int64]:
 
 
 def _muted(
-    mel: Array, bands: npt.NDArray[np.int64], frames: npt.NDArray[np.int64], settings: LogMel
-) -> Iterator[Array]:
+    mel: Float32Array, bands: npt.NDArray[np.int64], frames: npt.NDArray[np.int64], settings: LogMel
+) -> Iterator[Float32Array]:
     """The window with one region after the other at the level of silence, in batches."""
     silence = np.float32(settings.decibels * np.log10(settings.amin))
     if settings.top_db is not None:
         silence = max(silence, mel.max() - np.float32(settings.top_db))
-    batch: list[Array] = []
+    batch: list[Float32Array] = []
     for low, high in pairwise(bands):
         for first, last in pairwise(frames):
             copy = mel.copy()
@@ -74,5 +73,5 @@ def _muted(
         yield np.stack(batch)
 
 
-def _log_odds(tagger: Tagger, mels: Array) -> Array:
+def _log_odds(tagger: Tagger, mels: Float32Array) -> Float32Array:
     return tagger.card.log_odds(tagger.session.run(mels)[0])

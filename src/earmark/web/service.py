@@ -22,15 +22,15 @@ import numpy.typing as npt
 from earmark import files, taggram, tags, zoo
 from earmark.audio import Audio
 from earmark.errors import BadValue
-from earmark.listening import Options
+from earmark.inference import Options
 from earmark.tagger import Tagger, Tags
 from earmark.web import drawing
-from earmark.web.batching import SharedSession, ToldSession
+from earmark.web.batching import SharedModel, ToldSession
 from earmark.web.decoders import Decoders
+from earmark.web.errors import Busy
 from earmark.web.limits import Limits
 from earmark.web.metrics import Metrics
 from earmark.web.occlusion import sensitivity
-from earmark.web.refusals import Busy
 
 Json = dict[str, Any]
 Result = TypeVar("Result")
@@ -69,7 +69,7 @@ class Service:
         self.metrics = Metrics()
         self._similar = similar
         path = zoo.resolve(model)
-        self._session = SharedSession(path, on_batch=self.metrics.batches.observe, runtime=runtime)
+        self._session = SharedModel(path, on_batch=self.metrics.batches.observe, runtime=runtime)
         self.tagger = Tagger(self._session)
         self._sha256 = files.sha256(path)
         self._decoders = Decoders(

@@ -1,0 +1,171 @@
+"""From rows to the numbers of the page: rates, ratios within a round, the distance to the limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from benchmarks.suite.context import LIKE_FOR_LIKE, Context
+from benchmarks.suite.records import Records, Row, Spread
+from earmark import zoo
+
+# What the project set out to reach on two cores: times as fast as the other way.
+GOALS = (
+    ("m4a", "original", 8.0),
+    ("m4a", "researcher", 2.5),
+    ("mp3", "original", 5.0),
+    ("mp3", "researcher", 2.0),
+)
+LIMIT_GOAL = 1.3  # times the machine's limit
+STARTUP_GOALS = {"tag": 1.0, "help": 0.15}  # seconds
+
+
+@dataclass(frozen=True)
+class Line:
+    """One way in one table.
+
+    rate : clips a second
+    times : as fast as another way, by that way's name, round by round
+    of_limit : its time over the machine's limit in the same round
+    peak_mb : the most of all rounds; n : clips in each
+    """
+
+    way: str
+    rate: Spread
+    times: dict[str, Spread]
+    of_limit: Spread | None
+    peak_mb: float | None
+    n: int
+
+
+class Summary:
+    """The numbers of all that was measured."""
+
+    def __init__(self, records: Records, setting: Context) -> None:
+        self.records, self.setting = records, setting
+
+    def materials(self, stage: str) -> list[str]:
+        return list(dict.fromkeys(row["material"] for row in self.records.of(stage)))
+
+    def missing(self, stage: str, material: str) -> dict[str, str]:
+        """Ways that did not run, and why."""
+        rows = self.records.of(stage, material)
+        return {row["way"]: row["missing"] for row in rows if "missing" in row}
+
+    def lines(self, stage: str, material: str) -> list[Line]:
+        """One for each way, the original's first, the limit's decode left out."""
+        rows = [row for row in self.records.of(stage, material) if "rate" in row]
+        by_way: dict[str, dict[int, Row]] = {}
+        for row in rows:
+            by_way.setdefault(row["way"], {})[row["round"]] = row
+        return [
+            Line(
+                way=way,
+                rate=Spread(row["rate"] for row in found.values()),
+                times={
+                    other: spread
+                    for other in ("original", "researcher", "essentia")
+                    if other != way and (spread := _ratios(found, by_way.get(other, {})))
+                },
+                of_limit=self._of_limit(stage, material, way, found),
+                peak_mb=max((row["peak_mb"] or 0 for row in found.values()), default=0) or None,
+                n=next(iter(found.values()))["n"],
+            )
+            for way, found in sorted(by_way.items(), key=lambda item: _ORDER(item[0]))
+            if way != "ffmpeg"
+        ]
+
+    def peaks(self) -> dict[str, Spread]:
+        """FLOP a second of matrix products."""
+        rows = [row["flop_per_second"] for row in self.records.of("machine")]
+        return {name: Spread(row[name] for row in rows) for name in rows[0]}
+
+    def limit(self, stage: str, material: str, way: str, number: int, *, peak: str) -> float | None:
+        """Seconds a clip in one round; None for a way whose network is not counted."""
+        seconds = 0.0
+        if stage != "scores":
+            decodes = self.records.of(stage, material)
+            rates = [row["rate"] for row in decodes if _is(row, way="ffmpeg", round=number)]
+            if not rates:
+                return None
+            seconds += 1 / rates[0]
+        if stage != "shards":
+            model = self.setting.models.get(way.split(",")[0])
+            peaks = [row for row in self.records.of("machine") if row["round"] == number]
+            if model is None or not peaks:
+                return None
+            windows = model.windows_of(self.seconds(material)) if "," in way else 1
+            seconds += windows * model.flop / peaks[0]["flop_per_second"][peak]
+        elif way != "earmark":
+            return None
+        return seconds
+
+    def seconds(self, material: str) -> float:
+        """Of a clip or a song."""
+        return float(self.setting.sizes.song_seconds) if "songs" in material else 30.0
+
+    def startup(self) -> dict[str, Spread]:
+        rows = self.records.of("startup")
+        ways = dict.fromkeys(row["way"] for row in rows)
+        return {way: Spread(r["seconds"] for r in rows if r["way"] == way) for way in ways}
+
+    def training(self) -> dict[str, Spread]:
+        """Clips a second of each way."""
+        [row] = self.records.of("training") or [{"rates": {}}]
+        return {way: Spread(rates) for way, rates in row["rates"].items()}
+
+    def training_times(self) -> Spread:
+        [row] = self.records.of("training")
+        pairs = zip(row["rates"]["ours"], row["rates"]["plain"], strict=True)
+        return Spread(ours / plain for ours, plain in pairs)
+
+    def goals(self) -> list[tuple[str, str, str, bool]]:
+        """(what, goal, measured, whether it is met), of the shipped model and like for like."""
+        found = []
+        for kind, other, least in GOALS:
+            for material in self.materials("tags"):
+                lines = {line.way: line for line in self.lines("tags", material)}
+                if not material.startswith(f"{kind} clips"):
+                    continue
+                for name in (zoo.SHIPPED, LIKE_FOR_LIKE):
+                    if name in lines and other in lines[name].times:
+                        times = lines[name].times[other]
+                        what = f"{kind} clips, times the {other} way ({name})"
+                        found.append((what, f"≥ {least:g}", str(times), times.median >= least))
+        for material in self.materials("tags"):
+            for line in self.lines("tags", material):
+                if line.of_limit and line.way == zoo.SHIPPED and "clips" in material:
+                    what = f"{material}, times the machine's limit ({line.way})"
+                    met = line.of_limit.median <= LIMIT_GOAL
+                    found.append((what, f"≤ {LIMIT_GOAL:g}", str(line.of_limit), met))
+        started = self.startup()
+        for way, most in STARTUP_GOALS.items():
+            if way in started:
+                what = {"tag": "`earmark tag` of one clip, s", "help": "`earmark --help`, s"}[way]
+                met = started[way].median <= most
+                found.append((what, f"≤ {most:g}", str(started[way]), met))
+        return found
+
+    def _of_limit(
+        self, stage: str, material: str, way: str, found: dict[int, Row]
+    ) -> Spread | None:
+        limits = {number: self.limit(stage, material, way, number, peak="f32") for number in found}
+        ratios = [1 / found[n]["rate"] / limit for n, limit in limits.items() if limit]
+        return Spread(ratios) if ratios else None
+
+
+def _ratios(ours: dict[int, Row], theirs: dict[int, Row]) -> Spread | None:
+    both = ours.keys() & theirs.keys()
+    return Spread(ours[n]["rate"] / theirs[n]["rate"] for n in both) if both else None
+
+
+def _is(row: Row, **key: object) -> bool:
+    return key.items() <= row.items()
+
+
+def _order(names: Iterable[str]) -> Callable[[str], tuple[int, str]]:
+    places = {name: place for place, name in enumerate(names)}
+    return lambda way: (places.get(way, len(places)), way)
+
+
+_ORDER = _order(("original", "researcher", "essentia", LIKE_FOR_LIKE, zoo.SHIPPED))

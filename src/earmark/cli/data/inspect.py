@@ -1,0 +1,86 @@
+"""`earmark data inspect`: what is in a catalog."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earmark.cli.terminal import print_json
+
+if TYPE_CHECKING:
+    from earmark.data.catalog.catalog import Song
+    from earmark.data.catalog.summary import Summary, TagCount
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Mount `inspect`."""
+    app.command("inspect")(inspect)
+
+
+def inspect(
+    catalog: Annotated[Path, typer.Argument(help="A catalog that `data catalog` made.")],
+    song_id: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="Show this song and its tags.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """The splits, tags, counts and priors of a catalog, or the tags of one of its songs."""
+    from earmark.data.catalog.catalog import read_catalog
+    from earmark.data.catalog.summary import song_tags, summarise
+
+    contents = read_catalog(catalog)
+    if song_id is None:
+        summary = summarise(contents)
+        if json:
+            print_json(dataclasses.asdict(summary))
+        else:
+            _print_summary(summary)
+        return
+    song = contents.song(song_id)
+    tags = song_tags(contents, song)
+    if json:
+        shown = None if tags is None else [dataclasses.asdict(tag) for tag in tags]
+        print_json(dataclasses.asdict(song) | {"tags": shown})
+    else:
+        _print_song(song, tags)
+
+
+def _print_summary(summary: Summary) -> None:
+    print(f"{summary.songs} songs, {summary.labelled} of them labelled; {summary.artists} artists")
+    print(
+        f"without artist {summary.without_artist}, without title {summary.without_title}, "
+        f"without path {summary.without_path}"
+    )
+    print(f"\n{'split':14}{'songs':>9}{'labelled':>10}")
+    for split in summary.splits:
+        print(f"{split.split or '(none)':14}{split.songs:9}{split.labelled:10}")
+    print(
+        f"\n{summary.n_shared_artists} artists are in more than one split, "
+        f"with {summary.n_shared_songs} songs"
+    )
+    for artist in summary.shared_artists:
+        counts = ", ".join(f"{name or '(none)'} {n}" for name, n in artist.by_split.items())
+        print(f"  {artist.artist}: {counts}")
+    width = 2 + max((len(tag.tag) for tag in summary.tags), default=3)
+    columns = "".join(f"{split.split or '(none)':>9}" for split in summary.splits)
+    print(f"\n{'tag':{width}}{'songs':>9}{'prior':>9}{columns}")
+    for tag in summary.tags:
+        counts = "".join(f"{n:9}" for n in tag.by_split.values())
+        print(f"{tag.tag:{width}}{tag.songs:9}{_prior(tag):>9}{counts}")
+
+
+def _print_song(song: Song, tags: list[TagCount] | None) -> None:
+    for name in ("id", "artist", "title", "split", "path", "seconds"):
+        value = getattr(song, name)
+        print(f"{name:9}{'unknown' if value in ('', None) else value}")
+    if not tags:
+        print(f"{'tags':9}{'unknown' if tags is None else 'none'}")
+    for tag in tags or ():
+        print(f"{'tag':9}{tag.tag} ({tag.songs} songs, prior {_prior(tag)})")
+
+
+def _prior(tag: TagCount) -> str:
+    return "unknown" if tag.prior is None else f"{tag.prior:.4f}"

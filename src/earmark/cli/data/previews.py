@@ -1,0 +1,267 @@
+"""`earmark data previews | status | retry | rematch | merge`: from a catalog to audio."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from earmark.cli.data.preview_progress import report_progress
+from earmark.cli.terminal import Exit, print_json, progress, say
+from earmark.data.previews.options import DownloadOptions
+
+if TYPE_CHECKING:
+    from earmark.data.previews.status import Status
+
+_DEFAULT = DownloadOptions()
+
+
+class SourceName(StrEnum):
+    """Where previews come from (earmark.data.previews.sources)."""
+
+    itunes = "itunes"
+    deezer = "deezer"
+    folder = "folder"
+
+
+class CheckName(StrEnum):
+    """How closely a preview is looked at (earmark.data.previews.audio_check)."""
+
+    full = "full"
+    light = "light"
+
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A folder of `data previews`.")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Mount the five commands."""
+    app.command("previews")(previews)
+    app.command("status")(status)
+    app.command("retry")(retry)
+    app.command("rematch")(rematch)
+    app.command("merge")(merge)
+
+
+def previews(
+    catalog: Annotated[Path, typer.Argument(help="A catalog of `earmark data catalog`.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Where ledger and audio go.")
+    ],
+    source: Annotated[SourceName, typer.Option(help="Where previews come from.")],
+    accept_terms: Annotated[
+        bool,
+        typer.Option(
+            "--accept-terms",
+            envvar="EARMARK_ACCEPT_ITUNES_TERMS",
+            help="Say that you know the terms of the source itunes and answer for your use.",
+        ),
+    ] = False,
+    endpoint: Annotated[
+        str, typer.Option(metavar="URL", help="Ask this address in place of the service.")
+    ] = "",
+    storefront: Annotated[
+        str, typer.Option(metavar="CC", help="Country of the iTunes store.")
+    ] = "US",
+    folder: Annotated[str, typer.Option(metavar="MUSIC", help="Folder of the source folder.")] = "",
+    part: Annotated[
+        str, typer.Option(metavar="I/N", help="Only the I-th of N parts, for the I-th machine.")
+    ] = "1/1",
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="PER_MINUTE",
+            help="Requests a minute; 20 for itunes and 500 for deezer by default, 0 for no limit.",
+        ),
+    ] = None,
+    cooldown: Annotated[
+        float,
+        typer.Option(min=0, metavar="SECONDS", help="How long to leave a host alone that rejects."),
+    ] = _DEFAULT.cooldown,
+    patience: Annotated[
+        int, typer.Option(min=1, help="Stop after that many rejections in a row.")
+    ] = _DEFAULT.patience,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=256, help="Transfers at a time.")
+    ] = _DEFAULT.concurrency,
+    deadline: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="For one whole transfer.")
+    ] = _DEFAULT.deadline,
+    max_bytes: Annotated[int, typer.Option(min=1, help="Of a preview.")] = _DEFAULT.max_bytes,
+    check: Annotated[
+        CheckName, typer.Option(help="Decode every preview, or only look at its container.")
+    ] = CheckName(_DEFAULT.check),
+    json: Json = False,
+) -> None:
+    """Find and fetch the previews of a catalog's songs, into DIR/audio/<id>.<ext>.
+
+    Stop it at any time and run it again. Exit code 3 if some songs failed (`data retry DIR` takes
+    them again); songs that the source does not have, or has only as other recordings, are no
+    failures.
+    """
+    from earmark.data.catalog.catalog import read_catalog
+    from earmark.data.previews.download import download_previews
+    from earmark.data.previews.parts import parse_part
+    from earmark.data.previews.sources import Choice
+
+    choice = Choice(source.value, endpoint, storefront, folder, accept_terms)
+    options = DownloadOptions(
+        rate=rate,
+        cooldown=cooldown,
+        patience=patience,
+        concurrency=concurrency,
+        deadline=deadline,
+        max_bytes=max_bytes,
+        check=check.value,
+    )
+    with _stoppable(), report_progress() as listener:
+        reached = download_previews(
+            read_catalog(catalog),
+            output,
+            choice=choice,
+            part=parse_part(part),
+            options=options,
+            listener=listener,
+        )
+    _finish(reached, output, json)
+
+
+def status(folder: Folder, json: Json = False) -> None:
+    """Show what became of the songs so far, and when a run will be done."""
+    from earmark.data.previews.download import preview_status
+
+    found = preview_status(folder)
+    if json:
+        print_json(found.as_json())
+    else:
+        _print_table(found)
+
+
+def retry(
+    folder: Folder,
+    no_result: Annotated[
+        bool, typer.Option("--no-result", help="Also what the source did not have.")
+    ] = False,
+    rejected: Annotated[
+        bool, typer.Option("--rejected", help="Also what no hit was the recording of.")
+    ] = False,
+    review: Annotated[bool, typer.Option("--review", help="Also what is to be looked at.")] = False,
+    only_mark: Annotated[
+        bool, typer.Option("--only-mark", help="Leave the work to the next `data previews`.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Take the failures again, with the source and the options of the last run."""
+    from earmark.data.previews.download import retry_previews
+    from earmark.data.previews.ledger import State
+
+    wanted = {State.NO_RESULT: no_result, State.REJECTED: rejected, State.REVIEW: review}
+    with _stoppable(), report_progress() as listener:
+        reached = retry_previews(
+            folder,
+            also=[state for state, chosen in wanted.items() if chosen],
+            only_mark=only_mark,
+            listener=listener,
+        )
+    _finish(reached, folder, json)
+
+
+def rematch(
+    folder: Folder,
+    accept_review: Annotated[
+        bool, typer.Option("--accept-review", help="Take also what is to be looked at.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Judge all stored replies anew, without the network; previews of other hits are set aside."""
+    from earmark.data.previews.decisions import rematch as judge_anew
+
+    moves = judge_anew(folder, accept_review=accept_review)
+    changed = [
+        {"from": before.value, "to": after.value, "songs": number}
+        for (before, after), number in sorted(moves.items())
+    ]
+    if json:
+        print_json({"changed": changed})
+        return
+    for move in changed:
+        print(f"{move['from']:18}-> {move['to']:18}{move['songs']:>9}")
+    say(f"{sum(moves.values())} songs changed; `earmark data previews` fetches what is matched now")
+
+
+def merge(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="Folders of `data previews`.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="The folder that they become.")
+    ],
+    json: Json = False,
+) -> None:
+    """Join the folders of several machines. Exit code 3 if previews were damaged."""
+    from earmark.data.previews.merge import merge as join
+
+    with progress("merging") as advance:
+        last = 0
+
+        def count(n_songs: int) -> None:
+            nonlocal last
+            advance(n_songs - last)
+            last = n_songs
+
+        merged = join(folders, output, on_song=count)
+    result: dict[str, Any] = {"songs": merged.songs, "copied": merged.copied}
+    if json:
+        print_json(result | {"damaged": list(merged.damaged)})
+    else:
+        print(f"{merged.songs} songs in {output}, {merged.copied} previews taken over")
+    if merged.damaged:
+        for path in merged.damaged:
+            say(f"damaged: {path}")
+        say(f"{len(merged.damaged)} previews were damaged; the next run fetches them again")
+        raise typer.Exit(Exit.SOME_FAILED)
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let a SIGTERM end the work as a Ctrl-C does: the ledger is written, nothing is lost."""
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("stopped; run the same command again to go on")
+        sys.exit(Exit.INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _finish(reached: Status, folder: Path, json: bool) -> None:
+    if json:
+        print_json(reached.as_json())
+    else:
+        _print_table(reached)
+    if reached.failed:
+        say(f"{reached.failed} songs failed; to take them again: earmark data retry {folder}")
+        raise typer.Exit(Exit.SOME_FAILED)
+
+
+def _print_table(reached: Status) -> None:
+    for state, number in reached.states.items():
+        if number:
+            print(f"{state.value:18}{number:>9}{100 * number / reached.total:7.1f} %")
+    print(f"{'total':18}{reached.total:>9}")
+    facts = reached.as_json()
+    if reached.per_minute is not None and reached.finish_at is not None:
+        print(f"{reached.per_minute:.1f} songs a minute of late; done by {facts['finish_at']}")
+    elif reached.remaining:
+        print("no run is at work" if not reached.running else "a run has just begun")
+    if reached.waiting:
+        print(reached.waiting)

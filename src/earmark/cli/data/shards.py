@@ -1,0 +1,189 @@
+"""`earmark data shards | verify | export | import`: from audio to a store, and what holds it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earmark.cli.terminal import Exit, print_json, progress, say
+
+if TYPE_CHECKING:
+    from earmark.data.store.reader import MissingClip
+
+SHOWN = 10  # failures that are shown to a person; --json shows all
+NO_AUDIO = "no_audio"
+
+
+class DTypeName(StrEnum):
+    """How the numbers of a clip are stored (earmark.data.store.format)."""
+
+    float16 = "float16"
+    uint8 = "uint8"
+
+
+class Exchange(StrEnum):
+    """Formats that others read (earmark.data.store.exporting)."""
+
+    webdataset = "webdataset"
+    numpy = "numpy"
+
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes; as many as cores by default.")]
+StoreFolder = Annotated[Path, typer.Argument(metavar="STORE", help="A folder of `data shards`.")]
+DType = Annotated[
+    DTypeName, typer.Option(help="float16, or uint8: half the size, within 0.16 dB of 80.")
+]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Mount the commands."""
+    app.command("shards")(shards)
+    app.command("verify")(verify)
+    app.command("export")(export)
+    app.command("import")(import_)
+
+
+def shards(
+    catalog: Annotated[Path, typer.Argument(help="A catalog of `earmark data catalog`.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="STORE", help="The store.")],
+    audio: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Folder of <id>.<suffix>, or of `data previews`; else by path."
+        ),
+    ] = None,
+    features: Annotated[
+        str, typer.Option(metavar="NAME", help="choi2016, cs2470, won2020 or earmark.")
+    ] = "choi2016",
+    dtype: DType = DTypeName.float16,
+    workers: Workers = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Work on a Ray cluster: auto, HOST:PORT, or local for Ray on this machine.",
+        ),
+    ] = None,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Make the shards with failures again.")
+    ] = False,
+    clips_per_shard: Annotated[
+        int, typer.Option(min=1, help="Songs in one shard: the most that a killed run loses.")
+    ] = 1000,
+    json: Json = False,
+) -> None:
+    """Make spectrograms of a catalog's audio, or go on making them after a stop."""
+    from earmark.data.catalog.catalog import read_catalog
+    from earmark.data.store.format import StoreFormat
+    from earmark.data.store.reader import open_store
+    from earmark.data.store.writer import write_shards
+    from earmark.features import preset
+
+    songs = read_catalog(catalog)
+    form = StoreFormat(preset(features), dtype.value, clips_per_shard)
+    with progress("spectrograms", total=len(songs)) as advance:
+        index = write_shards(
+            songs,
+            output,
+            form=form,
+            audio=audio,
+            workers=workers,
+            ray=ray,
+            retry=retry,
+            progress=advance,
+        )
+    with open_store(output, resident=False) as store:
+        failed = [failure for failure in store.failures if failure.kind != NO_AUDIO]
+        _show_failures(list(store.failures), json=json)
+    without = len(store.failures) - len(failed)
+    if json:
+        print_json(
+            {
+                "store": str(output),
+                "songs": index.n_songs,
+                "clips": index.n_clips,
+                "failures": index.failures,
+                "shards": len(index.shards),
+            }
+        )
+    say(
+        f"{output}: {index.n_clips} clips in {len(index.shards)} shards; {without} songs have no "
+        f"audio file, {len(failed)} files could not be used"
+    )
+    if index.failures and not retry:
+        say("these stay as they are: when the files are mended or there, add --retry")
+    if failed:
+        raise typer.Exit(Exit.SOME_FAILED)
+
+
+def verify(store: StoreFolder, workers: Workers = None, json: Json = False) -> None:
+    """Look at every clip of a store, and name what is damaged, missing or foreign."""
+    from earmark.data.store.index import read_index
+    from earmark.data.store.verify import verify as verify_store
+
+    findings = verify_store(store, workers=workers)
+    for finding in findings:
+        if json:
+            print_json({"file": finding.file, "problem": finding.problem})
+        else:
+            print(f"{finding.file}: {finding.problem}")
+    if findings:
+        say(f"{store}: {len(findings)} findings")
+        raise typer.Exit(Exit.ERROR)
+    index = read_index(store)
+    say(
+        f"{store}: {index.n_clips} clips in {len(index.shards)} shards, all well; "
+        f"{index.n_songs - index.n_clips} songs have no clip"
+    )
+
+
+def export(
+    store: StoreFolder,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where to.")],
+    to: Annotated[Exchange, typer.Option(help="WebDataset tars, or NumPy pairs.")],
+    split: Annotated[str | None, typer.Option(help="Only the songs of this split.")] = None,
+) -> None:
+    """Write a store's clips and labels in a format that others read."""
+    from earmark.data.store import exporting
+    from earmark.data.store.reader import open_store
+
+    write = exporting.write_tars if to is Exchange.webdataset else exporting.write_numpy
+    with open_store(store, resident=False) as opened:
+        files = write(opened, output, split=split)
+    for file in files:
+        print(file)
+
+
+def import_(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Tars or pairs of `data export`.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="STORE", help="The store.")],
+    features: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="How the spectrograms were made, where DIR does not say."
+        ),
+    ] = None,
+    dtype: DType = DTypeName.float16,
+) -> None:
+    """Make a store of spectrograms that were exported, or made elsewhere."""
+    from earmark.data.store.importing import import_store
+
+    index = import_store(folder, output, features=features, dtype=dtype.value)
+    say(f"{output}: {index.n_clips} clips in {len(index.shards)} shards")
+
+
+def _show_failures(failures: list[MissingClip], *, json: bool) -> None:
+    if json:
+        for failure in failures:
+            error = {"kind": failure.kind, "message": failure.reason}
+            print_json({"path": failure.source, "id": failure.id, "error": error})
+        return
+    failed = [failure for failure in failures if failure.kind != NO_AUDIO]
+    for failure in failed[:SHOWN]:
+        say(f"error: {failure.source}: {failure.reason}")
+    if len(failed) > SHOWN:
+        say(f"and {len(failed) - SHOWN} more; --json shows all")

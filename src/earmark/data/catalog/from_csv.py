@@ -1,0 +1,122 @@
+"""A song list of one's own, as CSV: `id,path,tags,artist,split[,title,seconds]`."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator, Sequence
+from io import StringIO
+from pathlib import Path
+
+from earmark.data.catalog.catalog import Catalog, Song
+from earmark.data.catalog.import_report import (
+    Place,
+    Reading,
+    Report,
+    located,
+    read_text,
+    seconds_of,
+    split_name,
+    unique,
+)
+from earmark.errors import BadCatalog
+
+TAG_COLUMNS = ("tags",)
+_PLAIN_COLUMNS = ("path", "artist", "title", "seconds")  # and id, tags, split
+
+
+def read_csv(
+    path: str | Path,
+    *,
+    tag_columns: Sequence[str] = TAG_COLUMNS,
+    split_column: str = "split",
+    separator: str = "|",
+) -> Reading:
+    """The catalog of a CSV file with a line of column names, and what was wrong with it.
+
+    tag_columns : the columns whose tags, joined by `separator`, a song carries together. A song
+        with nothing in all of them has unknown labels; a lone separator says "none of the tags".
+    split_column : train, valid, test, a fold number or nothing
+    Audio paths are relative to the folder of the CSV file. Only the column id must be there; a
+    column asked for by another name than the default must be there too.
+
+    Raises BadCatalog, with the line, for what does not parse.
+    """
+    path = Path(path)
+    report = Report.of(
+        duplicate_ids="rows that repeat an earlier one: used once",
+        files_missing="audio files that are not there or are empty: kept in the catalog",
+        without_path="songs without a path: to be found by id in an audio folder",
+        without_labels="songs without tags: their labels are unknown",
+        columns_not_used="columns that no option names: not used",
+    )
+    songs = _songs(path, report, tuple(tag_columns), split_column, separator)
+    return Reading(Catalog.from_songs(unique(songs, report), source="csv"), report)
+
+
+def _songs(
+    path: Path, report: Report, tag_columns: tuple[str, ...], split_column: str, separator: str
+) -> Iterator[tuple[Place, Song]]:
+    folder = path.absolute().parent
+    rows = _rows(path)
+    _, header = next(rows, (Place(path, 1), []))
+    wanted = {"id"} | ({*tag_columns, split_column} - {*TAG_COLUMNS, "split"})
+    missing = sorted(wanted - set(header))
+    if missing or len(set(header)) != len(header):
+        problem = f"no column {', '.join(missing)}" if missing else "a column that stands twice"
+        raise BadCatalog(
+            f"{Place(path, 1)}: {problem}; the columns are {', '.join(header) or '(none)'}. "
+            "The first line must name them: id,path,tags,artist,split"
+        )
+    for name in header:
+        if name not in {"id", *_PLAIN_COLUMNS, *tag_columns, split_column}:
+            report["columns_not_used"].add(name)
+    for place, row in rows:
+        if len(row) != len(header):
+            raise BadCatalog(
+                f"{place}: {len(row)} values for {len(header)} columns. "
+                'Put a value that holds a comma in double quotes: "one, two"'
+            )
+        cells = dict(zip(header, row, strict=True))
+        plain = {name: cells.get(name, "").strip() for name in _PLAIN_COLUMNS}
+        if not plain["path"]:
+            report["without_path"].add(cells["id"])
+        tags = _tags([cells.get(name, "") for name in tag_columns], separator)
+        if tags is None:
+            report["without_labels"].add(cells["id"])
+        yield (
+            place,
+            Song(
+                id=cells["id"].strip(),
+                artist=plain["artist"],
+                title=plain["title"],
+                split=split_name(cells.get(split_column, ""), place=place),
+                path=located(plain["path"], folder, report),
+                seconds=seconds_of(plain["seconds"], place=place),
+                tags=tags,
+            ),
+        )
+
+
+def _rows(path: Path) -> Iterator[tuple[Place, list[str]]]:
+    """The rows that hold anything, each with the line it ends on."""
+    reader = csv.reader(StringIO(read_text(path), newline=""), strict=True)
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise BadCatalog(
+                f"{Place(path, reader.line_num)}: {error}. Is a double quote left open?"
+            ) from error
+        if any(cell.strip() for cell in row):
+            yield Place(path, reader.line_num), [*row]
+
+
+def _tags(cells: list[str], separator: str) -> tuple[str, ...] | None:
+    if not any(cell.strip() for cell in cells):
+        return None
+    names = (name.strip() for cell in cells for name in cell.split(separator))
+    # few different tags on many songs: interned, each is in memory once
+    return tuple(sys.intern(name) for name in names if name)

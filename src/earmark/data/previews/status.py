@@ -1,0 +1,90 @@
+"""Where a run of the downloader stands, and when it will be done at the rate of late."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from earmark.data.previews.ledger import FAILED, UNDER_WAY, Ledger, State
+
+_RECENT = 900.0  # seconds that the rate is an average over, pauses and all
+_ALIVE = 30.0  # seconds without a sign of life after which a run counts as dead
+
+
+@dataclass(frozen=True)
+class Status:
+    """The numbers of a ledger.
+
+    states : songs in each state
+    running : whether a run is at work
+    per_minute : songs a minute that came to an outcome of late; None where no run is at work, or
+        nothing has come of it yet
+    finish_at : Unix time when no song will be left at that rate; None where there is none
+    retry_at : Unix time when the first failure is due again, None for none
+    waiting : what the run waits for, in words; "" for nothing
+    """
+
+    states: dict[State, int]
+    running: bool
+    per_minute: float | None
+    finish_at: float | None
+    retry_at: float | None
+    waiting: str
+
+    @property
+    def total(self) -> int:
+        """All songs."""
+        return sum(self.states.values())
+
+    @property
+    def remaining(self) -> int:
+        """Songs without an outcome."""
+        return sum(self.states[state] for state in UNDER_WAY)
+
+    @property
+    def failed(self) -> int:
+        """Songs whose outcome is a failure; what is not there or does not match is none."""
+        return sum(self.states[state] for state in FAILED)
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `earmark data status --json` prints."""
+        return {
+            "total": self.total,
+            "states": {state.value: number for state, number in self.states.items()},
+            "remaining": self.remaining,
+            "running": self.running,
+            "per_minute": None if self.per_minute is None else round(self.per_minute, 2),
+            "finish_at": _iso(self.finish_at),
+            "retry_at": _iso(self.retry_at),
+            "waiting": self.waiting,
+        }
+
+
+def status_of(ledger: Ledger) -> Status:
+    """The status of an open ledger."""
+    now = time.time()
+    states = ledger.counts()
+    remaining = sum(states[state] for state in UNDER_WAY)
+    beat = ledger.fact("beat")
+    running = bool(beat) and now - beat["at"] < _ALIVE
+    per_minute = finish_at = None
+    if running:
+        since = max(now - _RECENT, ledger.fact("started") or 0.0)
+        finished = ledger.finished_since(since)
+        if finished and now > since:
+            per_minute = 60 * finished / (now - since)
+            finish_at = now + 60 * remaining / per_minute
+    return Status(
+        states=states,
+        running=running,
+        per_minute=per_minute,
+        finish_at=finish_at,
+        retry_at=ledger.next_retry(),
+        waiting=beat["waiting"] if running else "",
+    )
+
+
+def _iso(at: float | None) -> str | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

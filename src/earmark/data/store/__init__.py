@@ -1,0 +1,1 @@
+"""Stores of spectrograms: written, read, verified, exported and imported."""

@@ -1,0 +1,124 @@
+"""STORE/store.json: what a finished store holds. It is written last."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from earmark.data.store.format import FORMAT, VERSION, StoreFormat, check_version, read_sidecar
+from earmark.errors import BadStore
+from earmark.files import sha256, write_json
+
+INDEX = "store.json"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One line of the index."""
+
+    name: str
+    songs: int
+    clips: int
+    sidecar_sha256: str
+
+
+@dataclass(frozen=True)
+class StoreIndex:
+    """The whole index.
+
+    tags : the vocabulary
+    largest_step : dB between two values that uint8 clips can hold, at worst; None for float16
+    failures : how many songs gave no clip, by the kind of error
+    """
+
+    form: StoreFormat
+    tags: tuple[str, ...]
+    largest_step: float | None
+    failures: dict[str, int]
+    shards: tuple[Shard, ...]
+
+    @property
+    def n_songs(self) -> int:
+        """Songs, with and without a clip."""
+        return sum(shard.songs for shard in self.shards)
+
+    @property
+    def n_clips(self) -> int:
+        """Songs with a clip."""
+        return sum(shard.clips for shard in self.shards)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The index as JSON holds it."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            **self.form.to_dict(),
+            "largest_step": self.largest_step,
+            "tags": list(self.tags),
+            "songs": self.n_songs,
+            "clips": self.n_clips,
+            "failures": self.failures,
+            "shards": [asdict(shard) for shard in self.shards],
+        }
+
+
+def make_index(
+    folder: Path, names: Iterable[str], *, form: StoreFormat, tags: tuple[str, ...]
+) -> StoreIndex:
+    """The index of shards that are finished."""
+    import pyarrow.compute as pc
+
+    shards, steps, failures = [], [0.0], Counter[str]()
+    for name in names:
+        sidecar = folder / f"{name}.parquet"
+        _, table = read_sidecar(sidecar)
+        clips = table.num_rows - table["clip"].null_count
+        shards.append(Shard(name, table.num_rows, clips, sha256(sidecar)))
+        steps.append(pc.max(table["step"]).as_py() or 0.0)
+        failures.update(table["error_kind"].drop_null().to_pylist())
+    largest = None if form.dtype == "float16" else max(steps)
+    return StoreIndex(form, tags, largest, dict(sorted(failures.items())), tuple(shards))
+
+
+def write_index(folder: Path, index: StoreIndex) -> None:
+    """Write store.json."""
+    write_json(folder / INDEX, index.to_dict())
+
+
+def read_index(folder: Path) -> StoreIndex:
+    """Read store.json. Raises BadStore, which says what to do."""
+    path = folder / INDEX
+    try:
+        values = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        if any(folder.glob("shard-*")):
+            raise BadStore(
+                f"{folder} is not finished: run the same `earmark data shards` again"
+            ) from None
+        raise BadStore(f"{folder} is no store: it has no {INDEX}") from None
+    except OSError as error:
+        raise BadStore(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise BadStore(f"{path} is damaged: {error}") from error
+    if not isinstance(values, dict):
+        raise BadStore(f"{path} is damaged: it holds no object")
+    check_version(path, values)
+    try:
+        index = StoreIndex(
+            StoreFormat.from_dict(values),
+            tuple(values["tags"]),
+            values["largest_step"],
+            dict(values["failures"]),
+            tuple(Shard(**shard) for shard in values["shards"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadStore(f"{path} is damaged: {error!r}") from error
+    except BadStore as error:
+        raise BadStore(f"{path}: {error}") from error
+    if values != index.to_dict():
+        raise BadStore(f"{path} is damaged: its counts do not agree")
+    return index

@@ -1,0 +1,105 @@
+"""What has changed in folders since they were last scanned; nothing is opened."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from earmark.audio import AUDIO_SUFFIXES
+from earmark.audio.find import audio_files
+from earmark.errors import BadValue
+from earmark.library.database import Library, LibraryModel
+from earmark.library.song import absolute
+
+NOWHERE = (-1, -1)  # size and time of a file that could not be looked at
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a scan has to do.
+
+    new : files to hear, in order, each with its (size, mtime_ns) as the comparison saw it
+    unchanged : how many are as they were when they were heard
+    found : files that were missing and are there again, unchanged
+    gone : files that were there and are not now
+    failed : how many could not be heard before and have not changed since
+    unsettled : how many are left for the next scan, because they changed a moment ago
+    """
+
+    new: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    unchanged: int = 0
+    found: list[bytes] = field(default_factory=list)
+    gone: list[bytes] = field(default_factory=list)
+    failed: int = 0
+    unsettled: int = 0
+
+
+def survey(
+    library: Library,
+    model: LibraryModel,
+    folders: Iterable[str | Path],
+    *,
+    quick: bool = False,
+    retry: bool = False,
+    settle_seconds: float = 0.0,
+) -> Survey:
+    """Compare folders with what the library knows of them, by path, size and time.
+
+    quick : whole songs need not be heard to the last second
+    retry : take up files that could not be heard before, though they have not changed
+    settle_seconds : leave alone what changed less than that ago, for it may still be written
+
+    Raises BadValue for a folder that is not there: its songs are not thereby missing.
+    """
+    roots = [absolute(folder) for folder in folders]
+    known: dict[bytes, tuple[int, int, bool, bool, bool]] = {}
+    for root in roots:
+        if not root.exists():
+            raise BadValue(
+                f"there is no {root}. Check the name, and that its disk is there; what is known of "
+                "the songs on it stays"
+            )
+        known |= library.states(model, root)
+    new: dict[Path, tuple[int, int]] = {}
+    found: list[bytes] = []
+    unreadable: list[bytes] = []
+    n_unchanged = n_failed = n_unsettled = 0
+    now = time.time_ns()
+    # each path once, though it be named and lie in a folder that is
+    for path in dict.fromkeys(audio_files(roots, suffixes=AUDIO_SUFFIXES)):
+        name = os.fsencode(path)
+        before = known.pop(name, None)
+        try:
+            status = path.stat()
+            size, mtime_ns = status.st_size, status.st_mtime_ns
+            if stat.S_ISDIR(status.st_mode):
+                unreadable.append(name + os.sep.encode())
+        except OSError:
+            size, mtime_ns = NOWHERE  # whoever opens it says why it cannot be read
+        if before is None or before[:2] != (size, mtime_ns):
+            if now - mtime_ns < settle_seconds * 1e9:
+                n_unsettled += 1
+            else:
+                new[path] = size, mtime_ns
+            continue
+        _, _, has_failed, is_quick, is_missing = before
+        if is_missing:
+            found.append(name)
+        if has_failed and not retry:
+            n_failed += 1
+        elif has_failed or (is_quick and not quick):
+            new[path] = size, mtime_ns
+        else:
+            n_unchanged += 1
+    gone = [
+        name
+        for name, state in known.items()
+        if not state[4]
+        and not any(name.startswith(place) for place in unreadable)
+        and not os.path.lexists(os.fsdecode(name))  # it may have come in the meantime
+    ]
+    return Survey(new, n_unchanged, found, gone, n_failed, n_unsettled)

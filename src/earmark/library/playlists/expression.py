@@ -1,0 +1,248 @@
+"""The words of a playlist: "jazz and not vocal, calm > .6".
+
+    commas  either (, either)*        a comma binds least, and means and
+    either  both (or both)*
+    both    one (and one)*
+    one     not one | (commas) | tag | tag > number        also >= < <=
+    tag     words, or "words in quotes": where one of them is and, or, not, or to mean the model's
+            own tag where the settings have a word of the same name
+
+A tag without a number holds from the least score of its group on (library.settings).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from earmark import tags as vocabulary
+from earmark.arrays import BoolArray, Float32Array
+from earmark.errors import BadExpression
+from earmark.library.settings import TagRules, fold
+
+_COMPARE: dict[str, Callable[[Float32Array, float], BoolArray]] = {
+    ">": np.greater,
+    ">=": np.greater_equal,
+    "<": np.less,
+    "<=": np.less_equal,
+}
+_KEYWORDS = ("and", "or", "not")
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<quoted>"[^"]*")|(?P<compare>[<>]=?)|(?P<mark>[(),])
+    |(?P<number>(?:\d+\.?\d*|\.\d+)(?![\w.]))|(?P<word>[^\s(),<>"]+))""",
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True)
+class Match:
+    """How songs answer an expression.
+
+    holds : bool (n_songs,), whether it is true of them
+    degree : float32 (n_songs,), in [0, 1], how well: the least of what `and` joins, the most of
+        what `or` joins (Zadeh 1965)
+    """
+
+    holds: BoolArray
+    degree: Float32Array
+
+
+Evaluate = Callable[[Float32Array], Match]  # float32 (n_songs, n_tags) -> Match
+
+
+@dataclass(frozen=True)
+class _Token:
+    kind: str
+    text: str
+    at: int
+
+
+def parse(text: str, *, tags: tuple[str, ...], settings: TagRules) -> Evaluate:
+    """What an expression says of the scores of songs.
+
+    tags : of the model, in the order of the scores' columns
+
+    Raises BadExpression, with the place, for words that do not parse and tags that are not known.
+    """
+    return _Parser(text, tags, settings).parse()
+
+
+class _Parser:
+    """Recursive descent; each method takes what its line of the grammar says."""
+
+    def __init__(self, text: str, tags: tuple[str, ...], settings: TagRules) -> None:
+        self.text = text
+        self.tags = tags
+        self.settings = settings
+        self.tokens = _tokens(text)
+        self.next = 0
+
+    def parse(self) -> Evaluate:
+        if len(self.tokens) == 1:
+            raise BadExpression(self.text, 0, "nothing is asked for; name a tag, such as jazz")
+        whole = self.commas()
+        token = self.peek()
+        if token.kind != "end":
+            stray = token.text == ")"
+            reason = "this bracket closes nothing" if stray else "and, or, or a comma is missing"
+            raise BadExpression(self.text, token.at, reason)
+        return whole
+
+    def peek(self) -> _Token:
+        return self.tokens[self.next]
+
+    def take(self, *texts: str) -> bool:
+        """Whether the next token is one of these; it is then taken."""
+        token = self.peek()
+        taken = token.kind in ("mark", "keyword") and token.text in texts
+        self.next += taken
+        return taken
+
+    def commas(self) -> Evaluate:
+        return self.joined(self.either, ",", _all)
+
+    def either(self) -> Evaluate:
+        return self.joined(self.both, "or", _any)
+
+    def both(self) -> Evaluate:
+        return self.joined(self.one, "and", _all)
+
+    def joined(
+        self, part: Callable[[], Evaluate], word: str, how: Callable[[Evaluate, Evaluate], Evaluate]
+    ) -> Evaluate:
+        whole = part()
+        while self.take(word):
+            whole = how(whole, part())
+        return whole
+
+    def one(self) -> Evaluate:
+        start = self.peek()
+        if self.take("not"):
+            return _not(self.one())
+        if self.take("("):
+            inner = self.commas()
+            if not self.take(")"):
+                raise BadExpression(self.text, start.at, "this bracket is not closed")
+            return inner
+        columns = self.tag()
+        if self.peek().kind != "compare":
+            return self.counts(columns)
+        compare = self.peek()
+        self.next += 1
+        number = self.peek()
+        if number.kind != "number" or not 0 <= float(number.text) <= 1:
+            raise BadExpression(
+                self.text, number.at, f"after {compare.text} comes a score from 0 to 1, such as .6"
+            )
+        self.next += 1
+        return _compared(columns, compare.text, float(number.text))
+
+    def tag(self) -> list[int]:
+        """The columns that a tag's words mean."""
+        first = self.peek()
+        if first.kind == "quoted":
+            self.next += 1
+            return self.columns(first.text[1:-1], first.at, quoted=True)
+        words = []
+        while self.peek().kind in ("word", "number"):
+            words.append(self.peek().text)
+            self.next += 1
+        if not words:
+            found = f"not {first.text!r}" if first.text else "and here is the end"
+            raise BadExpression(self.text, first.at, f"a tag is wanted, {found}")
+        return self.columns(" ".join(words), first.at, quoted=False)
+
+    def columns(self, name: str, at: int, *, quoted: bool) -> list[int]:
+        """The tags that a name means: a word of the settings, unless it is quoted, goes first."""
+        wanted = fold(name)
+        folded = [fold(tag) for tag in self.tags]
+        meant = {fold(tag) for tag in self.settings.words.get(wanted, ())}
+        said = [i for i, tag in enumerate(folded) if tag in meant]
+        if said and not quoted:
+            return said
+        if wanted in folded:
+            return [folded.index(wanted)]
+        named = [i for i, tag in enumerate(self.tags) if fold(self.settings.name(tag)) == wanted]
+        if named or said:
+            return named or said
+        grouped = [i for i, tag in enumerate(self.tags) if vocabulary.group(tag) == wanted]
+        if grouped:
+            return grouped
+        if meant:
+            known = ", ".join(self.settings.words[wanted])
+            reason = f"{name!r} means one of {known}; the model knows none of them"
+        else:
+            words = sorted({*self.tags, *self.settings.words})
+            close = difflib.get_close_matches(name, words, n=3, cutoff=0.5)
+            hint = (
+                f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(words)}"
+            )
+            reason = f"no tag {name!r}; {hint}"
+        raise BadExpression(self.text, at, reason)
+
+    def counts(self, columns: list[int]) -> Evaluate:
+        """Whether one of the tags counts, each from its own group's least score on."""
+        least = np.array(
+            [self.settings.rule(vocabulary.group(self.tags[i])).min for i in columns],
+            dtype=np.float32,
+        )
+
+        def evaluate(scores: Float32Array) -> Match:
+            mine = scores[:, columns]
+            return Match(np.asarray((mine >= least).any(axis=1)), mine.max(axis=1))
+
+        return evaluate
+
+
+def _tokens(text: str) -> list[_Token]:
+    tokens = []
+    place = 0
+    while text[place:].strip():
+        found = _TOKEN.match(text, place)
+        if found is None or found.lastgroup is None:
+            at = place + len(text[place:]) - len(text[place:].lstrip())
+            raise BadExpression(text, at, "this quote is not closed")
+        kind, word = found.lastgroup, found[found.lastgroup]
+        at = found.start(found.lastgroup)
+        if kind == "word" and word.casefold() in _KEYWORDS:
+            kind, word = "keyword", word.casefold()
+        tokens.append(_Token(kind, word, at))
+        place = found.end()
+    return [*tokens, _Token("end", "", len(text.rstrip()))]
+
+
+def _compared(columns: list[int], compare: str, number: float) -> Evaluate:
+    def evaluate(scores: Float32Array) -> Match:
+        best = scores[:, columns].max(axis=1)
+        degree = best if compare.startswith(">") else 1 - best
+        return Match(_COMPARE[compare](best, number), degree)
+
+    return evaluate
+
+
+def _not(inner: Evaluate) -> Evaluate:
+    def evaluate(scores: Float32Array) -> Match:
+        match = inner(scores)
+        return Match(~match.holds, 1 - match.degree)
+
+    return evaluate
+
+
+def _all(one: Evaluate, other: Evaluate) -> Evaluate:
+    def evaluate(scores: Float32Array) -> Match:
+        a, b = one(scores), other(scores)
+        return Match(a.holds & b.holds, np.minimum(a.degree, b.degree))
+
+    return evaluate
+
+
+def _any(one: Evaluate, other: Evaluate) -> Evaluate:
+    def evaluate(scores: Float32Array) -> Match:
+        a, b = one(scores), other(scores)
+        return Match(a.holds | b.holds, np.maximum(a.degree, b.degree))
+
+    return evaluate

@@ -1,0 +1,218 @@
+"""Songs in an order: by what is heard in them, by examples, or on the way from one to another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from earmark.arrays import Float32Array
+from earmark.errors import BadValue, NotScanned
+from earmark.library.database import Library, LibraryModel
+from earmark.library.embeddings import unit
+from earmark.library.playlists.expression import Evaluate
+from earmark.library.song import ScannedFile
+
+_USUAL_SONGS = 25  # of a playlist that nobody gave a length
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long a playlist is.
+
+    songs : at most; minutes : at most, by the lengths of the songs; per_artist : songs of one
+    artist at most, where the tags name one. None is no limit, but a list has 25 songs where neither
+    songs nor minutes are given.
+    """
+
+    songs: int | None = None
+    minutes: float | None = None
+    per_artist: int | None = None
+
+
+@dataclass(frozen=True)
+class _Shelf:
+    """The songs that a playlist may take.
+
+    vectors : float32 (n_songs, n_dimensions), of length one
+    """
+
+    songs: list[ScannedFile]
+    vectors: Float32Array
+
+
+def matching(
+    library: Library, model: LibraryModel, expression: Evaluate, *, below: Path | None = None
+) -> list[ScannedFile]:
+    """Every song of which an expression is true, the ones that answer it best first."""
+    songs = list(library.songs(model, below=below, failed=False))
+    if not songs:
+        return []
+    match = expression(np.stack([_scores(song) for song in songs]))
+    return [songs[i] for i in np.argsort(-match.degree, kind="stable") if match.holds[i]]
+
+
+def take(ranked: Iterable[ScannedFile], length: Length) -> list[ScannedFile]:
+    """The first songs of a list that make a playlist of that length; no audio comes in twice."""
+    limit = _Limit(length)
+    chosen = []
+    for song in ranked:
+        if limit.full:
+            break
+        if limit.admit(song):
+            chosen.append(song)
+    return chosen
+
+
+def like(
+    library: Library,
+    model: LibraryModel,
+    vectors: Sequence[Float32Array],
+    *,
+    expression: Evaluate | None = None,
+    length: Length = Length(),
+    without: Iterable[Path] = (),
+) -> list[ScannedFile]:
+    """The songs that sound most like examples, the most alike first.
+
+    vectors : of the examples, float32 (n_dimensions,) each
+    expression : take only songs of which it is true
+    without : files that are not taken, nor copies of their audio, such as the examples
+    """
+    without = list(without)
+    heard = {song.audio for path in without if (song := library.song(model, path)) is not None}
+    shelf = _shelf(library, model, expression, without=without)
+    if not shelf.songs:
+        return []
+    similarity = shelf.vectors @ unit(unit(np.stack(vectors)).mean(axis=0))
+    ranked = (shelf.songs[i] for i in np.argsort(-similarity, kind="stable"))
+    return take((song for song in ranked if song.audio not in heard), length)
+
+
+def journey(
+    library: Library,
+    model: LibraryModel,
+    start: Path,
+    end: Path,
+    *,
+    expression: Evaluate | None = None,
+    length: Length = Length(),
+) -> list[ScannedFile]:
+    """A smooth path from one song of the library to another, both included.
+
+    The way between the two embeddings is cut into equal steps; at each the nearest song that is
+    still free is taken, and the songs are then ordered by how far along the way they lie.
+
+    Raises NotScanned where one of the two is not in the library, BadValue where they are one.
+    """
+    ends = [_end(library, model, path) for path in (start, end)]
+    if start == end:
+        raise BadValue("a journey leads from one song to another; name two")
+    shelf = _shelf(library, model, expression, without=(start, end))
+    first, last = (unit(vector) for _, vector in ends)
+    n_songs = _n_songs(length, [song for song, _ in ends] + shelf.songs)
+    free = np.ones(len(shelf.songs), dtype=bool)
+    limit = _Limit(Length(songs=n_songs, per_artist=length.per_artist))
+    for song, _ in ends:
+        limit.admit(song)
+    chosen: list[int] = []
+    for step in range(1, n_songs - 1):
+        share = step / (n_songs - 1)
+        similarity = shelf.vectors @ unit((1 - share) * first + share * last)
+        for i in np.argsort(-similarity, kind="stable"):
+            if free[i] and limit.admit(shelf.songs[i]):
+                free[i] = False
+                chosen.append(int(i))
+                break
+    along = shelf.vectors @ (last - first)
+    chosen.sort(key=lambda i: float(along[i]))
+    path = [ends[0][0], *(shelf.songs[i] for i in chosen), ends[1][0]]
+    return _shortened(path, length)
+
+
+def _shelf(
+    library: Library, model: LibraryModel, expression: Evaluate | None, *, without: Iterable[Path]
+) -> _Shelf:
+    index = library.index(model)
+    place = {int(number): i for i, number in enumerate(index.numbers)}
+    left_out = set(without)
+    pairs = [
+        (song, place[number])
+        for number, song in library.numbered(model, failed=False)
+        if number in place and song.path not in left_out
+    ]
+    songs = [song for song, _ in pairs]
+    vectors = index.vectors(np.array([i for _, i in pairs], dtype=np.int64))
+    if not songs or expression is None:
+        return _Shelf(songs, vectors)
+    match = expression(np.stack([_scores(song) for song in songs]))
+    kept = np.flatnonzero(match.holds)
+    return _Shelf([songs[i] for i in kept], vectors[kept])
+
+
+class _Limit:
+    """How much of a playlist is left, and who may still come in."""
+
+    def __init__(self, length: Length) -> None:
+        no_length = length.songs is None and length.minutes is None
+        self._songs = _USUAL_SONGS if no_length else length.songs
+        self._seconds = None if length.minutes is None else 60 * length.minutes
+        self._per_artist = length.per_artist
+        self._of_artist: dict[str, int] = {}
+        self._audio: set[bytes | None] = set()
+
+    @property
+    def full(self) -> bool:
+        return self._songs == 0
+
+    def admit(self, song: ScannedFile) -> bool:
+        """Whether a song fits; it is then counted. The same audio comes in once."""
+        artist = song.artist.casefold()
+        n_of_artist = self._of_artist.get(artist, 0)
+        if (
+            self.full
+            or song.audio in self._audio
+            or (self._seconds is not None and song.seconds > self._seconds)
+            or (artist and self._per_artist is not None and n_of_artist >= self._per_artist)
+        ):
+            return False
+        self._audio.add(song.audio)
+        self._of_artist[artist] = n_of_artist + 1
+        if self._seconds is not None:
+            self._seconds -= song.seconds
+        if self._songs is not None:
+            self._songs -= 1
+        return True
+
+
+def _end(library: Library, model: LibraryModel, path: Path) -> tuple[ScannedFile, Float32Array]:
+    song, vector = library.song(model, path), library.vector(model, path)
+    if song is None or vector is None:
+        raise NotScanned(f"{path} is not in the library; scan it first")
+    return song, vector
+
+
+def _n_songs(length: Length, songs: Sequence[ScannedFile]) -> int:
+    """How many songs a journey has, both ends included."""
+    if length.minutes is None:
+        return max(2, length.songs or _USUAL_SONGS)
+    usual = max(1.0, float(np.median([song.seconds for song in songs])))
+    return max(2, min(round(60 * length.minutes / usual), length.songs or len(songs)))
+
+
+def _shortened(path: list[ScannedFile], length: Length) -> list[ScannedFile]:
+    """A journey without as many songs from its middle as make it too long."""
+    while (
+        length.minutes is not None
+        and len(path) > 2
+        and sum(song.seconds for song in path) > 60 * length.minutes
+    ):
+        del path[len(path) // 2]
+    return path
+
+
+def _scores(song: ScannedFile) -> Float32Array:
+    assert song.scores is not None  # failures are left out
+    return song.scores

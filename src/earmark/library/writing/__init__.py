@@ -1,0 +1,1 @@
+"""Tags into music files, and out of them again."""

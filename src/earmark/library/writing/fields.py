@@ -1,0 +1,72 @@
+"""From a song's scores to the fields of its file; no file is touched here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
+
+from earmark.library.settings import TagRules
+from earmark.tagger import Tag
+
+GENRE, MOOD = "genre", "mood"  # groups of earmark.tags, and the fields of the same names
+SCORES, MODEL = "EARMARK_SCORES", "EARMARK_MODEL"
+FIELDS = (GENRE, MOOD, SCORES, MODEL)
+
+Values = tuple[str, ...]
+
+
+# What becomes of a genre or mood that a file has. fill: it stays, and only empty fields are filled;
+# merge: ours come after it; replace: ours take its place, unless there are none.
+Mode = Literal["fill", "merge", "replace"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+
+def wanted(
+    tags: Sequence[Tag], *, settings: TagRules, model: str, sha256: str
+) -> dict[str, Values]:
+    """What a model says of a song, as values of FIELDS.
+
+    tags : of one song, best first
+    model, sha256 : name and hash of the model file
+    """
+    said: dict[str, Values] = {}
+    for group in (GENRE, MOOD):
+        rule = settings.rule(group)
+        names = [settings.name(tag.tag) for tag in tags if tag.group == group]
+        scores = [tag.score for tag in tags if tag.group == group]
+        allowed = None if rule.only is None else {name.casefold() for name in rule.only}
+        counts = [
+            name
+            for name, score in zip(names, scores, strict=True)
+            if score >= rule.min and name and (allowed is None or name.casefold() in allowed)
+        ]
+        said[group] = tuple(dict.fromkeys(counts))[: rule.top]
+    if settings.scores.top:
+        shown = [tag for tag in tags if tag.score >= settings.scores.min][: settings.scores.top]
+        said[SCORES] = tuple(f"{tag.tag}={tag.score:.2f}" for tag in shown)
+        said[MODEL] = (f"{model} {sha256[:12]}",)
+    return said
+
+
+def changes(
+    before: Mapping[str, Values], said: Mapping[str, Values], *, mode: Mode
+) -> dict[str, Values]:
+    """The fields of a file that are to change, with their new values.
+
+    before, said : values of FIELDS, in the file and as the model says
+    """
+    after: dict[str, Values] = {}
+    for field, ours in said.items():
+        theirs = before[field]
+        if field in (SCORES, MODEL):
+            new = ours
+        elif mode == "merge":
+            known = {value.casefold() for value in theirs}
+            new = (*theirs, *(value for value in ours if value.casefold() not in known))
+        elif mode == "replace":
+            new = ours or theirs
+        else:
+            new = theirs or ours
+        if new != theirs:
+            after[field] = new
+    return after

@@ -1,0 +1,124 @@
+"""Files as they were before a run of writing: to the byte, wherever nobody came between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from earmark.errors import EarmarkError, NotScanned, UnwritableTags
+from earmark.files import sha256
+from earmark.library.database import Library
+from earmark.library.writing.delta import apply_delta
+from earmark.library.writing.fields import Values
+from earmark.library.writing.journal import JournalEntry, entries, runs, strike
+from earmark.library.writing.rewrite import disk_errors, rewrite
+from earmark.library.writing.tag_file import read_fields, write_fields
+from earmark.library.writing.write import require_same_audio
+
+
+class UndoOutcome(StrEnum):
+    """What became of one file.
+
+    restored : it has every byte it had; unwritten : it had them already; fields : another program
+    has written to it since, so the fields that still held our values have theirs again and the rest
+    is left; failed : it stays as it is
+    """
+
+    restored = "restored"
+    unwritten = "unwritten"
+    fields = "fields"
+    failed = "failed"
+
+
+@dataclass(frozen=True)
+class Undone:
+    """One file of an undone run."""
+
+    path: Path
+    outcome: UndoOutcome
+    error: EarmarkError | None = None
+
+
+def last_run(library: Library) -> int:
+    """The newest run that can be undone. Raises NotScanned where there is none."""
+    known = runs(library)
+    if not known:
+        raise NotScanned("there is nothing to undo: no tags were written, or all is undone")
+    return known[-1][0]
+
+
+def files_of(library: Library, run: int) -> list[Path]:
+    """The files that a run changed, the last one first. Raises NotScanned as undo does."""
+    _check(library, run)
+    return [entry.path for entry in entries(library, run)]
+
+
+def undo(library: Library, run: int) -> Iterator[Undone]:
+    """Undo a run, its last change first. What fails stays in the journal, to be tried again.
+
+    Raises NotScanned for a run that the journal does not hold.
+    """
+    _check(library, run)
+    for entry in entries(library, run):
+        path = entry.path
+        try:
+            path = _place(library, entry)
+            outcome = _undo_one(library, entry, path)
+        except EarmarkError as error:
+            yield Undone(path, UndoOutcome.failed, error)
+        else:
+            strike(library, entry)
+            yield Undone(path, outcome)
+
+
+def _check(library: Library, run: int) -> None:
+    if run not in {known for known, _, _ in runs(library)}:
+        raise NotScanned(f"there is no run {run} to undo; `earmark library undo --list` shows them")
+
+
+def _place(library: Library, entry: JournalEntry) -> Path:
+    """Where the file lies now: a scan may have followed it elsewhere."""
+    if entry.path.exists():
+        return entry.path
+    place = library.place_of(entry.audio)
+    if place is None or not place.exists():
+        raise UnwritableTags(entry.path, "it is gone. If it has moved, scan its new folder first")
+    return place
+
+
+def _undo_one(library: Library, entry: JournalEntry, path: Path) -> UndoOutcome:
+    with disk_errors(path):
+        before = path.stat()
+        found = sha256(path)
+    if found == entry.before_sha256:  # killed between the journal and the rename
+        return UndoOutcome.unwritten
+    if found == entry.after_sha256:
+        rewrite(path, lambda file, copy: _restore(file, copy, entry), mtime_ns=entry.mtime_ns)
+        outcome = UndoOutcome.restored
+    else:
+        _put_back_fields(entry, path)
+        outcome = UndoOutcome.fields
+    library.restat(path, size=before.st_size, mtime_ns=before.st_mtime_ns)
+    return outcome
+
+
+def _restore(file: Path, copy: Path, entry: JournalEntry) -> None:
+    apply_delta(file, entry.delta, to=copy)
+    if sha256(copy) != entry.before_sha256:
+        raise UnwritableTags(file, "its journal is damaged, so it stays as it is")
+
+
+def _put_back_fields(entry: JournalEntry, path: Path) -> None:
+    now = read_fields(path, entry.after)
+    ours: dict[str, Values] = {
+        field: entry.before[field] for field, value in entry.after.items() if now[field] == value
+    }
+
+    def make(_: Path, copy: Path) -> None:
+        write_fields(copy, ours)
+        require_same_audio(path, copy, audio=entry.audio)
+
+    if ours:
+        rewrite(path, make)

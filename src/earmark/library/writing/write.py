@@ -1,0 +1,157 @@
+"""What a model heard, into the fields of music files: first the plan, then the change, safely."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+
+from earmark import engine
+from earmark.audio.packet_hash import audio_hash
+from earmark.errors import EarmarkError, UnwritableTags
+from earmark.files import sha256
+from earmark.library.database import Library, LibraryModel
+from earmark.library.settings import TagRules
+from earmark.library.song import ScannedFile
+from earmark.library.writing.delta import make_delta
+from earmark.library.writing.fields import FIELDS, Mode, Values, changes, wanted
+from earmark.library.writing.journal import JournalEntry, next_run, note
+from earmark.library.writing.rewrite import rewrite
+from earmark.library.writing.tag_file import read_fields, require_mutagen, write_fields
+from earmark.tagger import rank_tags
+
+_FEW_FILES = 200  # below it one process reads their tags before others have started
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to change in one file.
+
+    before, after : values of the fields that change
+    """
+
+    song: ScannedFile
+    before: Mapping[str, Values]
+    after: Mapping[str, Values]
+
+
+@dataclass(frozen=True)
+class UnwritableFile:
+    """A file that cannot be written to, and why."""
+
+    song: ScannedFile
+    error: EarmarkError
+
+
+@dataclass(frozen=True)
+class _Compare:
+    """The fields of a file that are to change: (before, after)."""
+
+    mode: Mode
+
+    def __call__(
+        self, unit: tuple[ScannedFile, dict[str, Values]]
+    ) -> tuple[dict[str, Values], ...]:
+        song, said = unit
+        check_unchanged(song)
+        before = read_fields(song.path, FIELDS)
+        after = changes(before, said, mode=self.mode)
+        return {field: before[field] for field in after}, after
+
+
+def plan(
+    library: Library,
+    model: LibraryModel,
+    *,
+    settings: TagRules,
+    mode: Mode = "fill",
+    below: Path | None = None,
+    workers: int | None = None,
+) -> Iterator[Change | UnwritableFile]:
+    """What writing would change, file by file; nothing is written, and no file that is right is
+    named.
+
+    below : only the files of a folder, or one file
+
+    Raises MissingExtra where mutagen is not installed.
+    """
+    require_mutagen()
+    songs = library.songs(model, below=below, failed=False)
+    first = list(islice(songs, _FEW_FILES))
+    if len(first) < _FEW_FILES and workers is None:
+        workers = 1
+
+    def units() -> Iterator[tuple[ScannedFile, dict[str, Values]]]:
+        for song in chain(first, songs):
+            assert song.scores is not None
+            tags = rank_tags(model.card, song.scores)
+            said = wanted(tags, settings=settings, model=model.card.name, sha256=model.sha256)
+            yield song, said
+
+    for outcome in engine.map_units(_Compare(mode), units(), workers=workers):
+        song = outcome.unit[0]
+        if outcome.error is not None:
+            yield UnwritableFile(song, outcome.error)
+            continue
+        assert outcome.value is not None
+        before, after = outcome.value
+        if after:
+            yield Change(song, before, after)
+
+
+def write(
+    library: Library, planned: Iterable[Change | UnwritableFile], *, keep_mtime: bool = False
+) -> Iterator[Change | UnwritableFile]:
+    """Carry out a plan: each change as it was made, or a refusal; the journal knows how to undo it.
+
+    keep_mtime : let files keep their time of last change
+    """
+    run = next_run(library)
+    for change in planned:
+        if isinstance(change, UnwritableFile):
+            yield change
+            continue
+        try:
+            _write_one(library, change, run=run, keep_mtime=keep_mtime)
+        except EarmarkError as error:
+            yield UnwritableFile(change.song, error)
+        else:
+            yield change
+
+
+def check_unchanged(song: ScannedFile) -> None:
+    """Raise UnwritableTags unless a file is as it was when it was scanned."""
+    try:
+        status = song.path.stat()
+    except OSError as error:
+        raise UnwritableTags(song.path, f"{error.strerror}. Scan again") from error
+    if (status.st_size, status.st_mtime_ns) != (song.size, song.mtime_ns):
+        raise UnwritableTags(song.path, "it has changed since it was scanned. Scan again")
+
+
+def _write_one(library: Library, change: Change, *, run: int, keep_mtime: bool) -> None:
+    song = change.song
+    check_unchanged(song)
+    audio = song.audio
+    assert audio is not None  # it was heard
+
+    def make(file: Path, copy: Path) -> None:
+        write_fields(copy, change.after)
+        require_same_audio(song.path, copy, audio=audio)
+        entry = JournalEntry(
+            run, song.path, audio, song.mtime_ns, dict(change.before), dict(change.after),
+            sha256(file), sha256(copy), make_delta(file, copy),
+        )  # fmt: skip
+        note(library, entry)
+
+    rewrite(song.path, make, mtime_ns=song.mtime_ns if keep_mtime else None)
+    library.restat(song.path, size=song.size, mtime_ns=song.mtime_ns)
+
+
+def require_same_audio(path: Path, copy: Path, *, audio: bytes) -> None:
+    """Raise UnwritableTags unless a copy of a file holds the audio that it should."""
+    if audio_hash(copy) != audio:
+        raise UnwritableTags(
+            path, "writing its tags would change its audio, so it stays as it was. Mend the file"
+        )

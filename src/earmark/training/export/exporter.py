@@ -1,0 +1,219 @@
+"""A finished run as the one-file model, compared with the network it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from earmark.errors import BadModel, BadValue, DataError
+from earmark.files import sha256, write_bytes
+from earmark.graph import build
+from earmark.graph.waveform import waveform_model
+from earmark.metrics import average_precision, expected_calibration_error, roc_auc
+from earmark.model_file import INPUT, LOGITS, Card, sigmoid, write_model
+from earmark.training.checkpoint import Arrays, read_checkpoint
+from earmark.training.export.calibration import calibrate
+from earmark.training.export.to_graph import network
+from earmark.training.learner import load_weights
+from earmark.training.model import CRNN
+from earmark.training.recipe import make_recipe
+from earmark.training.run_folder import BEST, RECORD, read_record
+from earmark.training.seeds import generator
+from earmark.training.task import Task
+
+if TYPE_CHECKING:
+    import onnx
+
+_Clips = npt.NDArray[np.float32]
+_Listen = Callable[[_Clips], _Clips]  # clips in dB to logits
+
+LARGEST_DIFFERENCE = 1e-4  # between the logits of torch and of what is written
+BATCHES = (1, 2, 5)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a model file says of itself that no run knows.
+
+    name : the recipe's by default
+    """
+
+    name: str | None = None
+    licence: str = "not stated"
+    description: str = ""
+
+
+def export(
+    run: str | Path, output: str | Path, *, terms: Terms | None = None, waveform: bool = False
+) -> Card:
+    """Write the best weights of a run as a model file; returns its card.
+
+    output : a name that ends in .keras gets the network in Keras's format, without the card
+    waveform : write a graph that takes samples and gives scores, instead of a model file
+
+    Raises DataError for a run without weights, and BadModel if what is written and torch disagree
+    by more than 1e-4 at any batch size or length.
+    """
+    run, terms = Path(run), terms or Terms()
+    record = read_record(run)
+    if not (run / BEST).is_file():
+        raise DataError(f"{run} has no weights yet: no epoch has been finished")
+    as_keras = Path(output).suffix == ".keras"
+    if as_keras and waveform:
+        raise BadValue(f"a graph that takes samples is ONNX; {output} is the name of a Keras file")
+    arrays, facts = read_checkpoint(run / BEST)
+    model, task = _model(run, record, arrays)
+    if as_keras:
+        compared = _write_keras(model, Path(output), task)
+    else:
+        graph = build(network(model, n_mels=task.features.n_mels, n_frames=task.features.n_frames))
+        compared = compare(model, graph, task)
+    training = _training(record)
+    training["weights_sha256"] = sha256(run / BEST)
+    training["epoch"] = facts["line"]["epoch"]
+    training["largest_difference_to_torch"] = compared
+    calibration = reliability = None
+    if "valid.logits" in arrays:
+        logits, labels = arrays["valid.logits"], arrays["valid.labels"]
+        calibration = calibrate(logits, labels)
+        reliability = tuple(
+            None if np.isnan(value) else float(value)
+            for value in roc_auc(labels, logits, average=None)
+        )
+    card = Card(
+        name=terms.name or record["recipe"]["name"],
+        tags=task.tags,
+        features=task.features,
+        priors=task.priors,
+        source=f"trained by earmark {record['environment']['earmark']}",
+        licence=terms.licence,
+        description=terms.description,
+        calibration=calibration,
+        reliability=reliability,
+        training=training,
+    )
+    if calibration is not None:
+        training["validation"] = _validation(card, logits, labels)
+    if waveform:
+        whole = waveform_model(graph, card)
+        write_bytes(output, whole.SerializeToString(deterministic=True))
+    elif not as_keras:
+        write_model(output, graph, card)
+    return card
+
+
+def compare(model: CRNN, graph: onnx.ModelProto, task: Task) -> float:
+    """The largest difference between the logits of torch and of the graph.
+
+    At several batch sizes, and, where the network takes other lengths, on graphs built for them.
+    Raises BadModel if it is above LARGEST_DIFFERENCE.
+    """
+    n_mels = task.features.n_mels
+    cases = [(partial(_run, graph), task.features.n_frames, batch) for batch in BATCHES]
+    for other in _other_lengths(model, task):
+        longer = build(network(model, n_mels=n_mels, n_frames=other))
+        cases.append((partial(_run, longer), other, 2))
+    return _largest_difference(model, cases)
+
+
+def _write_keras(model: CRNN, output: Path, task: Task) -> float:
+    from earmark.training.keras import listen, save, twin
+
+    keras = twin(model)
+    cases = [(partial(listen, keras), task.features.n_frames, batch) for batch in BATCHES]
+    cases += [(partial(listen, keras), other, 2) for other in _other_lengths(model, task)]
+    compared = _largest_difference(model, cases)
+    save(keras, output)
+    return compared
+
+
+def _largest_difference(model: CRNN, cases: Sequence[tuple[_Listen, int, int]]) -> float:
+    """Between the logits of torch and of others, each with the frames and number of clips it hears.
+
+    Raises BadModel if it is above LARGEST_DIFFERENCE.
+    """
+    random = generator(0, "measure")
+    largest = 0.0
+    for listen, length, batch in cases:
+        shape = (batch, model.n_mels, length)
+        noise = random.normal(size=shape) + random.normal(size=(*shape[:2], 1))
+        clips = (model.mean + model.deviation * noise).astype(np.float32)
+        with torch.inference_mode():
+            expected = model(torch.from_numpy(clips)).numpy()
+        difference = float(np.abs(listen(clips) - expected).max())
+        if not difference <= LARGEST_DIFFERENCE:
+            raise BadModel(
+                f"the exported network and torch differ by {difference:.1e} in the logits of "
+                f"{batch} clips of {length} frames; {LARGEST_DIFFERENCE:.0e} is allowed. Nothing "
+                "was written: please report this with the recipe"
+            )
+        largest = max(largest, difference)
+    return largest
+
+
+def _training(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the record goes out with a model: all but paths of the machine it was made on."""
+    kept = ("recipe", "data", "environment", "parameters", "init_sha256")
+    how = ("framework", "processes", "precision")
+    training = {key: record[key] for key in (*kept, *how)}
+    recipe = record["recipe"]
+    init, targets = recipe["init"], recipe["data"]["targets"]
+    training["recipe"] = recipe | {
+        "init": init and Path(init).name,
+        "data": recipe["data"] | {"targets": targets and Path(targets).name},
+    }
+    training["environment"] = {
+        key: value for key, value in record["environment"].items() if key != "command"
+    }
+    return training
+
+
+def _model(run: Path, record: Mapping[str, Any], arrays: Arrays) -> tuple[CRNN, Task]:
+    try:
+        recipe = make_recipe(record["recipe"], source=str(run / RECORD))
+        task = Task.from_dict(record["task"])
+        model = task.network(recipe)
+        load_weights(model, arrays)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise DataError(f"{run / RECORD} and {run / BEST} do not fit together ({error})") from error
+    return model.eval(), task
+
+
+def _other_lengths(model: CRNN, task: Task) -> list[int]:
+    settings, n_frames = model.settings, task.features.n_frames
+    fixed = settings.input_norm == "frame"
+    fixed = fixed or (settings.recurrent == "none" and settings.summary == "flatten")
+    lengths = [] if fixed else [n_frames * 2 // 3, n_frames + n_frames // 4]
+    return [length for length in lengths if min(settings.left(task.features.n_mels, length)) > 0]
+
+
+def _run(graph: onnx.ModelProto, clips: _Clips) -> _Clips:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    logits: _Clips = session.run([LOGITS], {INPUT: clips})[0]
+    return logits
+
+
+def _validation(
+    card: Card, logits: npt.NDArray[np.float32], labels: npt.NDArray[np.bool_]
+) -> dict[str, Any]:
+    """What the kept weights said of the validation songs, before and after calibration."""
+    values = {
+        "n_tracks": len(labels),
+        "roc_auc_macro": roc_auc(labels, logits),
+        "average_precision_macro": average_precision(labels, logits),
+        "calibration_error_before": expected_calibration_error(labels, sigmoid(logits)),
+        # fitted on these songs: on others it is a little larger
+        "calibration_error_after": expected_calibration_error(labels, card.scores(logits)),
+    }
+    return {name: None if np.isnan(value) else value for name, value in values.items()}

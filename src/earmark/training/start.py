@@ -1,0 +1,189 @@
+"""Published weights as a start: the networks of Choi et al. and of the CS2470 report, in torch.
+
+Choi's are read as they are restored in earmark.published.choi2016, whose model file gives the same
+scores: `running_std` is a deviation, and the input is standardised. There the norms are folded
+into the convolutions; to learn on, they must stay apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from earmark.errors import BadModel, BadRecipe, BadValue, ModelNotFound
+from earmark.features import PRESETS
+from earmark.published import choi2016, cs2470
+from earmark.published.keras_file import KerasWeights, read_keras
+from earmark.tags import MSD_50, msd_50_priors
+from earmark.training.checkpoint import Arrays
+from earmark.training.model import CRNN, n_parameters
+from earmark.training.recipe import Recipe, read_recipe
+from earmark.training.task import Task
+
+_GRU_PARTS = ("kernels", "recurrents", "biases")
+
+
+@dataclass(frozen=True, eq=False)
+class _Published:
+    """A file's arrays by the names that the CRNN has for them.
+
+    recipe : of ours, whose [model] they fit
+    standardise : (mean, deviation) in dB that they know
+    """
+
+    recipe: str
+    standardise: tuple[float, float]
+    state: Arrays
+
+
+def first_network(recipe: Recipe, task: Task) -> tuple[CRNN, frozenset[str] | None, str]:
+    """The network that a run begins with, the names of its new parameters, and words on both.
+
+    Without published weights all are new, and the names None. Raises as start_from does.
+    """
+    model, new = task.network(recipe), None
+    words = f"{n_parameters(model):,} parameters, {len(task.tags)} tags"
+    if recipe.init is not None:
+        new = start_from(model, recipe.init, tags=task.tags)
+        fresh = ", ".join(sorted(new)) or "nothing"
+        words += f", from the weights in {recipe.init} (new: {fresh})"
+    return model, new, words
+
+
+def start_from(model: CRNN, path: str | Path, *, tags: Sequence[str]) -> frozenset[str]:
+    """Give a network published weights; returns the names of the parameters that stay new.
+
+    The output layer comes along where the tags are those that the weights know; else it is new.
+
+    Raises ModelNotFound, BadModel, and BadRecipe for a network of another shape.
+    """
+    published = _read(Path(path))
+    if (model.mean, model.deviation) != published.standardise:
+        raise BadRecipe(
+            f"the weights in {path} know standardise = {list(published.standardise)}, not "
+            f"[{model.mean}, {model.deviation}]. Take the [model] of the recipe {published.recipe}"
+        )
+    state = published.state
+    # the CNN has no recurrent part; one that is put behind its blocks is new
+    has_one = any(name.startswith("recurrent.") for name in state)
+    new = ("output.",) if has_one else ("output.", "recurrent.")
+    if tuple(tags) != MSD_50 or state["output.weight"].shape != model.output.weight.shape:
+        state = {name: value for name, value in state.items() if not name.startswith("output.")}
+    own = model.state_dict()
+    parameters = {name for name, _ in model.named_parameters()}
+    wrong = [
+        f"{name} is {tuple(own[name].shape) if name in own else 'not there'}, not {value.shape}"
+        for name, value in state.items()
+        if name not in own or own[name].shape != value.shape
+    ]
+    wrong += [
+        f"{name} is not in the weights"
+        for name in sorted(parameters - state.keys())
+        if not name.startswith(new)
+    ]
+    if wrong:
+        raise BadRecipe(
+            f"the weights in {path} do not fit the [model] of this recipe ({'; '.join(wrong[:3])}"
+            f"{'; ...' if wrong[3:] else ''}). Take the [model] of the recipe {published.recipe}"
+        )
+    loaded = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in state.items()}
+    model.load_state_dict(own | loaded)
+    return frozenset(parameters - state.keys())
+
+
+def published_network(path: str | Path) -> CRNN:
+    """The network that a file of published weights is of, with them, ready to listen.
+
+    Raises ModelNotFound and BadModel.
+    """
+    recipe = read_recipe(_read(Path(path)).recipe)
+    assert recipe.features is not None
+    assert recipe.model.standardise is not None
+    priors = tuple(float(prior) for prior in msd_50_priors())
+    task = Task(MSD_50, PRESETS[recipe.features], priors, recipe.model.standardise)
+    model = task.network(recipe)
+    start_from(model, path, tags=MSD_50)
+    return model.eval()
+
+
+def _read(path: Path) -> _Published:
+    if not path.is_file():
+        raise ModelNotFound(f"no weights to start from at {path}")
+    keras = read_keras(path)
+    try:
+        if choi2016.fits(keras):
+            choi2016.check(keras)
+            recipe = "choi2016" if choi2016.is_crnn(keras) else "fcn"
+            standardise = (choi2016.MEAN_DB, choi2016.DEVIATION_DB)
+            return _Published(recipe, standardise, _of_choi2016(keras))
+        if cs2470.fits(keras):
+            cs2470.check(keras)
+            return _Published("cs2470", (0.0, 1.0), _of_cs2470(keras.arrays))
+    except BadValue as error:
+        raise BadModel(f"{path}: {error}. Fetch it again from where it was published") from error
+    raise BadModel(
+        f"{path} holds no weights of Choi et al. (an .h5 file of Keras 1), nor of the CS2470 "
+        "report (of Keras 2)"
+    )
+
+
+def _of_choi2016(keras: KerasWeights) -> Arrays:
+    arrays = keras.arrays
+    state = _choi_norm(arrays, "bn_0_freq", "input_norm.norm")
+    number = 1
+    while f"conv{number}_W" in arrays:
+        block = f"blocks.{number - 1}"
+        kernel = arrays[f"conv{number}_W"]
+        # Theano convolves, which flips the kernel
+        state[f"{block}.conv.weight"] = (
+            kernel[:, :, ::-1, ::-1] if keras.backend == "theano" else kernel
+        )
+        norm = _choi_norm(arrays, f"bn{number}", f"{block}.norm")
+        state |= _without_bias(norm, f"{block}.norm", arrays[f"conv{number}_b"])
+        number += 1
+    for layer in (1, 2) if choi2016.is_crnn(keras) else ():
+        for part, name in zip("WUb", _GRU_PARTS, strict=True):
+            gates = [arrays[f"gru{layer}_{part}_{gate}"] for gate in "zrh"]
+            state[f"recurrent.{name}.{layer - 1}"] = np.concatenate(gates, axis=-1)
+    state["output.weight"], state["output.bias"] = arrays["output_W"].T, arrays["output_b"]
+    return state
+
+
+def _of_cs2470(arrays: Arrays) -> Arrays:
+    state = _keras2_norm(arrays, "batch_normalization", "input_norm.norm")
+    for number in range(1, len(cs2470.WIDTHS) + 1):
+        block = f"blocks.{number - 1}"
+        state[f"{block}.conv.weight"] = arrays[f"conv{number}/kernel"].transpose(3, 2, 0, 1)
+        norm = _keras2_norm(arrays, f"batch_normalization_{number}", f"{block}.norm")
+        state |= _without_bias(norm, f"{block}.norm", arrays[f"conv{number}/bias"])
+    for layer in (1, 2):
+        for part, name in zip(("kernel", "recurrent_kernel", "bias"), _GRU_PARTS, strict=True):
+            state[f"recurrent.{name}.{layer - 1}"] = arrays[f"gru{layer}/{part}"]
+    state["output.weight"], state["output.bias"] = arrays["output/kernel"].T, arrays["output/bias"]
+    return state
+
+
+def _without_bias(norm: Arrays, name: str, bias: np.ndarray) -> Arrays:
+    """The norm behind a convolution whose bias is left out: the norm would take it off again."""
+    return norm | {f"{name}.running_mean": norm[f"{name}.running_mean"] - bias}
+
+
+def _choi_norm(arrays: Arrays, theirs: str, ours: str) -> Arrays:
+    return {
+        f"{ours}.weight": arrays[f"{theirs}_gamma"],
+        f"{ours}.bias": arrays[f"{theirs}_beta"],
+        f"{ours}.running_mean": arrays[f"{theirs}_running_mean"],
+        f"{ours}.running_var": arrays[f"{theirs}_running_std"] ** 2,
+    }
+
+
+def _keras2_norm(arrays: Arrays, theirs: str, ours: str) -> Arrays:
+    parts = ("weight", "bias", "running_mean", "running_var")
+    return {
+        f"{ours}.{part}": arrays[f"{theirs}/{name}"]
+        for part, name in zip(parts, cs2470.NORM_PARTS, strict=True)
+    }

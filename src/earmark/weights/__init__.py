@@ -1,1 +1,0 @@
-"""Files of weights from elsewhere, as arrays: no Keras, no torch, no pickle is run."""

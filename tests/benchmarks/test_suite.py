@@ -1,0 +1,56 @@
+"""The benchmarks run. No number is looked at: other tests and machines share the processor."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # seconds; of CPU time it takes one and a half minutes
+def test_a_tiny_run_has_rows_of_every_stage_and_goes_on_where_it_was(tmp_path):
+    page, work = tmp_path / "performance.md", tmp_path / "work"
+    command = [sys.executable, "-m", "benchmarks", "--tiny", "-o", page, "--work", work]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(page.with_suffix(".json").read_text())["rows"]
+    measured = {row["stage"] for row in rows if "missing" not in row}
+    stages = {"machine", "tags", "shards", "scores", "training", "startup", "growth", "long"}
+    assert measured == stages
+    ways = {row["way"] for row in rows if row["stage"] == "tags"}
+    assert {"original", "researcher", "earmark", "earmark, every second", "ffmpeg"} <= ways
+    text = page.read_text(encoding="utf-8")
+    assert "times the machine's limit (earmark)" in text
+    assert text.count("Not measured in this run.") == 1  # Ray, which has tests of its own
+    assert page.with_suffix(".svg").read_text().count("earmark") > 0
+
+    kept = work / "tiny" / "records.jsonl"
+    lines = kept.read_text().splitlines(keepends=True)
+    kept.write_text("".join(lines[:-1]) + lines[-1][:20])  # killed in the midst of a row
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert f"{len(rows) - 1} of {len(rows)} measurements are there already" in again.stderr
+
+
+def test_the_limit_counts_a_network_as_it_is_defined_however_its_graph_computes_it(tmp_path):
+    from benchmarks.suite.limit import flop_of_a_window
+
+    from earmark.graph import ConvBlock, Dense, Network, build
+
+    weights = np.zeros((16, 1, 5, 3), np.float32), np.zeros((7, 16, 3, 3), np.float32)
+    blocks = [ConvBlock(w, np.zeros(len(w), np.float32), (2, 2)) for w in weights]
+    n = 7 * (27 // 4) * (41 // 4)
+    output = Dense(np.zeros((n, 3), np.float32), np.zeros(3, np.float32))
+    network = Network(27, 41, front=[], blocks=blocks, output=output)
+    expected = 2 * (16 * 15 * 27 * 41 + 7 * 16 * 9 * 13 * 20 + 3 * n)
+    for by_winograd in (True, False):
+        path = tmp_path / f"{by_winograd}.onnx"
+        path.write_bytes(build(network, by_winograd=by_winograd).SerializeToString())
+        assert flop_of_a_window(path) == expected

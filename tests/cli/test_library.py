@@ -1,0 +1,208 @@
+"""`earmark library` as scripts and people meet it: a real process, its output and its exit code."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import tiny_model
+from music_folder import write_song, write_songs
+
+from earmark.library.writing.tag_file import read_fields
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory, model):
+    """A folder with music/ and a library that has scanned it."""
+    home = tmp_path_factory.mktemp("home")
+    write_songs(home / "music", 4)
+    write_song(home / "music" / "long.mp3", pitch=600, seconds=3, artist="Long", title="Song")
+    (home / "music" / "empty.mp3").touch()
+    done = earmark(home, "scan", home / "music", "--model", model, "--json")
+    assert done.returncode == 3, done.stderr
+    assert lines(done)[-1]["heard"] == 5
+    return home
+
+
+def earmark(home, *words, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "earmark", "library", *map(str, words)],
+        capture_output=True, timeout=120,
+        env={
+            **os.environ, "COLUMNS": "120", "EARMARK_LIBRARY": str(home / "library.sqlite"),
+            **environment,
+        },
+    )  # fmt: skip
+
+
+def lines(done):
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_a_scan_says_what_became_of_every_file(home, model):
+    done = earmark(home, "scan", home / "music", "--model", model)
+    assert done.returncode == 3
+    assert done.stdout == b""
+    assert b"0 songs heard" in done.stderr
+    assert b"5 unchanged, 1 failed" in done.stderr
+    again = lines(earmark(home, "scan", home / "music", "--model", model, "--json", "--retry"))
+    assert [line["error"]["kind"] for line in again if "error" in line] == ["unreadable_audio"]
+    assert again[-1] == {
+        "heard": 0, "known": 0, "unchanged": 5, "failed": 1, "gone": 0, "unsettled": 0,
+    }  # fmt: skip
+
+
+def test_show_gives_lines_a_table_and_the_failures(home):
+    shown = lines(earmark(home, "show", "--json"))
+    assert [os.path.basename(line["path"]) for line in shown] == [  # noqa: PTH119 - of text
+        "0.flac", "1.flac", "2.flac", "3.flac", "empty.mp3", "long.mp3",
+    ]  # fmt: skip
+    assert shown[0].keys() == {"path", "seconds", "model", "tags", "artist", "title"}
+    assert len(shown[0]["tags"]) == 5
+    assert "error" in shown[4]
+    failed = earmark(home, "show", "--failed")
+    assert b"the file is empty" in failed.stdout
+    assert len(failed.stdout.splitlines()) == 1
+    assert failed.stdout.count(b"empty.mp3") == 1
+    rows = list(csv.DictReader(io.StringIO(earmark(home, "show", "--csv").stdout.decode())))
+    assert len(rows) == 5
+    assert len(rows[0]) == 55
+    assert all(0 <= float(row["rock"]) <= 1 for row in rows)
+    one = earmark(home, "show", home / "music" / "long.mp3")
+    assert b"long.mp3  0:03" in one.stdout
+    assert b"lift" in one.stdout
+
+
+def test_show_finds_songs_with_a_tag_the_surest_first(home):
+    rows = list(csv.DictReader(io.StringIO(earmark(home, "show", "--csv").stdout.decode())))
+    scores = sorted((float(row["jazz"]) for row in rows), reverse=True)
+    shown = lines(
+        earmark(home, "show", "--tag", "jazz", "--min", scores[2] - 1e-4, "--json", "--top", 50)
+    )
+    heard = [next(t["score"] for t in line["tags"] if t["tag"] == "jazz") for line in shown]
+    assert heard == pytest.approx(scores[:3], abs=1e-4)
+
+
+def test_write_shows_a_plan_and_does_nothing_until_told(home, tmp_path):
+    (tmp_path / "own.toml").write_text("[group.genre]\nmin = 0\ntop = 2\n")
+    own = ("--settings", tmp_path / "own.toml")
+    song = home / "music" / "long.mp3"
+    before = song.read_bytes()
+    done = earmark(home, "write", song, *own)
+    assert done.returncode == 0, done.stderr
+    assert b"genre: empty -> " in done.stdout
+    assert b"Nothing was written" in done.stderr
+    assert song.read_bytes() == before
+    (line,) = lines(earmark(home, "write", song, *own, "--json", "--yes", "--keep-mtime"))
+    assert line["written"] is True
+    assert list(read_fields(song, ["genre"])["genre"]) == line["changes"]["genre"]["after"]
+    assert earmark(home, "write", song, *own).stdout == b""
+    (run,) = lines(earmark(home, "undo", "--list", "--json"))
+    assert run["files"] == 1
+    assert earmark(home, "undo").stdout.decode().strip() == str(song)
+    assert song.read_bytes() != before
+    done = earmark(home, "undo", "--yes", "--json")
+    assert lines(done) == [{"path": str(song), "outcome": "restored"}]
+    assert song.read_bytes() == before
+    assert earmark(home, "undo").returncode == 1
+    assert earmark(home, "write", "--merge", "--replace").returncode == 1
+
+
+def test_playlists_go_to_stdout_or_beside_the_music(home, tmp_path):
+    done = earmark(home, "playlist", "jazz >= 0", "--songs", 2)
+    assert done.returncode == 0, done.stderr
+    printed = done.stdout.decode().splitlines()
+    assert printed[0] == "#EXTM3U"
+    assert all(os.path.isfile(path) for path in printed[2::2])  # noqa: PTH113 - of text
+    song, other = home / "music" / "0.flac", home / "music" / "long.mp3"
+    listed = home / "music" / "like.m3u8"
+    assert earmark(home, "playlist", "--like", song, "-o", listed).returncode == 0
+    found = listed.read_text(encoding="utf-8").splitlines()
+    assert sorted(found[2::2]) == ["1.flac", "2.flac", "3.flac", "long.mp3"]
+    done = earmark(home, "playlist", "--from", song, "--to", other, "--songs", 4, "--json")
+    assert [line["path"] for line in lines(done)][::3] == [str(song), str(other)]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("playlist",), 1, b"what is wanted?"),
+        (("playlist", "jazz andd rock"), 1, b"^"),
+        (("playlist", "jazz > .999999"), 1, b"ask for less"),
+        (("playlist", "--from", "a.mp3"), 1, b"both --from SONG and --to SONG"),
+        (("playlist", "--like", "none.mp3"), 1, b"no such file"),
+        (("similar",), 1, b"name one song"),
+        (("show", "--min", ".5"), 1, b"name it with --tag"),
+        (("show", "nowhere.mp3"), 1, b"scan it first"),
+        (("write", "nowhere.mp3"), 1, b"scan it first"),
+        (("show", "--model", "other"), 1, b"there are: tiny"),
+        (("scan",), 2, b"Missing argument"),
+    ],
+)
+def test_wrong_usage_is_answered_with_what_is_right(home, model, words, code, said):
+    if "none.mp3" in words:
+        words = (*words, "--model", str(model))
+    done = earmark(home, *words)
+    assert done.returncode == code, done.stderr
+    assert said.lower() in done.stderr.lower()
+    assert b"Traceback" not in done.stderr
+
+
+def test_similar_hears_a_song_that_was_never_scanned(home, model, tmp_path):
+    stray = write_song(tmp_path / "stray.flac", pitch=220)
+    other = tiny_model.write(tmp_path / "other.onnx", seed=1)
+    done = earmark(home, "similar", stray, EARMARK_MODEL=str(other))
+    assert done.returncode == 1
+    assert b"is not the model that the library was scanned with" in done.stderr
+    done = earmark(home, "similar", stray, "--json", "--model", model)
+    assert done.returncode == 0, done.stderr
+    assert len(lines(done)) == 5
+    assert lines(done)[0]["path"].endswith("0.flac")
+    assert lines(done)[0]["similarity"] == pytest.approx(1, abs=1e-3)
+
+
+def test_without_a_library_one_line_says_how_to_make_one(tmp_path):
+    done = earmark(tmp_path, "show")
+    assert done.returncode == 1
+    assert b"earmark library scan" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_default_settings_are_printed():
+    done = subprocess.run(
+        [sys.executable, "-m", "earmark", "library", "settings"],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert "[group.genre]" in done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent otherwise there")
+def test_a_watcher_hears_what_comes_until_ctrl_c(tmp_path, model):
+    write_songs(tmp_path / "music", 1)
+    with subprocess.Popen(
+        [
+            sys.executable, "-m", "earmark", "library", "scan", tmp_path / "music", "--model",
+            model, "--library", tmp_path / "library.sqlite", "--watch", "--every", "1", "--json",
+        ],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        assert json.loads(process.stdout.readline())["path"].endswith("0.flac")
+        assert json.loads(process.stdout.readline())["heard"] == 1
+        new = write_song(tmp_path / "music" / "new.flac", pitch=500)
+        os.utime(new, (time.time() - 60,) * 2)
+        assert json.loads(process.stdout.readline())["path"].endswith("new.flac")
+        assert json.loads(process.stdout.readline())["heard"] == 1
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130

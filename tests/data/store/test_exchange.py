@@ -1,0 +1,151 @@
+"""Stores in other formats, and back."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import stores
+
+from earmark.data.store import exporting
+from earmark.data.store.exporting import write_numpy, write_tars
+from earmark.data.store.importing import import_store
+from earmark.data.store.reader import Store, open_store
+from earmark.data.store.verify import verify
+from earmark.data.store.writer import write_shards
+from earmark.errors import BadStore, BadValue, FeatureMismatch
+from earmark.features import PRESETS
+
+WRITERS = [write_tars, write_numpy]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    folder = tmp_path_factory.mktemp("exchange")
+    stores.write_audio(folder / "previews", 10, missing=[3])
+    form = stores.tiny_form()
+    write_shards(
+        stores.catalog(10), folder / "store", form=form, audio=folder / "previews", workers=1
+    )
+    return open_store(folder / "store")
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_what_is_exported_and_imported_is_the_same(
+    store: Store, tmp_path: Path, write: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "CLIPS_PER_FILE", 4)
+    paths = write(store, tmp_path / "out")
+    assert len(paths) == 3
+    import_store(tmp_path / "out", tmp_path / "back")
+    assert verify(tmp_path / "back", workers=1) == []
+    with open_store(tmp_path / "back") as back:
+        assert (back.ids, back.splits, back.tags) == (store.ids, store.splits, store.tags)
+        assert back.settings == store.settings
+        np.testing.assert_array_equal(back.labels, store.labels)
+        np.testing.assert_array_equal(back.labelled, store.labelled)
+        np.testing.assert_array_equal(back.raw(range(9)), store.raw(range(9)))
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_an_export_has_the_same_bytes_each_time(
+    store: Store, tmp_path: Path, write: object
+) -> None:
+    write(store, tmp_path / "a")
+    write(store, tmp_path / "b")
+    assert stores.bytes_of(tmp_path / "a") == stores.bytes_of(tmp_path / "b")
+
+
+def test_numpy_pairs_are_what_numpy_reads(store: Store, tmp_path: Path) -> None:
+    assert write_numpy(store, tmp_path) == [tmp_path / "0-9_spectrum.npy"]
+    np.testing.assert_array_equal(np.load(tmp_path / "0-9_spectrum.npy"), store.log_mels(range(9)))
+    np.testing.assert_array_equal(np.load(tmp_path / "0-9_labels.npy"), store.labels)
+
+
+def test_tars_hold_a_clip_and_its_description_side_by_side(store: Store, tmp_path: Path) -> None:
+    (path,) = write_tars(store, tmp_path)
+    with tarfile.open(path) as tar:
+        names = tar.getnames()
+        assert names[:4] == ["000000000.npy", "000000000.json", "000000001.npy", "000000001.json"]
+        clip = np.load(io.BytesIO(tar.extractfile("000000004.npy").read()))
+        about = json.load(tar.extractfile("000000004.json"))
+    np.testing.assert_array_equal(clip, store.log_mels([4])[0])
+    assert about == {"id": "S005", "split": "test", "tags": ["rock", "sad"]}
+
+
+def test_one_split_can_be_exported(store: Store, tmp_path: Path) -> None:
+    write_numpy(store, tmp_path / "out", split="valid")
+    import_store(tmp_path / "out", tmp_path / "back")
+    with open_store(tmp_path / "back") as back:
+        assert back.ids == ["S001", "S004", "S007"]
+    with pytest.raises(BadValue, match="no clips of the split 'none'"):
+        write_numpy(store, tmp_path / "other", split="none")
+
+
+def test_the_reports_own_pairs_are_read(tmp_path: Path) -> None:
+    source = tmp_path / "report"
+    source.mkdir()
+    rng = np.random.default_rng(0)
+    clips = rng.uniform(-60, 20, (5, 96, 1366))
+    labels = rng.random((5, 50)) < 0.1
+    # later clips first, and in the shape that Keras wants
+    np.save(source / "3-5_spectrum.npy", clips[3:, None])
+    np.save(source / "3-5_labels.npy", labels[3:])
+    np.save(source / "0-3_spectrum.npy", clips[:3])
+    np.save(source / "0-3_labels.npy", labels[:3])
+    with pytest.raises(BadValue, match="say with --features how"):
+        import_store(source, tmp_path / "store")
+    import_store(source, tmp_path / "store", features="cs2470")
+    with open_store(tmp_path / "store") as store:
+        assert store.ids == ["0", "1", "2", "3", "4"]
+        assert store.settings == PRESETS["cs2470"]
+        np.testing.assert_array_equal(store.labels, labels)
+        assert store.labelled.all()
+        np.testing.assert_allclose(store.log_mels(range(5)), clips, rtol=2**-11)
+
+
+@pytest.mark.parametrize(
+    ("spectra", "labels", "message"),
+    [
+        (np.zeros((2, 96, 1366)), np.zeros((3, 50), bool), "2 clips, 0-2_labels.npy labels"),
+        (np.zeros((2, 96, 1366)), np.zeros((2, 49), bool), "there are 50 tags"),
+        (np.zeros((2, 96, 1000)), np.zeros((2, 50), bool), "give float32"),
+        (np.zeros((2, 96, 1366), int), np.zeros((2, 50), bool), "give float32"),
+        (np.full((2, 96, 1366), np.nan), np.zeros((2, 50), bool), "values that are no dB"),
+        (np.zeros((2, 96, 1366)), np.array([None]), "cannot be read"),
+    ],
+)
+def test_pairs_that_do_not_fit_are_refused(
+    tmp_path: Path, spectra: np.ndarray, labels: np.ndarray, message: str
+) -> None:
+    np.save(tmp_path / "0-2_spectrum.npy", spectra)
+    np.save(tmp_path / "0-2_labels.npy", labels, allow_pickle=True)
+    with pytest.raises(BadStore, match=message):
+        import_store(tmp_path, tmp_path / "store", features="choi2016")
+
+
+def test_features_that_contradict_the_files_are_refused(store: Store, tmp_path: Path) -> None:
+    write_numpy(store, tmp_path / "out")
+    with pytest.raises(FeatureMismatch, match="rate 8000 instead of 12000"):
+        import_store(tmp_path / "out", tmp_path / "back", features="choi2016")
+
+
+def test_a_folder_without_clips_and_a_taken_store_are_refused(store: Store, tmp_path: Path) -> None:
+    write_numpy(store, tmp_path / "out")
+    import_store(tmp_path / "out", tmp_path / "back")
+    with pytest.raises(BadStore, match="holds shards already"):
+        import_store(tmp_path / "out", tmp_path / "back")
+    (tmp_path / "out" / "0-9_spectrum.npy").unlink()
+    with pytest.raises(BadStore, match="holds no"):
+        import_store(tmp_path / "out", tmp_path / "empty")
+
+
+def test_a_cut_tar_is_named(store: Store, tmp_path: Path) -> None:
+    (path,) = write_tars(store, tmp_path / "out")
+    path.write_bytes(path.read_bytes()[:9000])
+    with pytest.raises(BadStore, match=r"clips-000000\.tar"):
+        import_store(tmp_path / "out", tmp_path / "back")

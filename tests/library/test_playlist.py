@@ -1,0 +1,315 @@
+"""Playlists, their expressions, and songs that are alike, on rows with known scores."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from earmark.errors import BadExpression, BadValue, NotScanned
+from earmark.features import PRESETS
+from earmark.files import sha256
+from earmark.library.database import Library
+from earmark.library.playlists.expression import parse
+from earmark.library.playlists.m3u import m3u8
+from earmark.library.playlists.playlist import Length, journey, like, matching, take
+from earmark.library.playlists.similar import embedding_of, finder, near_duplicates, similar
+from earmark.library.settings import read_settings
+from earmark.library.song import ScannedFile
+from earmark.model_file import Card
+
+TAGS = ("jazz", "rock", "Hip-Hop", "female vocalists", "Mellow", "sad", "80s", "drum and bass")
+SETTINGS = read_settings()
+CARD = Card("known", TAGS, PRESETS["choi2016"], (0.1,) * 8, source="a test", licence="MIT")
+
+
+@pytest.fixture
+def library(tmp_path):
+    with Library.open(tmp_path / "library.sqlite", make=True) as library:
+        library.add_model("0" * 64, CARD)
+        yield library
+
+
+def add(library, name, *, scores=(), vector=(1.0, 0.0), audio=None, **facts):
+    """A song at /music/<name>; scores are those of the first tags."""
+    row = np.zeros(len(TAGS), dtype=np.float32)
+    row[: len(scores)] = scores
+    song = ScannedFile(
+        Path("/music") / name, 1, 1, audio or name.encode().ljust(32), scores=row,
+        **({"seconds": 100.0} | facts),
+    )  # fmt: skip
+    library.put(library.model(), song, embedding=np.array(vector, dtype=np.float32))
+    return song.path
+
+
+def expression(text, tags=TAGS):
+    return parse(text, tags=tags, settings=SETTINGS)
+
+
+def holds(text, **scores):
+    """Whether an expression is true of one song."""
+    row = [scores.get(tag.replace(" ", "_").replace("-", "_"), 0.0) for tag in TAGS]
+    return bool(expression(text)(np.array([row], dtype=np.float32)).holds[0])
+
+
+def names(songs):
+    return [song.path.name for song in songs]
+
+
+# Expressions
+
+
+@pytest.mark.parametrize(
+    ("text", "scores", "expected"),
+    [
+        ("jazz", {"jazz": 0.4}, True),
+        ("jazz", {"jazz": 0.29}, False),
+        ("JAZZ", {"jazz": 0.9}, True),
+        ("jazz > .6", {"jazz": 0.6}, False),
+        ("jazz >= 0.5", {"jazz": 0.5}, True),
+        ("jazz < .5 and jazz <= .4", {"jazz": 0.4}, True),
+        ("hip hop", {"Hip_Hop": 0.9}, True),
+        ("Hip-Hop>.5", {"Hip_Hop": 0.9}, True),
+        ("80s", {"80s": 0.9}, True),
+        ("80s > .95", {"80s": 0.9}, False),
+        ('"drum and bass"', {"drum_and_bass": 0.9}, True),
+        ("not jazz", {"jazz": 0.9}, False),
+        ("not not jazz", {"jazz": 0.9}, True),
+        ("jazz and not vocal, calm > .6", {"jazz": 0.5, "Mellow": 0.7}, True),
+        ("jazz and not vocal, calm > .6", {"jazz": 0.5, "Mellow": 0.6}, False),
+        (
+            "jazz and not vocal, calm > .6",
+            {"jazz": 0.5, "Mellow": 0.7, "female_vocalists": 0.9},
+            False,
+        ),
+        ("jazz or rock, sad", {"jazz": 0.9}, False),
+        ("jazz or rock and sad", {"jazz": 0.9}, True),
+        ("(jazz or rock) and sad", {"jazz": 0.9}, False),
+        ("not (jazz, sad)", {"jazz": 0.9}, True),
+        ("voice", {"female_vocalists": 0.9}, True),
+        ("mood > .5", {"sad": 0.6}, True),
+    ],
+)
+def test_an_expression_says_what_it_says(text, scores, expected):
+    assert holds(text, **scores) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "match"),
+    [
+        ("", 0, "nothing is asked for"),
+        ("jazz and", 8, "a tag is wanted, and here is the end"),
+        ("jazz and or rock", 9, "a tag is wanted, not 'or'"),
+        ("jazz rock", 0, "no tag 'jazz rock'"),
+        ("jazz and vocl", 9, "did you mean vocal"),
+        ("jazz > rock", 7, "a score from 0 to 1"),
+        ("jazz > 60", 7, "a score from 0 to 1"),
+        ("jazz > .6 rock", 10, "and, or, or a comma is missing"),
+        ("(jazz and (rock or sad)", 0, "not closed"),
+        ("jazz)", 4, "closes nothing"),
+        ('jazz, "rock', 6, "quote is not closed"),
+        ("jazz,, rock", 5, "a tag is wanted, not ','"),
+        ("drum and bass", 0, "no tag 'drum'"),
+    ],
+)
+def test_an_error_says_where_and_what_to_do(text, position, match):
+    with pytest.raises(BadExpression, match=match) as caught:
+        expression(text)
+    assert caught.value.position == position
+    if text:
+        assert str(caught.value).splitlines()[-1] == "  " + " " * position + "^"
+
+
+def test_a_word_goes_before_a_tag_of_its_name_and_quotes_mean_the_tag():
+    tags = ("Vocal", "female vocalists")
+    sung = np.array([[0.0, 0.9]], dtype=np.float32)
+    assert expression("vocal", tags=tags)(sung).holds[0]
+    assert not expression('"vocal"', tags=tags)(sung).holds[0]
+
+
+def test_a_word_whose_tags_the_model_does_not_know_says_so():
+    with pytest.raises(BadExpression, match="'calm' means one of calm, calm mellow"):
+        expression("calm", tags=("rock", "jazz"))
+
+
+@settings(deadline=None)
+@given(st.text(alphabet='jazrock andto(),<>=.6"', max_size=30))
+def test_any_words_are_an_expression_or_an_error_with_a_place(text):
+    try:
+        match = expression(text)(np.full((2, len(TAGS)), 0.5, dtype=np.float32))
+    except BadExpression as error:
+        assert 0 <= error.position <= len(text)  # noqa: PT017 - both ends are right
+    else:
+        assert match.holds.shape == match.degree.shape == (2,)
+
+
+SCORES = st.lists(st.floats(0, 1, width=32), min_size=8, max_size=8)
+
+
+@settings(deadline=None)
+@given(SCORES)
+def test_not_and_and_or_obey_their_laws(scores):
+    row = np.array([scores], dtype=np.float32)
+    pairs = (
+        ("not (jazz and rock)", "not jazz or not rock"),
+        ("jazz, rock", "rock and jazz"),
+        ("not not sad > .5", "sad > .5"),
+    )
+    for one, other in pairs:
+        a, b = expression(one)(row), expression(other)(row)
+        assert a.holds == b.holds
+        assert a.degree == pytest.approx(b.degree, abs=1e-6)
+
+
+# Playlists
+
+
+def test_the_best_answers_come_first_and_a_list_has_its_length(library):
+    for i in range(50):
+        add(library, f"{i:02}.mp3", scores=((i + 0.5) / 50,), artist=f"A{i % 4}")
+    found = matching(library, library.model(), expression("jazz"))
+    assert names(found) == [f"{i:02}.mp3" for i in reversed(range(20, 50))]
+    assert len(take(found, Length())) == 25
+    assert names(take(found, Length(songs=2))) == ["49.mp3", "48.mp3"]
+    assert len(take(found, Length(minutes=6))) == 3
+    assert len(take(found, Length(minutes=60))) == 30
+    assert names(take(found, Length(per_artist=1))) == ["49.mp3", "48.mp3", "47.mp3", "46.mp3"]
+
+
+def test_the_same_audio_is_not_played_twice_and_missing_songs_not_at_all(library):
+    add(library, "a.mp3", scores=(0.9,), audio=b"a" * 32)
+    add(library, "copy.mp3", scores=(0.9,), audio=b"a" * 32)
+    add(library, "gone.mp3", scores=(0.9,))
+    library.mark_missing(library.model(), [b"/music/gone.mp3"])
+    found = matching(library, library.model(), expression("jazz"))
+    assert names(found) == ["a.mp3", "copy.mp3"]
+    assert names(take(found, Length())) == ["a.mp3"]
+
+
+def circle(degrees):
+    return (np.cos(np.radians(degrees)), np.sin(np.radians(degrees)))
+
+
+def test_songs_like_an_example_are_its_neighbours(library):
+    for degrees in range(0, 180, 10):
+        add(library, f"{degrees:03}.mp3", vector=circle(degrees), scores=(degrees / 180,))
+    model = library.model()
+    example = np.array(circle(72), dtype=np.float32)
+    found = like(library, model, [example], length=Length(songs=3))
+    assert names(found) == ["070.mp3", "080.mp3", "060.mp3"]
+    found = like(library, model, [example], expression=expression("jazz > .6"))
+    assert names(found)[0] == "110.mp3"
+    found = like(
+        library, model, [example], length=Length(songs=1), without=[Path("/music/070.mp3")]
+    )
+    assert names(found) == ["080.mp3"]
+    add(library, "copy of 070.mp3", vector=circle(70), audio=b"070.mp3".ljust(32))
+    found = like(
+        library, model, [example], length=Length(songs=1), without=[Path("/music/070.mp3")]
+    )
+    assert names(found) == ["080.mp3"]
+
+
+def test_a_journey_goes_step_by_step_from_one_song_to_the_other(library):
+    for degrees in range(0, 91, 5):
+        artist = "Always" if degrees in (40, 45, 50) else f"A{degrees}"
+        add(library, f"{degrees:02}.mp3", vector=circle(degrees), artist=artist)
+    model, ends = library.model(), (Path("/music/00.mp3"), Path("/music/90.mp3"))
+    path = journey(library, model, *ends, length=Length(songs=7))
+    degrees = [int(name[:2]) for name in names(path)]
+    assert degrees[0] == 0
+    assert degrees[-1] == 90
+    assert degrees == sorted(degrees)
+    assert len(degrees) == 7
+    assert max(np.diff(degrees)) <= 25
+    back = journey(library, model, *reversed(ends), length=Length(songs=7))
+    assert names(back)[0] == "90.mp3"
+    few = journey(library, model, *ends, length=Length(songs=15, per_artist=1))
+    assert sum(song.artist == "Always" for song in few) == 1
+    short = journey(library, model, *ends, length=Length(minutes=9))
+    assert len(short) == 5
+    assert sum(song.seconds for song in short) <= 540
+    with pytest.raises(BadValue, match="name two"):
+        journey(library, model, ends[0], ends[0])
+    with pytest.raises(NotScanned, match="scan it first"):
+        journey(library, model, ends[0], Path("/music/none.mp3"))
+
+
+def test_a_playlist_names_files_from_its_own_folder_or_in_full(library, tmp_path):
+    songs = [
+        ScannedFile(
+            tmp_path / "music" / "a b.mp3", 1, 1, seconds=99.6, artist="Änna", title="One\nTwo"
+        ),
+        ScannedFile(tmp_path / "lists" / "#1 hit.mp3", 1, 1, seconds=10),
+        ScannedFile(tmp_path / "music" / "line\nbreak.mp3", 1, 1),
+    ]
+    data, left_out = m3u8(songs, relative_to=tmp_path / "lists")
+    above = os.path.join("..", "music", "a b.mp3")  # noqa: PTH118 - as a player reads it
+    assert data.decode().splitlines() == [
+        "#EXTM3U", "#EXTINF:100,Änna - One Two", above,
+        "#EXTINF:10,#1 hit", "./#1 hit.mp3",
+    ]  # fmt: skip
+    assert left_out == songs[2:]
+    assert str(tmp_path / "music" / "a b.mp3") in m3u8(songs)[0].decode().splitlines()
+
+
+def test_a_name_that_is_no_utf_8_keeps_its_bytes(tmp_path):
+    song = ScannedFile(Path(os.fsdecode(b"/music/caf\xe9.mp3")), 1, 1, seconds=1)
+    assert b"\n/music/caf\xe9.mp3\n" in m3u8([song])[0]
+
+
+# Songs that are alike
+
+
+def test_near_duplicates_are_named_and_songs_that_are_only_alike_are_not(library):
+    scores = (0.5, 0.4, 0.3)
+    first = add(library, "first.mp3", vector=circle(10), scores=scores)
+    add(library, "again.ogg", vector=circle(11), scores=(0.51, 0.4, 0.3), seconds=100.4)
+    add(library, "long.mp3", vector=circle(10), scores=scores, seconds=110)
+    add(library, "other.mp3", vector=circle(10), scores=(0.8, 0.1, 0.1))
+    add(library, "far.mp3", vector=circle(100), scores=scores)
+    add(library, "copy.mp3", vector=circle(10), audio=b"first.mp3".ljust(32), scores=scores)
+    model = library.model()
+    vector = embedding_of(library, model, first, load=pytest.fail)
+    found = similar(library, model, first, vector=vector, n=4)
+    assert {each.song.path.name: each.near_duplicate for each in found} == {
+        "copy.mp3": True, "again.ogg": True, "long.mp3": False, "other.mp3": False,
+    }  # fmt: skip
+    (group,) = near_duplicates(library, model)
+    assert sorted(names(group)) == ["again.ogg", "copy.mp3", "first.mp3"]
+
+
+def test_an_empty_library_has_nothing_alike(library):
+    model = library.model()
+    assert similar(library, model, Path("/x"), vector=np.ones(2, dtype=np.float32)) == []
+    assert near_duplicates(library, model) == []
+    assert like(library, model, [np.ones(2, dtype=np.float32)]) == []
+    assert matching(library, model, expression("jazz")) == []
+
+
+def test_a_server_finds_songs_alike_from_any_thread_once_the_library_is_closed(tmp_path):
+    served = tmp_path / "model.onnx"
+    served.write_bytes(b"a model")
+    with Library.open(tmp_path / "served.sqlite", make=True) as library:
+        library.add_model(sha256(served), CARD)
+        add(library, "far.mp3", vector=(0.0, 1.0))
+        add(library, "near.mp3", vector=(1.0, 0.1), artist="Someone", title="Near")
+        find = finder(library, library.model(), served=served)
+    found = []
+    thread = threading.Thread(target=lambda: found.extend(find(np.array([1, 0], np.float32))))
+    thread.start()
+    thread.join()
+    assert [song["title"] for song in found] == ["Someone - Near", "far"]
+    assert found[0]["similarity"] == pytest.approx(0.99504, abs=1e-4)
+
+
+def test_a_server_with_another_model_than_the_librarys_is_refused(library, tmp_path):
+    served = tmp_path / "model.onnx"
+    served.write_bytes(b"another model")
+    with pytest.raises(NotScanned, match="was scanned with known, not with"):
+        finder(library, library.model(), served=served)

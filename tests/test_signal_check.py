@@ -1,0 +1,71 @@
+"""Silence and noise are named as such; music is not, however it sounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tiny_model
+from audio_files import music, tone
+
+from earmark.audio import load_audio
+from earmark.signal_check import STEADY, Level
+from earmark.tagger import Tagger
+
+RATE = 12_000
+
+
+@pytest.fixture(scope="module")
+def tagger(tmp_path_factory):
+    return Tagger.load(tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx"))
+
+
+def noise(slope, *, seconds=30.0):
+    """White (0), pink (1) or brown (2) noise at full scale."""
+    spectrum = np.fft.rfft(np.random.default_rng(0).normal(size=round(seconds * RATE)))
+    spectrum /= np.maximum(np.arange(spectrum.size), 1) ** (slope / 2)
+    samples = np.fft.irfft(spectrum)
+    return (samples / np.abs(samples).max()).astype(np.float32)
+
+
+def kinds(tagger, samples):
+    return [doubt.kind for doubt in tagger.tag(samples, rate=RATE).warnings]
+
+
+@pytest.mark.parametrize("level", [0.0, 1 / 32_768, 9e-4])
+def test_what_nobody_can_hear_is_silent(tagger, level):
+    assert kinds(tagger, level * noise(1)) == ["silent"]
+    assert kinds(tagger, level * music(3)[0, ::4]) == ["silent"]
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [noise(0), noise(1), noise(2), 0.01 * noise(1), tone(440, seconds=30, rate=RATE)[0]],
+    ids=["white", "pink", "brown", "quiet", "tone"],
+)
+def test_noise_and_tones_sound_the_same_throughout(tagger, samples):
+    assert kinds(tagger, samples) == ["steady"]
+
+
+@pytest.mark.parametrize("seconds", [0.001, 3, 20, 70])
+def test_music_is_not_doubted(tagger, seconds):
+    assert kinds(tagger, music(seconds)[0, ::4]) == []
+
+
+def test_a_noise_too_short_to_judge_is_not_judged(tagger):
+    assert kinds(tagger, noise(0, seconds=5)) == []
+
+
+def test_a_line_names_the_doubts_and_has_no_empty_list(tagger):
+    line = tagger.tag(np.zeros(RATE, dtype=np.float32), rate=RATE).as_json()
+    assert line["warnings"] == [
+        {"kind": "silent", "message": "it is silent: its tags mean nothing"}
+    ]
+    assert "warnings" not in tagger.tag(music(3)[0, ::4], rate=RATE).as_json()
+
+
+def test_no_real_clip_is_doubted(shared):
+    for path in sorted((shared / "q4" / "audio").iterdir())[::9]:
+        level = Level(RATE)
+        level.add(load_audio(path, rate=RATE).samples)
+        assert level.peak > 0.1
+        assert level.unrest > 3 * STEADY, path.name
