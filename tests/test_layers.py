@@ -24,7 +24,7 @@ LAYERS = [
     {"graph", "runtime", "windows"},
     {"audio", "signal_check", "download", "model_file", "metrics", "ranking"},
     {"features", "tags"},
-    {"files", "folder_lock", "sqlite_file", "provenance", "arrays"},
+    {"files", "folder_lock", "sqlite_file", "parquet_file", "provenance", "arrays"},
     {"errors"},
 ]
 ALSO = {
@@ -43,6 +43,11 @@ WALLS = {
         "matching": set(),
         "previews": {"catalog", "matching"},
         "store": {"catalog"},
+    },
+    "engine": {
+        "worker": set(),
+        "processes": {"worker"},
+        "ray": {"worker"},
     },
 }
 # Where one library may be imported, and nowhere else.

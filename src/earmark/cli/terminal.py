@@ -54,6 +54,21 @@ def read_list(paths: list[str]) -> list[str]:
     return result
 
 
+class LineTimer:
+    """When progress may print its next line, where stderr is not a terminal."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + _SECONDS_BETWEEN_LINES
+
+    def is_due(self) -> bool:
+        """Whether ten seconds have passed since the last line; then the next ten begin."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + _SECONDS_BETWEEN_LINES
+        return True
+
+
 @contextmanager
 def progress(words: str, *, total: int | None = None) -> Iterator[Callable[[int], None]]:
     """A function to call with how many more are done; a bar on a terminal, else a line at times.
@@ -85,16 +100,13 @@ def progress(words: str, *, total: int | None = None) -> Iterator[Callable[[int]
             yield show
         return
 
-    done, started = 0, time.monotonic()
-    next_line = started + _SECONDS_BETWEEN_LINES
+    done, started, timer = 0, time.monotonic(), LineTimer()
 
     def advance(more: int) -> None:
-        nonlocal done, next_line
+        nonlocal done
         done += more
-        now = time.monotonic()
-        if now >= next_line:
-            next_line = now + _SECONDS_BETWEEN_LINES
-            rate = done / (now - started)
+        if timer.is_due():
+            rate = done / (time.monotonic() - started)
             of = "" if total is None else f" of {total}"
             left = "" if total is None or not rate else f", {_time((total - done) / rate)} left"
             say(f"{words}: {done}{of}, {rate:.1f} a second{left}")
