@@ -8,7 +8,7 @@ import tiny_model
 from audio_files import music, tone
 
 from earmark.audio import load_audio
-from earmark.signal_check import STEADY, Level
+from earmark.signal_check import STEADY, Doubt, Level, headline
 from earmark.tagger import Tagger
 
 RATE = 12_000
@@ -29,6 +29,10 @@ def noise(slope, *, seconds=30.0):
 
 def kinds(tagger, samples):
     return [doubt.kind for doubt in tagger.tag(samples, rate=RATE).warnings]
+
+
+def said(tagger, samples):
+    return tagger.tag(samples, rate=RATE).headline
 
 
 @pytest.mark.parametrize("level", [0.0, 1 / 32_768, 9e-4])
@@ -53,6 +57,14 @@ def test_music_is_not_doubted(tagger, seconds):
 
 def test_a_noise_too_short_to_judge_is_not_judged(tagger):
     assert kinds(tagger, noise(0, seconds=5)) == []
+
+
+def test_silence_and_noise_have_a_headline_and_music_has_none(tagger):
+    assert said(tagger, np.zeros(RATE, dtype=np.float32)) == "This is silence"
+    assert said(tagger, noise(1)) == "This sounds like noise or hum"
+    assert said(tagger, music(3)[0, ::4]) is None
+    assert headline(None) is None  # what was not judged is not doubted
+    assert headline([Doubt("brief", "it is brief")]) is None  # nor is all that has a warning
 
 
 def test_a_line_names_the_doubts_and_has_no_empty_list(tagger):

@@ -111,8 +111,11 @@ def print_table(result: Tags, top: int, *, rank: Ranking) -> None:
     from earmark.tags import place_of_group
 
     minutes, seconds = divmod(round(result.seconds), 60)
+    headline = f"  {result.headline}" if result.headline else ""
     table = Table(
-        title=Text(f"{result.path}  {minutes}:{seconds:02d}"), title_justify="left", box=None
+        title=Text(f"{result.path}  {minutes}:{seconds:02d}{headline}"),
+        title_justify="left",
+        box=None,
     )
     table.add_column("tag", min_width=20)
     table.add_column("score", justify="right")
@@ -139,7 +142,7 @@ def print_table(result: Tags, top: int, *, rank: Ranking) -> None:
     console.print(table)
     if result.damaged_packets:
         say(f"{result.path}: {result.damaged_packets} damaged packets were left out")
-    for doubt in result.warnings:
+    for doubt in result.warnings or ():
         say(f"warning: {result.path}: {doubt.message}")
 
 

@@ -15,6 +15,7 @@ from earmark.errors import UnreadableAudio
 from earmark.inference import Options
 from earmark.library.song import ScannedFile
 from earmark.library.writing.tag_file import read_names
+from earmark.signal_check import doubts
 from earmark.tagger import Tagger
 
 # windows that a quick scan hears, around a sixth, a half and five sixths of a song
@@ -67,6 +68,7 @@ class Hear:
             path, before.st_size, before.st_mtime_ns, content, seconds, self.quick,
             listening.damaged_packets, artist, title, album,
             tagger.card.scores(windows.pool(listening.logits)),
+            warnings=doubts(peak=listening.peak, unrest=listening.unrest),
         )  # fmt: skip
         return Heard(song, np.asarray(listening.embeddings.mean(axis=0), dtype=np.float32))
 

@@ -24,7 +24,7 @@ class ScanOptions:
 
     workers : processes; None is one for each core, and none but this one for a few files
     quick : hear three windows of each song instead of every second
-    retry : try again what could not be heard before
+    retry : try again what could not be heard before, and hear what was not judged (Song.warnings)
     """
 
     workers: int | None = None
@@ -38,7 +38,8 @@ class Counts:
 
     heard : were heard; known : had moved, or only their tags had changed; unchanged : were not
     opened; failed : could not be heard, now or before; gone : are no longer there; unsettled :
-    changed a moment ago and wait for the next scan
+    changed a moment ago and wait for the next scan; doubted : of those that were heard or known,
+    are silence or noise; unjudged : of the unchanged, were heard before that was judged
     """
 
     heard: int
@@ -47,6 +48,8 @@ class Counts:
     failed: int
     gone: int
     unsettled: int
+    doubted: int
+    unjudged: int
 
 
 def use_model(library: Library, tagger: Tagger) -> LibraryModel:
@@ -84,7 +87,7 @@ def scan(
     report : called with each song that was opened, in order, failures among them
     """
     hear = Hear(options.quick, library.audios(model, quick=options.quick))
-    n_heard = n_known = n_failed = 0
+    n_heard = n_known = n_failed = n_doubted = 0
     for outcome in map_files(hear, list(found.new), tagger=tagger, workers=options.workers):
         if outcome.error is not None:
             # with the size and time from before it was opened, so that the next scan takes up what
@@ -99,6 +102,7 @@ def scan(
             song, was_known = _keep(library, model, outcome.value, quick=options.quick)
         n_failed += song.failure is not None
         n_known += was_known
+        n_doubted += song.headline is not None
         n_heard += song.failure is None and not was_known
         report(song)
     library.mark_found(model, found.found)
@@ -110,6 +114,8 @@ def scan(
         failed=n_failed + found.failed,
         gone=len(found.gone),
         unsettled=found.unsettled,
+        doubted=n_doubted,
+        unjudged=found.unjudged,
     )
 
 
@@ -163,6 +169,7 @@ def _keep(
         quick=other.quick,
         damaged_packets=other.damaged_packets,
         scores=other.scores,
+        warnings=other.warnings,
     )
     library.put(model, song, embedding=embedding)
     return song, True
