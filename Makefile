@@ -21,7 +21,7 @@ tag: $(VENV)/.core ## make tag FILES="song.mp3 folder" [MODEL=earmark]
 	@$(BIN)/earmark tag --model $(MODEL) $(FILES)
 
 test: lint $(VENV)/.dev ## everything; a few minutes
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10
 
 test-quick: $(VENV)/.dev ## without the tests that take more than ten seconds each
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
