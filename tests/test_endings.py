@@ -97,7 +97,7 @@ def kill(background: Background, family: list[psutil.Process]) -> str:
     assert background.process.is_running()
     started = time.monotonic()
     background.process.terminate()
-    gone, alive = psutil.wait_procs(family, timeout=AT_ONCE)
+    _, alive = psutil.wait_procs(family, timeout=AT_ONCE)
     assert not alive, f"after {time.monotonic() - started:.1f} s"
     code, words = background.end()
     assert code == 143

@@ -71,9 +71,9 @@ def see(
                     seen.bars.update(bars)
                     if len(bars) > 1:
                         seen.crowds.append(bars)
-                if kill_at and kill_at in "\n".join(screen.display):
-                    process.terminate()
-                    kill_at = None
+                    if kill_at and kill_at.encode() in line:
+                        process.terminate()
+                        kill_at = None
         seen.code = process.wait()
     os.close(ours)
     above = ["".join(row[x].data for x in range(columns)) for row in screen.history.top]

@@ -95,12 +95,32 @@ class _Region:
         from rich.live import Live
 
         # a new one each time: one that was stopped would erase the lines where it last stood
-        self._live = Live(self.bar, console=self.bar.console, transient=True, redirect_stdout=False)
-        self._live.start()
+        with _undisturbed():
+            self._live = Live(
+                self.bar, console=self.bar.console, transient=True, redirect_stdout=False
+            )
+            self._live.start()
 
     def clear(self) -> None:
         """Take the bar away, and leave the cursor where it began."""
-        self._live.stop()
+        with _undisturbed():
+            self._live.stop()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold back Ctrl-C and SIGTERM for a moment: a bar half cleared would stay for good."""
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number in before:
+            signal.signal(number, lambda number, _: came.append(number))
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for late in came:
+            signal.raise_signal(late)
 
 
 _region: _Region | None = None  # the one of this process
