@@ -6,11 +6,11 @@ import fcntl
 import os
 import pty
 import re
+import select
 import struct
 import subprocess
 import termios
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -62,10 +62,10 @@ def see(
         stderr=stderr or theirs,
         **how,
     ) as process:
-        os.close(theirs)
-        with suppress(OSError):  # how Linux says that the last one has closed it
-            while piece := os.read(ours, 1 << 16):
-                for line in piece.splitlines(keepends=True):
+        # our end of theirs stays open: what is still on its way when the last one closes it is lost
+        while select.select([ours], [], [], 0.1)[0] or process.poll() is None:
+            if select.select([ours], [], [], 0)[0]:
+                for line in os.read(ours, 1 << 16).splitlines(keepends=True):
                     stream.feed(line)
                     bars = [row.rstrip() for row in screen.display if _BAR.search(row)]
                     seen.bars.update(bars)
@@ -76,6 +76,7 @@ def see(
                         kill_at = None
         seen.code = process.wait()
     os.close(ours)
+    os.close(theirs)
     above = ["".join(row[x].data for x in range(columns)) for row in screen.history.top]
     seen.lines = [line.rstrip() for line in (*above, *screen.display)]
     seen.cursor = not screen.cursor.hidden

@@ -173,11 +173,10 @@ def above_the_bar() -> Iterator[None]:
         yield
         return
     _region.clear()
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        _region.show()
+    yield
+    # not after an error: what was written may end within a line, where no bar can be drawn
+    sys.stdout.flush()
+    _region.show()
 
 
 @contextmanager
