@@ -63,8 +63,10 @@ def see(
         **how,
     ) as process:
         # our end of theirs stays open: what is still on its way when the last one closes it is lost
-        while select.select([ours], [], [], 0.1)[0] or process.poll() is None:
-            if select.select([ours], [], [], 0)[0]:
+        ended = more = False
+        while more or not ended:
+            ended = process.poll() is not None  # asked first: what it wrote by then is read below
+            if more := bool(select.select([ours], [], [], 0.1)[0]):
                 for line in os.read(ours, 1 << 16).splitlines(keepends=True):
                     stream.feed(line)
                     bars = [row.rstrip() for row in screen.display if _BAR.search(row)]
