@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -92,7 +93,7 @@ def scan(
         if outcome.error is not None:
             # with the size and time from before it was opened, so that the next scan takes up what
             # has changed since, and what is gone with its disk
-            place = found.new[outcome.unit] if outcome.unit.exists() else NOWHERE
+            place = found.new[outcome.unit] if _is_there(outcome.unit) else NOWHERE
             failure = ScanFailure(outcome.error.kind, str(outcome.error))
             song = ScannedFile(outcome.unit, *place, failure=failure)
             library.put(model, song)
@@ -135,12 +136,16 @@ def watch(
     among them, and costs a second or so for 50,000 files.
     """
     while True:
-        there = [folder for folder in folders if Path(folder).exists()]  # a disk may go and come
+        there = [folder for folder in folders if _is_there(folder)]  # a disk may go and come
         found = look(library, there, model=model, options=options, settle_seconds=SETTLE_SECONDS)
         if found.new or found.gone or found.found:
             yield scan(library, found, tagger=tagger, model=model, options=options, report=report)
         options = replace(options, retry=False)
         time.sleep(every_seconds)
+
+
+def _is_there(path: str | Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 - exists() raises for what it cannot look at
 
 
 _TAKEN_AWAY = ScanFailure(
