@@ -2,7 +2,7 @@
 
 Call `keep_private` beside each import of onnxruntime, openvino, ray, matplotlib or keras; each of
 them reads its setting while it is imported. Processes that are started later inherit what is set.
-docs/privacy.md says what each library does without it.
+docs/reference/privacy.md says what each library does without it.
 """
 
 from __future__ import annotations
