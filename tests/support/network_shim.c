@@ -90,7 +90,7 @@ int bind(int file, const struct sockaddr *address, socklen_t size) {
     return REAL(bind)(file, address, size);
 }
 
-/* A name that needs nobody else: none, an address, or this machine. */
+/* Whether no other machine is asked: no name, an address, or this machine. */
 static int is_own(const char *name) {
     unsigned char ip[16];
     char host[256] = "";

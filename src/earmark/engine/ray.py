@@ -135,7 +135,7 @@ def _import_ray() -> Any:
 def _local(ray: Any, workers: int) -> Iterator[None]:
     """A Ray on this machine, on its loopback address, with its files in a folder that goes with it.
 
-    Ray has a token of its own made in ~/.ray, where none is given, that keeps other users out.
+    A token keeps other users of this machine out; if none is given, Ray would keep one in ~/.ray.
     """
     if not any(name.startswith("RAY_AUTH_") for name in os.environ):
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
