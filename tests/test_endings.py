@@ -166,7 +166,7 @@ def test_train_saves_and_ends(home, tmp_path):
 
 
 def test_serve_ends_well(home):
-    """A server that is asked to end has not failed: its exit code stays 0 (docs/guides/serving.md)."""
+    """A server that is asked to end has not failed: it exits with 0 (docs/guides/serving.md)."""
     serve = Background(home, "serve", "--port", 0, "--model", "tiny.onnx")
     url = serve.wait_for("earmark listens").split("listens at ")[1].split()[0]
     assert requests.get(url + "/api/health", timeout=60).ok

@@ -18,6 +18,7 @@ from earmark.audio import load_audio
 from earmark.errors import BadValue
 from earmark.features import LogMel, log_mel
 from earmark.inference import Options
+from earmark.privacy import keep_private
 from earmark.tagger import Tagger
 
 # A moment is an eighth of a window; it is judged by the stretches, twice as long, that hold it.
@@ -95,6 +96,7 @@ def write_png(path: str | Path, gram: Taggram, *, tagger: Tagger) -> None:
 
     Raises BadValue for the taggram of samples, which came from no file.
     """
+    keep_private()
     from matplotlib.figure import Figure
 
     if gram.path is None:
