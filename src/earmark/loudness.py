@@ -14,8 +14,8 @@ Samples = npt.NDArray[np.float32]
 
 # dB; what is no louder is silence, and stays as it is. A 16-bit file's dither has -96.
 SILENCE = -90.0
-_BLOCK_SECONDS = 0.4
-_GATE = 0.1  # of the mean power
+BLOCK_SECONDS = 0.4
+GATE = 0.1  # of the mean power
 
 
 def loudness(samples: Samples, *, rate: int) -> float:
@@ -34,7 +34,7 @@ def at_level(samples: Samples, *, rate: int, level: float) -> Samples:
     samples : float32 (n_samples,), one or more, at `rate` Hz; level : dB, as of `loudness`
     returns : float32 (n_samples,), the same for any gain before it and for any constant offset
     """
-    centred = samples - samples.mean(dtype=np.float64).astype(np.float32)
+    centred: Samples = samples - samples.mean(dtype=np.float64).astype(np.float32)
     power = _power(centred, rate=rate)
     if power <= 10 ** (SILENCE / 10):
         return samples
@@ -43,10 +43,10 @@ def at_level(samples: Samples, *, rate: int, level: float) -> Samples:
 
 
 def _power(samples: Samples, *, rate: int) -> float:
-    starts = np.arange(0, samples.size, max(1, round(_BLOCK_SECONDS * rate)))
+    starts = np.arange(0, samples.size, max(1, round(BLOCK_SECONDS * rate)))
     lengths = np.diff(starts, append=samples.size)
     energies = np.add.reduceat(np.square(samples), starts).astype(np.float64)
-    gate = _GATE * energies.sum() / samples.size
+    gate = GATE * energies.sum() / samples.size
     if not gate:
         return 0.0
     # The gate opens from half to one and a half of that, not at once: no rounding can tip it.

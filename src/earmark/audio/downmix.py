@@ -94,18 +94,21 @@ def sides(
 class Mixer:
     """Two sides to mono, as they come; what it gives does not depend on where they were cut.
 
-    It holds back up to two steps, for the weights change at steps of the file: gradually, by what
-    sounded in half a second before and in the step behind.
+    The mean leans to one side by how opposed they were in the half second before a step of the file
+    and in that step; within a step it leans gradually to what the next one says. So up to two steps
+    are held back.
+
+    next : sample of the file that comes next
     """
 
     def __init__(self, *, rate: int, first: int) -> None:
         self.rate = rate
-        self.next = first  # sample of the file, of what it gives next
+        self.next = first
         self._step = max(1, rate // _STEPS_PER_SECOND)  # samples
-        self._before = first % self._step  # zeros that fill the first step
-        self._held = [np.zeros(self._before, dtype=np.float32)] * 2
-        # of the last steps that were given: sums of (a + b)^2, of -2ab
-        self._energies = np.zeros((2, _MEMORY))
+        self._filling = first % self._step  # zeros that make the first step whole
+        self._held: list[Float32Array] = [np.zeros(self._filling, dtype=np.float32)] * 2
+        # of the steps before those that are held: sums of a^2 + b^2 and of -2ab
+        self._past = np.zeros((2, _MEMORY))
 
     def mix(
         self, even: Float32Array, odd: Float32Array | None, *, last: bool = False
@@ -114,48 +117,40 @@ class Mixer:
         if odd is None:  # one channel needs no weights
             self.next += even.size
             return even
-        n = self._held[0].size - self._before + even.size
-        if last:  # silence to the end of its step, and a step of it
-            rest = np.zeros(-(self._before + n) % self._step + self._step, dtype=np.float32)
-        else:
-            rest = np.zeros(0, dtype=np.float32)
+        n = self._held[0].size + even.size
+        # at the end of the file silence fills its step, and the one that is looked at behind it
+        rest = np.zeros(-n % self._step + self._step if last else 0, dtype=np.float32)
         a, b = (
             np.concatenate([held, side, rest])
             for held, side in zip(self._held, (even, odd), strict=True)
         )
-        n_steps = max(1, a.size // self._step)
-        whole = (n_steps - 1) * self._step
-        mixed = a + b
-        self._held = [a[whole:], b[whole:]]
-        if whole:
-            leaning = self._leaning(a, b, mixed, n_steps)
-            mixed = mixed[:whole]
+        n_steps = a.size // self._step
+        ready = max(0, n_steps - 1) * self._step
+        self._held = [a[ready:], b[ready:]]
+        mixed: Float32Array = (a + b)[:ready]
+        if ready:
+            leaning = self._leaning(a, b, n_steps)
             if leaning.any():
                 edges = np.arange(n_steps) * self._step
-                weights = np.interp(np.arange(whole), edges, leaning).astype(np.float32)
-                mixed += weights * (a - b)[:whole]
-            mixed = mixed[self._before :]
-            self._before = 0
-        else:
-            mixed = mixed[:0]
-        mixed = mixed[:n]
+                weights = np.interp(np.arange(ready), edges, leaning).astype(np.float32)
+                mixed += weights * (a - b)[:ready]
+            mixed = mixed[self._filling : n]
+            self._filling = 0
         self.next += mixed.size
         return mixed
 
-    def _leaning(
-        self, a: Float32Array, b: Float32Array, mixed: Float32Array, n_steps: int
-    ) -> npt.NDArray[np.float64]:
-        """How far the mean leans to one side where each step begins, from 0 to 1; (n_steps,)."""
-        rows = [side[: n_steps * self._step].reshape(n_steps, -1) for side in (a, b, mixed)]
-        powers = np.einsum("ij,ij->i", rows[2], rows[2])
-        opposed = -2 * np.einsum("ij,ij->i", rows[0], rows[1])
-        energies = np.concatenate([self._energies, np.stack([powers, opposed])], axis=1)
-        self._energies = energies[:, n_steps - 1 :][:, :_MEMORY]
+    def _leaning(self, a: Float32Array, b: Float32Array, n_steps: int) -> npt.NDArray[np.float64]:
+        """How far the mean leans to side a where each step begins, from 0 to 1; (n_steps,)."""
+        a, b = (side[: n_steps * self._step].reshape(n_steps, -1) for side in (a, b))
+        powers, products = (np.einsum("ij,ij->i", x, y) for x, y in ((a, a), (a, b)))
+        powers = powers + np.einsum("ij,ij->i", b, b)
+        sums = np.concatenate([self._past, np.stack([powers, -2 * products])], axis=1)
+        self._past = sums[:, n_steps - 1 :][:, :_MEMORY]
         recent = np.ones(_MEMORY + 1)
-        powers, opposed = (np.convolve(row, recent, mode="valid") for row in energies)
-        totals = powers + opposed
-        ratios = np.divide(opposed, totals, out=np.zeros(n_steps), where=totals > 0)
-        return np.clip((ratios - _OPPOSED) / (_ANTIPHASE - _OPPOSED), 0, 1)
+        powers, opposed = (np.convolve(row, recent, mode="valid") for row in sums)
+        ratios = np.divide(opposed, powers, out=np.zeros(n_steps), where=powers > 0)
+        leaning: npt.NDArray[np.float64] = (ratios - _OPPOSED) / (_ANTIPHASE - _OPPOSED)
+        return leaning.clip(0, 1)
 
 
 def _plane(
