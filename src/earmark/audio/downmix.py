@@ -142,9 +142,8 @@ class Mixer:
     def _leaning(self, a: Float32Array, b: Float32Array, n_steps: int) -> npt.NDArray[np.float64]:
         """How far the mean leans to side a where each step begins, from 0 to 1; (n_steps,)."""
         a, b = (side[: n_steps * self._step].reshape(n_steps, -1) for side in (a, b))
-        powers, products = (np.einsum("ij,ij->i", x, y) for x, y in ((a, a), (a, b)))
-        powers = powers + np.einsum("ij,ij->i", b, b)
-        sums = np.concatenate([self._past, np.stack([powers, -2 * products])], axis=1)
+        powers = np.vecdot(a, a) + np.vecdot(b, b)
+        sums = np.concatenate([self._past, [powers, -2 * np.vecdot(a, b)]], axis=1)
         self._past = sums[:, n_steps - 1 :][:, :_MEMORY]
         recent = np.ones(_MEMORY + 1)
         powers, opposed = (np.convolve(row, recent, mode="valid") for row in sums)
