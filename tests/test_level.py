@@ -90,7 +90,8 @@ def test_scores_do_not_depend_on_volume_silent_channels_or_polarity(tmp_path, cl
             path = written(tmp_path, 10 ** (decibels / 20) * pair, kind="PCM_24")
             np.testing.assert_allclose(scores(session, path), expected, atol=1e-3)
         one = scores(session, written(tmp_path, clip[None]))
-        for both in (clip * ANTIPHASE, -clip * ANTIPHASE, -clip[None], clip + 0 * ANTIPHASE):
+        on_the_left, equal = clip * np.float32([[1], [0]]), np.stack([clip, clip])
+        for both in (clip * ANTIPHASE, -clip * ANTIPHASE, -clip[None], on_the_left, equal):
             path = written(tmp_path, both)
             np.testing.assert_allclose(scores(session, path), one, atol=1e-3)
         samples[:2] = clip * ANTIPHASE
