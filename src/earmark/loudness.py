@@ -1,8 +1,8 @@
 """How loud music is where it sounds, and the same music at a set level.
 
 After ITU-R BS.1770-4: blocks of 400 ms are measured, and those more than 10 dB below the mean of
-all are left out. Without its K-weighting, which moves music by a decibel or two; and without its
-gate at an absolute -70, so that the same music turned down measures the same, only lower.
+all are left out. Without its K-weighting, for all that is asked is the same for the same music;
+and without its gate at an absolute -70, so that music turned down measures just that much lower.
 """
 
 from __future__ import annotations
