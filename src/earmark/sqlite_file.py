@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -30,6 +30,7 @@ class SqliteFormat:
     version : SQLite's user_version
     foreign, damaged, failed : raised for a file of another kind or version, for a damaged file,
         and for a disk that is full or cannot be written to
+    upgrades : version -> the SQL that makes the next version of it
     """
 
     name: str
@@ -39,6 +40,7 @@ class SqliteFormat:
     foreign: type[EarmarkError]
     damaged: type[EarmarkError]
     failed: type[EarmarkError]
+    upgrades: Mapping[int, str] = field(default_factory=dict)
 
 
 class Database:
@@ -73,9 +75,15 @@ class Database:
                 )
             uri = path.absolute().as_uri() + ("" if writable else "?immutable=1")
             connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
-            _check_version(connection, path, file_format=cls.format)
+            version = _check_version(connection, path, file_format=cls.format)
             if writable:
-                _create(connection, file_format=cls.format)
+                _prepare(connection, file_format=cls.format)
+            elif version < cls.format.version:
+                raise cls.format.foreign(
+                    f"the {cls.format.name} {path} is of version {version}. It must be "
+                    f"upgraded to version {cls.format.version}, but its folder is read-only. "
+                    "Copy the folder to a place where you can write, and use the copy"
+                )
             return cls(path, connection)
         except (sqlite3.Error, EarmarkError) as error:
             if connection is not None:
@@ -141,36 +149,53 @@ class Database:
             raise _translated(self.path, error, file_format=self.format) from error
 
 
-def _check_version(
-    connection: sqlite3.Connection, path: Path, *, file_format: SqliteFormat
-) -> None:
+def _check_version(connection: sqlite3.Connection, path: Path, *, file_format: SqliteFormat) -> int:
+    """The version of a file; for an empty file that of the format."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    version = _version(connection)
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if application == 0 and version == 0 and tables == 0:
-        return
+        return file_format.version
     if application != file_format.application_id:
         raise file_format.foreign(
             f"{path} is an SQLite file, but not a {file_format.name} of earmark"
         )
-    if version != file_format.version:
+    if version != file_format.version and version not in file_format.upgrades:
         raise file_format.foreign(
             f"{path} is a {file_format.name} of version {version}; this earmark knows version "
             f"{file_format.version}. Update earmark, or take another file"
         )
+    return version
 
 
-def _create(connection: sqlite3.Connection, *, file_format: SqliteFormat) -> None:
+def _prepare(connection: sqlite3.Connection, *, file_format: SqliteFormat) -> None:
     # readers do not wait for the writer; a power cut may undo the last changes, never the file
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     # 64 MB: a quarter million rows; the default of 2 MB makes updates three times slower
     connection.execute("PRAGMA cache_size = -65536")
-    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-        connection.executescript(
-            f"BEGIN; PRAGMA application_id = {file_format.application_id}; "
-            f"PRAGMA user_version = {file_format.version}; {file_format.schema} COMMIT;"
-        )
+    if _version(connection) == file_format.version:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    version = _version(connection)  # another process may have done it meanwhile
+    if version == 0:
+        connection.execute(f"PRAGMA application_id = {file_format.application_id}")
+        _run(connection, file_format.schema)
+    else:
+        for older in range(version, file_format.version):
+            _run(connection, file_format.upgrades[older])
+    connection.execute(f"PRAGMA user_version = {file_format.version}")
+    connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _run(connection: sqlite3.Connection, statements: str) -> None:
+    """Run statements in the open transaction; executescript would end it."""
+    for statement in statements.split(";"):
+        connection.execute(statement)
 
 
 def _translated(path: Path, error: sqlite3.Error, *, file_format: SqliteFormat) -> EarmarkError:

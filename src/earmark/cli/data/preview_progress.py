@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from earmark.cli.terminal import LineTimer, say
+from earmark.cli.terminal import LineTimer, live_bar, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -34,14 +33,14 @@ def report_progress() -> Iterator[DownloadListener]:
             self.before = status.total - status.remaining - status.failed
             if self.bar is not None:
                 self.task = self.bar.add_task(
-                    "previews", total=self.total, completed=self.before, rate="", waiting=""
+                    "previews", total=self.total, completed=self.before, rate="", note=""
                 )
 
         def progressed(self, progress: DownloadProgress) -> None:
             done = min(self.total, self.before + progress.done)
             rate = f"{progress.per_minute:.0f} a minute"
             if self.bar is not None:
-                self.bar.update(self.task, completed=done, rate=rate, waiting=progress.waiting)
+                self.bar.update(self.task, completed=done, rate=rate, note=progress.waiting)
             elif self.timer.is_due():
                 waiting = f", {progress.waiting}" if progress.waiting else ""
                 say(f"previews: {done} of {self.total}, {rate}{waiting}")
@@ -52,21 +51,5 @@ def report_progress() -> Iterator[DownloadListener]:
         def ledger_was_damaged(self, moved_to: str) -> None:
             say(f"the ledger is damaged and was moved to {moved_to}; the previews give a new one")
 
-    if not sys.stderr.isatty():
-        yield Reporter(None)
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as RichProgress
-
-    with RichProgress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[waiting]}"),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bar:
+    with live_bar() as bar:
         yield Reporter(bar)
