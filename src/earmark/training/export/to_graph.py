@@ -1,4 +1,4 @@
-"""A trained network as plain arrays, for earmark.graph."""
+"""A trained torch network as the layers of earmark.graph."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from earmark.graph import Affine, ConvBlock, Dense, Gru, Network, Norm, Pad, tor
 from earmark.training.model import CRNN, Block, ClassicGru
 
 
-def network(model: CRNN, *, n_mels: int, n_frames: int) -> Network:
-    """What the model computes in evaluation, on clips of n_frames frames."""
+def to_graph(model: CRNN, *, n_mels: int, n_frames: int) -> Network:
+    """What the network computes in evaluation mode, on clips of n_frames frames."""
     settings = model.settings
     scale, shift = 1 / model.deviation, -model.mean / model.deviation
     front: list[Affine | Pad] = [Affine(_number(scale), _number(shift))]
     if settings.pad:
         front.append(Pad(settings.pad, settings.pad))
     if model.input_norm.norm is not None:
-        # (1,) or (frames,): both fit the spectrogram as they are
+        # (1,) or (frames,): both broadcast over the spectrogram
         front.append(_norm(model.input_norm.norm).affine())
     return Network(
         n_mels=n_mels,
