@@ -9,20 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from earmark.arrays import AnyArray
 from earmark.errors import DataError
 from earmark.files import atomic_path
 
-Arrays = dict[str, npt.NDArray[Any]]
+Arrays = dict[str, AnyArray]
 
 FORMAT_VERSION = 1
 _FACTS = "facts"  # the array that holds the JSON document, as bytes
 
 
-def write_checkpoint(
-    path: Path, arrays: Mapping[str, npt.NDArray[Any]], facts: Mapping[str, Any]
-) -> None:
+def write_checkpoint(path: Path, arrays: Mapping[str, AnyArray], facts: Mapping[str, Any]) -> None:
     """Write a checkpoint; after a kill, the file is the old one or the new one, complete.
 
     facts : a dict that JSON can hold

@@ -1,4 +1,4 @@
-"""What a run learns from and for: its recipe, its task, and the songs of a store, at hand."""
+"""The job of a run: its recipe, its task, and the songs that it learns from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from earmark.training.task import Task, make_task
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """All that is given before the first step, in one of the processes.
+    """All that is known before the first step, in one of the processes.
 
     clips : of the songs to learn from
     labels : bool (n_clips, n_tags), on the device; float32 where targets are learned
@@ -55,7 +55,7 @@ class Job:
 
 
 def prepare(recipe: Recipe, store: Path, *, processes: Processes) -> Job:
-    """Open the store, choose the songs, and see what the network has to tell from what.
+    """Open the store, choose the songs, and make the task.
 
     Raises BadRecipe, BadStore and FeatureMismatch.
     """

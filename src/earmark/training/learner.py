@@ -7,13 +7,13 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from torch import Tensor, nn
 
+from earmark.arrays import AnyArray
 from earmark.training.batches import Batches
 from earmark.training.checkpoint import Arrays
 from earmark.training.model import CRNN
@@ -222,7 +222,7 @@ def _state(module: nn.Module) -> list[tuple[str, Tensor]]:
     return list(module.state_dict().items())
 
 
-def _numpy(value: Tensor) -> npt.NDArray[Any]:
+def _numpy(value: Tensor) -> AnyArray:
     return value.detach().cpu().contiguous().numpy()
 
 

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.distributed
 from torch import Tensor
 
+from earmark.arrays import Float32Array
 from earmark.errors import BadRecipe
 
 
@@ -49,7 +48,7 @@ class Processes:
         torch.distributed.all_reduce(total)
         return total / self.count
 
-    def gather(self, rows: Tensor, *, n: int) -> npt.NDArray[np.float32]:
+    def gather(self, rows: Tensor, *, n: int) -> Float32Array:
         """All rows, of which this process has every count-th from its rank on.
 
         rows : float32 (n_here, width)

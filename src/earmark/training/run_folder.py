@@ -18,6 +18,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from earmark.errors import BadRecipe, BadStore, DataError
 from earmark.files import sha256, write_json
 from earmark.provenance import commit
@@ -121,8 +123,6 @@ def check_same(
 
 def environment() -> dict[str, Any]:
     """Versions, machine and command: what a result may depend on besides recipe and data."""
-    import torch
-
     return {
         "earmark": _version("earmark"),
         "commit": commit(),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from earmark.arrays import BoolArray, Int64Array
+from earmark.arrays import BoolArray, Float32Array, Float64Array, Int64Array
 from earmark.data.store.index import INDEX
 from earmark.data.store.reader import Store
 from earmark.errors import BadRecipe
@@ -33,7 +33,7 @@ class TrainingSongs:
     tags: tuple[str, ...]
     train: Int64Array
     valid: Int64Array
-    train_labels: BoolArray | npt.NDArray[np.float32]
+    train_labels: BoolArray | Float32Array
     valid_labels: BoolArray
     notes: tuple[str, ...]
 
@@ -80,12 +80,12 @@ def choose(store: Store, data: Data, *, seed: int) -> TrainingSongs:
     return replace(songs, notes=tuple(notes))
 
 
-def priors(labels: BoolArray | npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def priors(labels: BoolArray | Float32Array) -> Float64Array:
     """The share of songs with each tag, float64 (n_tags,), in (0, 1).
 
     Half a song with the tag and half a song without are added, so that no share is 0 or 1.
     """
-    shares: npt.NDArray[np.float64] = (labels.sum(0) + 0.5) / (len(labels) + 1)
+    shares: Float64Array = (labels.sum(0) + 0.5) / (len(labels) + 1)
     return shares
 
 
@@ -107,9 +107,7 @@ def digest(store: Store, songs: TrainingSongs) -> dict[str, int | str]:
     }
 
 
-def _masks(
-    splits: npt.NDArray[np.str_], data: Data
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+def _masks(splits: npt.NDArray[np.str_], data: Data) -> tuple[BoolArray, BoolArray]:
     if data.test_fold is None and data.valid_fold is None:
         if data.train == "all" and data.valid and (splits == data.valid).any():
             raise BadRecipe(
@@ -118,7 +116,7 @@ def _masks(
             )
         everything = np.full(len(splits), data.train == "all")
         masks = everything | (splits == data.train), (splits == data.valid) & (data.valid != "")
-        wanted: list[tuple[str, object, npt.NDArray[np.bool_]]] = [
+        wanted: list[tuple[str, object, BoolArray]] = [
             ("train", data.train, masks[0]),
             ("valid", data.valid, masks[1]),
         ]

@@ -176,18 +176,18 @@ def _without_bias(norm: Arrays, name: str, bias: np.ndarray) -> Arrays:
     return norm | {f"{name}.running_mean": norm[f"{name}.running_mean"] - bias}
 
 
-def _choi_norm(arrays: Arrays, theirs: str, ours: str) -> Arrays:
+def _choi_norm(arrays: Arrays, published: str, own: str) -> Arrays:
     return {
-        f"{ours}.weight": arrays[f"{theirs}_gamma"],
-        f"{ours}.bias": arrays[f"{theirs}_beta"],
-        f"{ours}.running_mean": arrays[f"{theirs}_running_mean"],
-        f"{ours}.running_var": arrays[f"{theirs}_running_std"] ** 2,
+        f"{own}.weight": arrays[f"{published}_gamma"],
+        f"{own}.bias": arrays[f"{published}_beta"],
+        f"{own}.running_mean": arrays[f"{published}_running_mean"],
+        f"{own}.running_var": arrays[f"{published}_running_std"] ** 2,
     }
 
 
-def _keras2_norm(arrays: Arrays, theirs: str, ours: str) -> Arrays:
+def _keras2_norm(arrays: Arrays, published: str, own: str) -> Arrays:
     parts = ("weight", "bias", "running_mean", "running_var")
     return {
-        f"{ours}.{part}": arrays[f"{theirs}/{name}"]
+        f"{own}.{part}": arrays[f"{published}/{name}"]
         for part, name in zip(parts, cs2470.NORM_PARTS, strict=True)
     }

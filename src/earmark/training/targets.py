@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from earmark.arrays import BoolArray, Float32Array
 from earmark.errors import BadRecipe
 from earmark.files import atomic_path
 
@@ -24,9 +24,9 @@ class Targets:
 
     ids: tuple[str, ...]
     tags: tuple[str, ...]
-    values: npt.NDArray[np.float32]
+    values: Float32Array
 
-    def of(self, ids: Sequence[str]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
+    def of(self, ids: Sequence[str]) -> tuple[BoolArray, Float32Array]:
         """Whether each song has targets, bool (n,), and these, float32 (n, n_tags), else 0."""
         rows = {song: row for row, song in enumerate(self.ids)}
         places = np.array([rows.get(song, -1) for song in ids], dtype=np.int64)

@@ -7,9 +7,8 @@ first, and those of each tag are then drawn towards the shared ones.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from earmark.arrays import Float64Array
+from earmark.arrays import BoolArray, Float32Array, Float64Array
 from earmark.model_file import Calibration, sigmoid
 
 # Strengths of the penalties, in songs: of the shared numbers towards (1, 0), and of each tag's
@@ -19,7 +18,7 @@ _MIN_SLOPE = 0.05  # above 0, so that calibration keeps the order of the songs
 _MAX_STEPS, _MAX_CHANGE = 100, 1.0  # of Newton's method
 
 
-def calibrate(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.bool_]) -> Calibration:
+def calibrate(logits: Float32Array, labels: BoolArray) -> Calibration:
     """The slope and offset of each tag under which the labels are most likely.
 
     logits : float32 (n_songs, n_tags); labels : bool, same shape; of songs not learned from

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor, nn
 
+from earmark.arrays import Float32Array
 from earmark.graph import Affine, ConvBlock, Dense, Gru, Network, Norm, Pad, torch_gru
 from earmark.training.model import CRNN, Block, ClassicGru
 
@@ -69,10 +69,10 @@ def _norm(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> Norm:
     )
 
 
-def _array(tensor: Tensor) -> npt.NDArray[np.float32]:
-    result: npt.NDArray[np.float32] = tensor.detach().cpu().float().contiguous().numpy()
+def _array(tensor: Tensor) -> Float32Array:
+    result: Float32Array = tensor.detach().cpu().float().contiguous().numpy()
     return result
 
 
-def _number(value: float) -> npt.NDArray[np.float32]:
+def _number(value: float) -> Float32Array:
     return np.array(value, dtype=np.float32)
