@@ -281,8 +281,8 @@ def test_songs_without_labels_are_counted_and_left_out(tmp_path):
     store = write_tiny_store(tmp_path / "store", unlabelled=(0, 1, 3))
     told = []
     train(tiny_recipe(), store, tmp_path / "run", tell=told.append)
-    assert "left out 2 songs to train on: their labels are unknown" in told
-    assert "left out 1 songs to validate on: their labels are unknown" in told
+    assert "training songs left out, as they have no known labels: 2" in told
+    assert "validation songs left out, as they have no known labels: 1" in told
     record = json.loads((tmp_path / "run" / "record.json").read_text())
     assert (record["data"]["n_train"], record["data"]["n_valid"]) == (34, 11)
 

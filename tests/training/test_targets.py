@@ -71,7 +71,7 @@ def test_songs_without_targets_are_left_out_and_those_without_labels_are_not(sto
     songs = choose(open_store(store), Data(targets=str(path), train="all", valid=""), seed=0)
     assert len(songs.train) == 60
     assert 5 in songs.train  # the store has no labels for it
-    assert songs.notes == ("left out 4 songs to train on: their labels are unknown",)
+    assert songs.notes == ("training songs left out, as they have no targets: 4",)
 
 
 def test_a_store_can_be_learned_whole(store):

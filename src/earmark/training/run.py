@@ -32,7 +32,7 @@ from earmark.training.run_folder import (
     new_record,
     write_record,
 )
-from earmark.training.start import first_network
+from earmark.training.start import start_from
 
 _STEPS_PER_QUESTION = 50  # on several GPUs, between asking each other whether to stop
 _SECONDS_PER_CURVE = 20  # drawing one takes half a second
@@ -261,8 +261,12 @@ def _first_learner(job: Job, backend: type[Backend], *, fit: bool) -> tuple[Back
     fit : fit the output layer first, where the recipe asks for it
     """
     recipe, processes = job.recipe, job.processes
-    model, new, note = first_network(recipe, job.task)
+    model, new = job.task.network(recipe), None
     size = n_parameters(model)
+    note = f"{size:,} parameters, {len(job.task.tags)} tags"
+    if recipe.init is not None:
+        new = start_from(model, recipe.init, tags=job.task.tags)
+        note += f", from the weights in {recipe.init} (new: {', '.join(sorted(new)) or 'nothing'})"
     if recipe.optimiser.probe and fit:
         model.to(processes.device)
         fit_output(model, job.clips, job.labels.float(), strength=recipe.optimiser.probe)

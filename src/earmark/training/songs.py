@@ -57,10 +57,11 @@ def choose(store: Store, data: Data, *, seed: int) -> TrainingSongs:
         targets = read_targets(data.targets)
         tags, (labelled, labels) = targets.tags, targets.of(store.ids)
     notes = []
-    for name, mask in (("train", in_train), ("validate", in_valid)):
-        unknown = int((mask & ~labelled).sum())
-        if unknown:
-            notes.append(f"left out {unknown} songs to {name} on: their labels are unknown")
+    missing = "known labels" if data.targets is None else "targets"
+    for name, mask in (("training", in_train), ("validation", in_valid)):
+        n_left_out = int((mask & ~labelled).sum())
+        if n_left_out:
+            notes.append(f"{name} songs left out, as they have no {missing}: {n_left_out}")
     train = np.flatnonzero(in_train & labelled)
     valid = np.flatnonzero(in_valid & labelled)
     if not len(train):

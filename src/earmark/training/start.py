@@ -1,4 +1,4 @@
-"""The first weights of a network: drawn at random, or published ones to learn on from.
+"""Published weights to start from: those of Choi et al. and of the CS2470 report, in torch.
 
 Those of Choi et al. are read as earmark.published.choi2016 restores them, so that the scores are
 those of its model file: `running_std` is a deviation, and the input is standardised. A model file
@@ -20,8 +20,8 @@ from earmark.published import choi2016, cs2470
 from earmark.published.keras_file import KerasWeights, read_keras
 from earmark.tags import MSD_50, msd_50_priors
 from earmark.training.checkpoint import Arrays
-from earmark.training.model import CRNN, n_parameters
-from earmark.training.recipe import Recipe, read_recipe
+from earmark.training.model import CRNN
+from earmark.training.recipe import read_recipe
 from earmark.training.task import Task
 
 _GRU_PARTS = ("kernels", "recurrents", "biases")
@@ -38,20 +38,6 @@ class _Published:
     recipe: str
     standardise: tuple[float, float]
     state: Arrays
-
-
-def first_network(recipe: Recipe, task: Task) -> tuple[CRNN, frozenset[str] | None, str]:
-    """The network before the first step, the names of its new parameters, and a note on both.
-
-    The names are None without published weights: all parameters are new. Raises as start_from does.
-    """
-    model, new = task.network(recipe), None
-    note = f"{n_parameters(model):,} parameters, {len(task.tags)} tags"
-    if recipe.init is not None:
-        new = start_from(model, recipe.init, tags=task.tags)
-        fresh = ", ".join(sorted(new)) or "nothing"
-        note += f", from the weights in {recipe.init} (new: {fresh})"
-    return model, new, note
 
 
 def start_from(model: CRNN, path: str | Path, *, tags: Sequence[str]) -> frozenset[str]:
