@@ -20,8 +20,8 @@ tag: $(VENV)/.core ## make tag FILES="song.mp3 folder" [MODEL=earmark]
 	@$(BIN)/earmark models info $(MODEL) >/dev/null 2>&1 || $(BIN)/earmark models pull $(MODEL) >/dev/null
 	@$(BIN)/earmark tag --model $(MODEL) $(FILES)
 
-test: lint $(VENV)/.dev ## everything; a few minutes
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: lint $(VENV)/.dev ## everything; five to ten minutes on two cores
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10
 
 test-quick: $(VENV)/.dev ## without the tests that take more than ten seconds each
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"

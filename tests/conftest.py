@@ -1,12 +1,20 @@
-"""What the tests share: where real music lies, and a clean home for caches."""
+"""What the tests share: real music, a clean home for caches, a short word of what hangs."""
 
 from __future__ import annotations
 
+import signal
+import threading
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
-SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+from earmark.privacy import keep_private
+
+keep_private()  # the libraries that tests import themselves
+TESTS = Path(__file__).resolve().parent
+SHARED = TESTS.parents[1] / "shared"
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +34,30 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("EARMARK_LIBRARY", str(tmp_path_factory.mktemp("library") / "own.sqlite"))
     for name in ("MODEL", "RUNTIME", "OFFLINE", "PUBLISHED", "TOKEN", "ZOO_URL"):
         monkeypatch.delenv(f"EARMARK_{name}", raising=False)
+
+
+@pytest.hookimpl
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool | None:
+    """Let a test that hangs end with the line where it did, not with the stacks of all threads.
+
+    None leaves it to pytest-timeout, where there is no SIGALRM or it is told to do otherwise.
+    """
+    if settings.method != "signal" or threading.current_thread() is not threading.main_thread():
+        return None
+
+    def end(_: int, frame: FrameType | None) -> None:
+        while frame is not None and not Path(frame.f_code.co_filename).is_relative_to(TESTS):
+            frame = frame.f_back
+        place = ""
+        if frame is not None:
+            place = f", and was at {Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+        pytest.fail(f"it took more than {settings.timeout:g} s{place}", pytrace=False)
+
+    def cancel() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+    item.cancel_timeout = cancel  # type: ignore[attr-defined]  # called by pytest-timeout
+    signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, settings.timeout)
+    return True

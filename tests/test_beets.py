@@ -10,7 +10,7 @@ import sys
 import pytest
 import tiny_model
 from mediafile import MediaFile
-from music_folder import write_song
+from music_folder import write_silence, write_song
 
 from earmark.library.writing.tag_file import read_fields
 from earmark.tagger import Tagger
@@ -139,3 +139,15 @@ def test_what_the_plugin_wrote_is_what_earmark_would_write(home, model, tmp_path
         settings = read_settings(home / "own.toml")
         found = list(plan(library, library.model(), settings=settings))
         assert [dict(change.after) for change in found] == []
+
+
+def test_silence_gets_no_genre_and_a_line_that_says_why(home):
+    write_silence(home / "album" / "none.flac")
+    done = beet(home, "import", "--quiet", "--noautotag", str(home / "album"))
+    assert done.stderr.count("it is silent: its tags mean nothing; no genre is set") == 1
+    assert "none.flac" in done.stderr
+    listed = beet(home, "ls", "-f", "$title|$genres|$moods").stdout.splitlines()
+    found = {title: (genres, moods) for title, genres, moods in (x.split("|") for x in listed)}
+    assert found.pop("") == ("", "")
+    assert all(genres and moods for genres, moods in found.values())
+    assert len(found) == 3

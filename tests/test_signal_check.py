@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import soundfile
 import tiny_model
 from audio_files import music, tone
 
 from earmark.audio import load_audio
-from earmark.signal_check import STEADY, Level
+from earmark.signal_check import STEADY, Doubt, Level, doubts, headline
 from earmark.tagger import Tagger
 
 RATE = 12_000
@@ -29,6 +30,10 @@ def noise(slope, *, seconds=30.0):
 
 def kinds(tagger, samples):
     return [doubt.kind for doubt in tagger.tag(samples, rate=RATE).warnings]
+
+
+def said(tagger, samples):
+    return tagger.tag(samples, rate=RATE).headline
 
 
 @pytest.mark.parametrize("level", [0.0, 1 / 32_768, 9e-4])
@@ -55,6 +60,14 @@ def test_a_noise_too_short_to_judge_is_not_judged(tagger):
     assert kinds(tagger, noise(0, seconds=5)) == []
 
 
+def test_silence_and_noise_have_a_headline_and_music_has_none(tagger):
+    assert said(tagger, np.zeros(RATE, dtype=np.float32)) == "This is silence"
+    assert said(tagger, noise(1)) == "This sounds like noise or hum"
+    assert said(tagger, music(3)[0, ::4]) is None
+    assert headline(None) is None  # what was not judged is not doubted
+    assert headline([Doubt("brief", "it is brief")]) is None  # nor is all that has a warning
+
+
 def test_a_line_names_the_doubts_and_has_no_empty_list(tagger):
     line = tagger.tag(np.zeros(RATE, dtype=np.float32), rate=RATE).as_json()
     assert line["warnings"] == [
@@ -63,9 +76,26 @@ def test_a_line_names_the_doubts_and_has_no_empty_list(tagger):
     assert "warnings" not in tagger.tag(music(3)[0, ::4], rate=RATE).as_json()
 
 
-def test_no_real_clip_is_doubted(shared):
+def test_no_real_clip_is_doubted_even_turned_down(shared):
     for path in sorted((shared / "q4" / "audio").iterdir())[::9]:
-        level = Level(RATE)
-        level.add(load_audio(path, rate=RATE).samples)
-        assert level.peak > 0.1
-        assert level.unrest > 3 * STEADY, path.name
+        samples = load_audio(path, rate=RATE).samples
+        for decibels in (0, -24, -40):
+            level = Level(RATE)
+            level.add(np.float32(10 ** (decibels / 20)) * samples)
+            assert level.unrest > 3 * STEADY, path.name
+            assert doubts(peak=level.peak, unrest=level.unrest) == (), path.name
+
+
+@pytest.mark.parametrize("channels", [(1, -1), (1, -1, 0, 0, 0, 0)], ids=["stereo", "5.1"])
+def test_music_in_antiphase_is_not_silent(tagger, tmp_path, channels):
+    song = music(20)[0]
+    path = tmp_path / "opposed.wav"
+    soundfile.write(path, song[:, None] * np.array(channels), 44_100, format="WAVEX")
+    assert tagger.tag(path).warnings == ()
+
+
+def test_silence_in_antiphase_is_silent_and_noise_is_noise(tagger, tmp_path):
+    for level, kind in ((1e-4, "silent"), (0.5, "steady")):
+        samples = level * noise(1)[:, None] * np.array([1, -1])
+        soundfile.write(tmp_path / "opposed.wav", samples, RATE, subtype="FLOAT")
+        assert [doubt.kind for doubt in tagger.tag(tmp_path / "opposed.wav").warnings] == [kind]

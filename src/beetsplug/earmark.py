@@ -82,17 +82,24 @@ class EarmarkPlugin(BeetsPlugin):  # type: ignore[misc]  # its types are not fol
         self.hear(task.imported_items(), write=False)
 
     def hear(self, items: Iterable[Item], *, write: bool) -> None:
-        """Set the fields of items. One that cannot be heard is said, and stays as it is."""
+        """Set the fields of items. One that cannot be heard is said, and stays as it is.
+
+        So does silence or noise, of which no genre is true.
+        """
         options = Options(spread=QUICK_WINDOWS if self.config["quick"].get(bool) else None)
         mode = self.config["mode"].as_choice(MODES)
         for item in items:
             try:
-                tags = self._tagger.tag(syspath(item.path), options=options).tags
+                heard = self._tagger.tag(syspath(item.path), options=options)
             except UnreadableAudio as error:
                 self._log.error("{}", error)
                 continue
+            if heard.headline is not None:
+                for doubt in heard.warnings or ():
+                    self._log.warning("{}: {}; no genre is set", heard.path, doubt.message)
+                continue
             said = wanted(
-                tags,
+                heard.tags,
                 settings=self._settings,
                 model=self._tagger.card.name,
                 sha256=self._model_sha256,

@@ -8,6 +8,7 @@ noise is rock to it. What was heard can.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,19 @@ class Doubt:
     def as_json(self) -> dict[str, Any]:
         """The doubt as a program reads it."""
         return {"kind": self.kind, "message": self.message}
+
+
+# of the kinds of doubt that leave nothing to say of the tags
+_HEADLINES = {"silent": "This is silence", "steady": "This sounds like noise or hum"}
+
+
+def headline(warnings: Sequence[Doubt] | None) -> str | None:
+    """What to say of a track in place of its tags; None where its tags can be believed.
+
+    A page says it first; nothing writes genres to a track that has one, or plays it.
+    warnings : of the track, None where it was not judged
+    """
+    return next((_HEADLINES[one.kind] for one in warnings or () if one.kind in _HEADLINES), None)
 
 
 def doubts(*, peak: float, unrest: float | None) -> tuple[Doubt, ...]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -30,6 +30,7 @@ class Format:
     version : SQLite's user_version
     foreign, damaged, failed : what is raised for a file that is not of this kind and version, for
         one that is broken, and for a disk that is full or not to be written to
+    upgrades : version -> the SQL that makes the next version of it
     """
 
     name: str
@@ -39,6 +40,7 @@ class Format:
     foreign: type[EarmarkError]
     damaged: type[EarmarkError]
     failed: type[EarmarkError]
+    upgrades: Mapping[int, str] = field(default_factory=dict)
 
 
 class Database:
@@ -73,9 +75,15 @@ class Database:
                 )
             uri = path.absolute().as_uri() + ("" if writable else "?immutable=1")
             connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
-            _check_version(connection, path, form=cls.form)
+            version = _check_version(connection, path, form=cls.form)
             if writable:
-                _create(connection, form=cls.form)
+                _prepare(connection, form=cls.form)
+            elif version < cls.form.version:
+                raise cls.form.foreign(
+                    f"the {cls.form.name} {path} is of version {version}, and to bring it to "
+                    f"version {cls.form.version} it must be written to, which its folder forbids. "
+                    "Copy it to where it can be written, and use the copy"
+                )
             return cls(path, connection)
         except (sqlite3.Error, EarmarkError) as error:
             if connection is not None:
@@ -141,32 +149,51 @@ class Database:
             raise _translated(self.path, error, form=self.form) from error
 
 
-def _check_version(connection: sqlite3.Connection, path: Path, *, form: Format) -> None:
+def _check_version(connection: sqlite3.Connection, path: Path, *, form: Format) -> int:
+    """The version of a file, that of the format where it is empty."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    version = _version(connection)
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if application == 0 and version == 0 and tables == 0:
-        return
+        return form.version
     if application != form.application_id:
         raise form.foreign(f"{path} is an SQLite file, but no {form.name} of earmark's")
-    if version != form.version:
+    if version != form.version and version not in form.upgrades:
         raise form.foreign(
             f"{path} is a {form.name} of version {version}; this earmark knows version "
             f"{form.version}. Update earmark, or take another file"
         )
+    return version
 
 
-def _create(connection: sqlite3.Connection, *, form: Format) -> None:
+def _prepare(connection: sqlite3.Connection, *, form: Format) -> None:
     # readers do not wait for the writer; a power cut may cost the last moments, never the file
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     # 64 MB: a quarter million rows; the default of 2 MB makes updates three times slower
     connection.execute("PRAGMA cache_size = -65536")
-    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-        connection.executescript(
-            f"BEGIN; PRAGMA application_id = {form.application_id}; "
-            f"PRAGMA user_version = {form.version}; {form.schema} COMMIT;"
-        )
+    if _version(connection) == form.version:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    version = _version(connection)  # another process may have done it meanwhile
+    if version == 0:
+        connection.execute(f"PRAGMA application_id = {form.application_id}")
+        _run(connection, form.schema)
+    else:
+        for older in range(version, form.version):
+            _run(connection, form.upgrades[older])
+    connection.execute(f"PRAGMA user_version = {form.version}")
+    connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _run(connection: sqlite3.Connection, statements: str) -> None:
+    """Run statements in the transaction that is open; executescript would end it."""
+    for statement in statements.split(";"):
+        connection.execute(statement)
 
 
 def _translated(path: Path, error: sqlite3.Error, *, form: Format) -> EarmarkError:

@@ -17,7 +17,7 @@ from earmark.inference import Listening, Options, listen
 from earmark.model_file import Card
 from earmark.ranking import DEFAULT_RANKING, Ranking
 from earmark.runtime import Model
-from earmark.signal_check import Doubt, doubts
+from earmark.signal_check import Doubt, doubts, headline
 
 Value = TypeVar("Value")
 # Below this many files another process costs more than it brings: it takes a second to start.
@@ -47,7 +47,7 @@ class Tags:
     """The tags of one track, best first by the ranking that was asked for.
 
     path : None for samples that came from no file
-    warnings : why to doubt the tags, mostly nothing
+    warnings : why to doubt the tags, mostly nothing; None where that was not judged
     """
 
     path: Path | None
@@ -55,7 +55,12 @@ class Tags:
     model: str
     tags: tuple[Tag, ...]
     damaged_packets: int = 0
-    warnings: tuple[Doubt, ...] = ()
+    warnings: tuple[Doubt, ...] | None = ()
+
+    @property
+    def headline(self) -> str | None:
+        """What to say in place of the tags; None where they can be believed."""
+        return headline(self.warnings)
 
     def as_json(self, *, top: int | None = None) -> dict[str, Any]:
         """The JSON line of a tagged file, with the first `top` tags."""

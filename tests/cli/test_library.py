@@ -13,7 +13,7 @@ import time
 
 import pytest
 import tiny_model
-from music_folder import write_song, write_songs
+from music_folder import write_silence, write_song, write_songs
 
 from earmark.library.writing.tag_file import read_fields
 
@@ -61,6 +61,7 @@ def test_a_scan_says_what_became_of_every_file(home, model):
     assert [line["error"]["kind"] for line in again if "error" in line] == ["unreadable_audio"]
     assert again[-1] == {
         "heard": 0, "known": 0, "unchanged": 5, "failed": 1, "gone": 0, "unsettled": 0,
+        "doubted": 0, "unjudged": 0,
     }  # fmt: skip
 
 
@@ -78,7 +79,8 @@ def test_show_gives_lines_a_table_and_the_failures(home):
     assert failed.stdout.count(b"empty.mp3") == 1
     rows = list(csv.DictReader(io.StringIO(earmark(home, "show", "--csv").stdout.decode())))
     assert len(rows) == 5
-    assert len(rows[0]) == 55
+    assert len(rows[0]) == 56
+    assert rows[0]["warnings"] == ""
     assert all(0 <= float(row["rock"]) <= 1 for row in rows)
     one = earmark(home, "show", home / "music" / "long.mp3")
     assert b"long.mp3  0:03" in one.stdout
@@ -206,3 +208,62 @@ def test_a_watcher_hears_what_comes_until_ctrl_c(tmp_path, model):
         assert json.loads(process.stdout.readline())["heard"] == 1
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 130
+
+
+def test_silence_is_said_to_be_silence_by_every_command(tmp_path, model):
+    write_songs(tmp_path / "music", 1)
+    write_silence(tmp_path / "music" / "none.flac")
+    done = earmark(tmp_path, "scan", tmp_path / "music", "--model", model)
+    assert done.returncode == 0, done.stderr
+    assert b"none.flac: it is silent: its tags mean nothing" in done.stderr
+    assert b"1 of them are silence, noise or hum" in done.stderr
+    shown = earmark(tmp_path, "show").stdout.decode().splitlines()
+    assert shown[0].startswith(str(tmp_path / "music" / "0.flac"))
+    assert "This is silence" not in shown[0]
+    assert shown[1] == f"{tmp_path / 'music' / 'none.flac'}  0:01  This is silence"
+    (line,) = lines(earmark(tmp_path, "show", "--doubted", "--json"))
+    assert [one["kind"] for one in line["warnings"]] == ["silent"]
+    rows = list(csv.DictReader(io.StringIO(earmark(tmp_path, "show", "--csv").stdout.decode())))
+    assert [row["warnings"] for row in rows] == ["", "silent"]
+    one = earmark(tmp_path, "show", tmp_path / "music" / "none.flac")
+    assert b"none.flac  0:01  This is silence" in one.stdout
+    assert b"its tags mean nothing" in one.stderr
+    (tmp_path / "own.toml").write_text("[group.genre]\nmin = 0\ntop = 2\n")
+    write = ("write", "--settings", tmp_path / "own.toml", "--json")
+    done = earmark(tmp_path, *write)
+    assert [os.path.basename(line["path"]) for line in lines(done)] == ["0.flac"]  # noqa: PTH119
+    assert b"1 files are silence, noise or hum and get no tags" in done.stderr
+    assert len(lines(earmark(tmp_path, *write, "--doubted"))) == 2
+    playlist = ("playlist", "rock >= 0")
+    assert b"none.flac" not in earmark(tmp_path, *playlist).stdout
+    assert b"none.flac" in earmark(tmp_path, *playlist, "--doubted").stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links that Windows does not allow")
+def test_bad_links_get_their_lines_and_a_watcher_lives_on(tmp_path, model):
+    write_songs(tmp_path / "music", 1)
+    bad = {"circle": "circle", "inside": "0.flac/inner", "long": "x" * 300}
+    for name, target in bad.items():
+        (tmp_path / "music" / name).symlink_to(target)
+    tagged = subprocess.run(
+        [sys.executable, "-m", "earmark", "tag", tmp_path / "music", "--model", model, "--json"],
+        capture_output=True, timeout=120,
+    )  # fmt: skip
+    assert tagged.returncode == 3
+    assert ["error" in line for line in lines(tagged)] == [False, True, True, True]
+    with subprocess.Popen(
+        [
+            sys.executable, "-m", "earmark", "library", "scan", tmp_path / "music", "--model",
+            model, "--library", tmp_path / "library.sqlite", "--watch", "--every", "1", "--json",
+        ],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        rows = [json.loads(process.stdout.readline()) for _ in range(5)]
+        assert [os.path.basename(row["path"]) for row in rows[:4]] == ["0.flac", *bad]  # noqa: PTH119
+        assert all("leads nowhere" in row["error"]["message"] for row in rows[1:4])
+        assert (rows[4]["heard"], rows[4]["failed"]) == (1, 3)
+        (tmp_path / "music" / "late").symlink_to("late")
+        assert json.loads(process.stdout.readline())["path"].endswith("late")
+        assert json.loads(process.stdout.readline())["failed"] == 4
+        process.terminate()
+        assert process.wait(timeout=60) == 143

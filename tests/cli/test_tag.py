@@ -96,6 +96,7 @@ def test_silence_is_called_silence(model, tmp_path):
     assert done.returncode == 0
     assert b"warning: " in done.stderr
     assert b"it is silent" in done.stderr
+    assert b"This is silence" in done.stdout
     (line,) = lines(earmark("tag", path, "--model", model, "--json"))
     assert line["warnings"][0]["kind"] == "silent"
 

@@ -22,6 +22,7 @@ from earmark.library.playlists.similar import embedding_of, finder, near_duplica
 from earmark.library.settings import read_settings
 from earmark.library.song import ScannedFile
 from earmark.model_file import Card
+from earmark.signal_check import Doubt
 
 TAGS = ("jazz", "rock", "Hip-Hop", "female vocalists", "Mellow", "sad", "80s", "drum and bass")
 SETTINGS = read_settings()
@@ -313,3 +314,20 @@ def test_a_server_with_another_model_than_the_librarys_is_refused(library, tmp_p
     served.write_bytes(b"another model")
     with pytest.raises(NotScanned, match="was scanned with known, not with"):
         finder(library, library.model(), served=served)
+
+
+def test_silence_and_noise_have_no_place_in_a_playlist_unless_they_are_asked_for(library):
+    doubts = {"warnings": (Doubt("steady", "it sounds the same throughout"),)}
+    add(library, "song", scores=[0.8], vector=[1, 0], warnings=())
+    add(library, "old", scores=[0.7], vector=[0.9, 0.4])  # not judged, so not doubted
+    hum = add(library, "hum", scores=[0.9], vector=[0.9, 0.1], **doubts)
+    end = add(library, "end", vector=[0, 1], warnings=())
+    model, jazz, example = library.model(), expression("jazz"), np.array([1, 0], dtype=np.float32)
+    assert names(matching(library, model, jazz)) == ["song", "old"]
+    assert names(matching(library, model, jazz, doubted=True)) == ["hum", "song", "old"]
+    assert "hum" not in names(like(library, model, [example]))
+    assert "hum" in names(like(library, model, [example], doubted=True))
+    song = Path("/music/song")
+    assert "hum" not in names(journey(library, model, song, end, length=Length(4)))
+    assert "hum" in names(journey(library, model, song, end, length=Length(4), doubted=True))
+    assert names(journey(library, model, hum, end, length=Length(2))) == ["hum", "end"]  # named

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 import tiny_model
 from audio_files import FORMATS, music, write_format
-from music_folder import scan_once, songs, write_song, write_songs
+from music_folder import scan_once, songs, write_silence, write_song, write_songs
 
 from earmark.audio.packet_hash import audio_hash
 from earmark.errors import BadLibrary, BadValue, NotScanned
@@ -282,11 +283,12 @@ def test_a_quick_scan_hears_three_windows_and_a_whole_one_then_hears_the_rest(
     long = write_song(tmp_path / "music" / "long.flac", pitch=440, seconds=120)
     write_song(tmp_path / "music" / "short.flac", pitch=440, seconds=2)
     heard = tagger.listen(long, options=Options(spread=3))
+    expected = {"heard": 2, "doubted": 1}  # for two minutes are one tone
     np.testing.assert_allclose(heard.starts / 12_000, [20 - 14.56, 60 - 14.56, 100 - 14.56])
-    assert counted(scan_once(library, tagger, long.parent, quick=True)[0]) == {"heard": 2}
+    assert counted(scan_once(library, tagger, long.parent, quick=True)[0]) == expected
     assert songs(library)["long.flac"].seconds == pytest.approx(120, abs=0.1)
     assert counted(scan_once(library, tagger, long.parent, quick=True)[0]) == {"unchanged": 2}
-    assert counted(scan_once(library, tagger, long.parent)[0]) == {"heard": 2}
+    assert counted(scan_once(library, tagger, long.parent)[0]) == expected
     assert counted(scan_once(library, tagger, long.parent, quick=True)[0]) == {"unchanged": 2}
 
 
@@ -333,10 +335,81 @@ def test_a_library_of_another_kind_or_version_is_refused(tmp_path):
         Library.open(tmp_path / "text.sqlite")
     with Library.open(tmp_path / "new.sqlite", make=True) as library, pytest.raises(NotScanned):
         library.model()
-    import sqlite3
-
     connection = sqlite3.connect(tmp_path / "new.sqlite")
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(BadLibrary, match="version 99"):
         Library.open(tmp_path / "new.sqlite")
+
+
+def test_silence_is_kept_as_silence_wherever_it_moves(library, tagger, folder):
+    write_silence(folder / "none.flac")
+    counts, _ = scan_once(library, tagger, folder)
+    assert counted(counts) == {"heard": 4, "doubted": 1}
+    found = songs(library)
+    assert found["none.flac"].headline == "This is silence"
+    assert [one.kind for one in found["none.flac"].warnings] == ["silent"]
+    assert found["0.flac"].warnings == ()
+    (folder / "none.flac").rename(folder / "elsewhere.flac")
+    counts, _ = scan_once(library, tagger, folder)
+    assert counted(counts) == {"known": 1, "unchanged": 3, "gone": 1, "doubted": 1}
+    assert songs(library)["elsewhere.flac"].headline == "This is silence"
+
+
+def as_version_1(path):
+    """Make of a library what earmark wrote before it judged songs."""
+    connection = sqlite3.connect(path)
+    connection.execute("ALTER TABLE songs DROP COLUMN warnings")
+    connection.execute("PRAGMA user_version = 1")
+    connection.execute("PRAGMA journal_mode = DELETE")  # one file
+    connection.close()
+
+
+def test_a_library_of_version_1_keeps_its_songs_and_has_them_judged_when_asked(
+    tmp_path, tagger, folder
+):
+    write_silence(folder / "none.flac")
+    path = tmp_path / "old.sqlite"
+    with Library.open(path, make=True) as library:
+        scan_once(library, tagger, folder)
+        before = {name: song.scores.tolist() for name, song in songs(library).items()}
+    as_version_1(path)
+    with Library.open(path) as library:
+        found = songs(library)
+        assert {name: song.scores.tolist() for name, song in found.items()} == before
+        assert {(song.warnings, song.headline) for song in found.values()} == {(None, None)}
+        counts, _ = scan_once(library, tagger, folder)
+        assert counted(counts) == {"unchanged": 4, "unjudged": 4}
+        (folder / "0.flac").rename(folder / "9.flac")  # heard again: its audio was not judged
+        counts, _ = scan_once(library, tagger, folder)
+        assert counted(counts) == {"heard": 1, "unchanged": 3, "unjudged": 3, "gone": 1}
+        counts, _ = scan_once(library, tagger, folder, retry=True)
+        assert counted(counts) == {"heard": 3, "unchanged": 1, "doubted": 1}
+    with Library.open(path) as library:  # which is of version 2 now
+        assert songs(library)["none.flac"].headline == "This is silence"
+        assert library.rows("PRAGMA user_version") == [(2,)]
+    with Library.open(tmp_path / "new.sqlite", make=True) as new, Library.open(path) as old:
+        columns = "SELECT name, type FROM pragma_table_info('songs')"
+        assert old.rows(columns) == new.rows(columns)
+
+
+def test_a_library_of_version_1_that_cannot_be_written_to_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "old.sqlite"
+    Library.open(path, make=True).close()
+    as_version_1(path)
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(BadLibrary, match=r"is of version 1.*Copy it to where it can be written"):
+        Library.open(path)
+    assert path.read_bytes() == before
+
+
+def test_processes_that_bring_a_library_to_the_next_version_at_once_do_it_once(tmp_path):
+    path = tmp_path / "old.sqlite"
+    Library.open(path, make=True).close()
+    as_version_1(path)
+    script = "import sys; from earmark.library.database import Library; Library.open(sys.argv[1])"
+    opening = [subprocess.Popen([sys.executable, "-c", script, str(path)]) for _ in range(4)]
+    assert [process.wait(timeout=120) for process in opening] == [0] * 4
+    with Library.open(path) as library:
+        assert library.rows("PRAGMA user_version") == [(2,)]

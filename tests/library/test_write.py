@@ -14,8 +14,8 @@ import mutagen
 import numpy as np
 import pytest
 import tiny_model
-from audio_files import FORMATS, music, write_format
-from music_folder import scan_once, songs, write_song
+from audio_files import FORMATS, music, write_audio, write_format
+from music_folder import scan_once, songs, write_silence, write_song
 
 from earmark.audio import load_audio
 from earmark.errors import BadValue, NotScanned
@@ -25,7 +25,7 @@ from earmark.library.writing import journal
 from earmark.library.writing.fields import changes, wanted
 from earmark.library.writing.tag_file import read_fields, write_fields
 from earmark.library.writing.undo import UndoOutcome, last_run, undo
-from earmark.library.writing.write import Change, UnwritableFile, plan, write
+from earmark.library.writing.write import Change, UnwritableFile, n_doubted, plan, write
 from earmark.tagger import Tagger, rank_tags
 
 SETTINGS = dataclasses.replace(
@@ -282,7 +282,8 @@ def test_a_file_that_changed_or_went_since_the_scan_is_refused(library, song):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a limit on the size of files is set by POSIX")
 def test_no_room_for_the_copy_leaves_the_file_as_it_was(library, tagger, tmp_path):
-    path = write_song(tmp_path / "music" / "song.wav", pitch=440, seconds=30)
+    (tmp_path / "music").mkdir()
+    path = write_audio(tmp_path / "music" / "song.wav", music(30), codec="pcm_s16le")
     scan_once(library, tagger, path.parent)
     before = inside(path.parent)
     script = f"""
@@ -376,3 +377,16 @@ def test_a_damaged_journal_leaves_the_file_as_it_is(library, song):
     assert song.read_bytes() == now
     with pytest.raises(NotScanned, match="no run 7"):
         list(undo(library, 7))
+
+
+def test_silence_gets_no_tags_unless_it_is_asked_for(library, tagger, song):
+    silence = write_silence(song.with_name("silence.flac"))
+    before = silence.read_bytes()
+    scan_once(library, tagger, song.parent)
+    assert [change.song.path for change in written(library)] == [song]
+    assert silence.read_bytes() == before
+    assert n_doubted(library, library.model()) == 1
+    assert n_doubted(library, library.model(), below=song) == 0
+    (asked,) = plan(library, library.model(), settings=SETTINGS, doubted=True)
+    assert asked.song.path == silence
+    assert asked.after["genre"]

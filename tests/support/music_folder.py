@@ -29,6 +29,13 @@ def write_song(path: Path, *, pitch: float, seconds: float = 1.0, **tags: str) -
     return path
 
 
+def write_silence(path: Path, *, seconds: float = 1.0) -> Path:
+    """Nothing, in the format of the suffix."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    samples = 0 * tone(440, seconds=seconds, rate=22_050)
+    return write_audio(path, samples, codec=CODECS[path.suffix], rate=22_050)
+
+
 def write_songs(folder: Path, number: int) -> list[Path]:
     """Songs 0.flac, 1.flac, ... of different pitch."""
     return [

@@ -343,7 +343,6 @@ def test_the_weights_of_the_report_score_in_keras_as_their_model_file_does(share
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # it compiles, which takes minutes where others work, too
 def test_jax_computes_the_same_and_goes_on_as_if_nothing_had_been(tmp_path):
     pytest.importorskip("jax", reason="jax, another backend of Keras, is not installed")
     script = Path(__file__).parents[1] / "support" / "keras_on_jax.py"

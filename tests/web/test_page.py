@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 import requests
 import tiny_model
-from audio_files import music, write_audio
+from audio_files import music, tone, write_audio
 from web_server import FEW, serving
 
 from earmark.web.access import Access
@@ -216,6 +216,36 @@ def test_a_drag_looks_closer_and_a_button_goes_back(browser, server, song):
         page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 60, steps=3)
         page.mouse.up()
         assert 0.3 * SECONDS < position(page) < 0.6 * SECONDS  # but the cursor comes along
+
+
+def test_silence_is_called_silence_in_the_headline_and_the_next_song_what_it_is(
+    browser, server, song, tmp_path
+):
+    silence = write_audio(tmp_path / "none.flac", 0 * music(12), codec="flac")
+    hum = write_audio(tmp_path / "hum.flac", tone(50, seconds=12), codec="flac")
+    with opened(browser, server) as page:
+        headline, said = page.get_by_role("heading", level=2), page.locator("#live")
+        for path, words, reason in (
+            (silence, "This is silence.", "It is silent: its tags mean nothing."),
+            (hum, "This sounds like noise or hum.", "its tags mean little."),
+        ):
+            page.set_input_files("#file", path)
+            headline.get_by_text(words).wait_for()
+            assert headline.inner_text() == words  # and no tag
+            assert headline.evaluate("one => parseFloat(getComputedStyle(one).fontSize)") >= 27
+            shown = page.locator("#warnings")
+            assert shown.is_visible()
+            assert reason in shown.inner_text()
+            said.get_by_text(words).wait_for()  # and read aloud
+            assert reason in said.inner_text()
+            assert "Strongest" not in said.inner_text()
+            assert page.locator("#similar").is_hidden()  # nothing sounds like it in a library
+        page.set_input_files("#file", song)
+        headline.get_by_text("It hears ").wait_for()
+        assert page.locator("#warnings").is_hidden()
+        until(page, "() => document.getElementById('live').textContent.includes('Strongest')")
+        assert "silence" not in said.inner_text()
+        assert page.locator("#similar").is_visible()
 
 
 def test_a_bad_file_gets_a_sentence_and_the_next_song_is_heard(browser, server, song, tmp_path):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.terminal import Exit, print_json, progress, read_list, say
+from earmark.cli.terminal import Exit, above_the_bar, print_json, progress, read_list, say
 from earmark.errors import BadValue, UnreadableAudio
 
 if TYPE_CHECKING:
@@ -111,8 +111,11 @@ def print_table(result: Tags, top: int, *, rank: Ranking) -> None:
     from earmark.tags import place_of_group
 
     minutes, seconds = divmod(round(result.seconds), 60)
+    headline = f"  {result.headline}" if result.headline else ""
     table = Table(
-        title=Text(f"{result.path}  {minutes}:{seconds:02d}"), title_justify="left", box=None
+        title=Text(f"{result.path}  {minutes}:{seconds:02d}{headline}"),
+        title_justify="left",
+        box=None,
     )
     table.add_column("tag", min_width=20)
     table.add_column("score", justify="right")
@@ -135,11 +138,11 @@ def print_table(result: Tags, top: int, *, rank: Ranking) -> None:
         # below its prior: likelier than the tags that are not shown, but in this song less than in
         # any other
         table.add_row(*cells, style="dim" if tag.lift < 1 else None)
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(table)
+    with above_the_bar():
+        Console(highlight=False, soft_wrap=True).print(table)
     if result.damaged_packets:
         say(f"{result.path}: {result.damaged_packets} damaged packets were left out")
-    for doubt in result.warnings:
+    for doubt in result.warnings or ():
         say(f"warning: {result.path}: {doubt.message}")
 
 

@@ -28,6 +28,7 @@ class Survey:
     gone : files that were there and are not now
     failed : how many could not be heard before and have not changed since
     unsettled : how many are left for the next scan, because they changed a moment ago
+    unjudged : how many of the unchanged were heard and not judged (Song.warnings)
     """
 
     new: dict[Path, tuple[int, int]] = field(default_factory=dict)
@@ -36,6 +37,7 @@ class Survey:
     gone: list[bytes] = field(default_factory=list)
     failed: int = 0
     unsettled: int = 0
+    unjudged: int = 0
 
 
 def survey(
@@ -50,15 +52,16 @@ def survey(
     """Compare folders with what the library knows of them, by path, size and time.
 
     quick : whole songs need not be heard to the last second
-    retry : take up files that could not be heard before, though they have not changed
+    retry : take up files that could not be heard before, or were not judged, though they have not
+        changed
     settle_seconds : leave alone what changed less than that ago, for it may still be written
 
     Raises BadValue for a folder that is not there: its songs are not thereby missing.
     """
     roots = [absolute(folder) for folder in folders]
-    known: dict[bytes, tuple[int, int, bool, bool, bool]] = {}
+    known: dict[bytes, tuple[int, int, bool, bool, bool, bool]] = {}
     for root in roots:
-        if not root.exists():
+        if not os.path.exists(root):  # noqa: PTH110 - exists() raises for what it cannot look at
             raise BadValue(
                 f"there is no {root}. Check the name, and that its disk is there; what is known of "
                 "the songs on it stays"
@@ -67,7 +70,7 @@ def survey(
     new: dict[Path, tuple[int, int]] = {}
     found: list[bytes] = []
     unreadable: list[bytes] = []
-    n_unchanged = n_failed = n_unsettled = 0
+    n_unchanged = n_failed = n_unsettled = n_unjudged = 0
     now = time.time_ns()
     # each path once, though it be named and lie in a folder that is
     for path in dict.fromkeys(audio_files(roots, suffixes=AUDIO_SUFFIXES)):
@@ -76,25 +79,28 @@ def survey(
         try:
             status = path.stat()
             size, mtime_ns = status.st_size, status.st_mtime_ns
-            if stat.S_ISDIR(status.st_mode):
-                unreadable.append(name + os.sep.encode())
+            is_readable = not stat.S_ISDIR(status.st_mode)
         except OSError:
             size, mtime_ns = NOWHERE  # whoever opens it says why it cannot be read
+            is_readable = False
+        if not is_readable:  # it was a folder, or a link to one: its songs are not thereby gone
+            unreadable.append(name + os.sep.encode())
         if before is None or before[:2] != (size, mtime_ns):
             if now - mtime_ns < settle_seconds * 1e9:
                 n_unsettled += 1
             else:
                 new[path] = size, mtime_ns
             continue
-        _, _, has_failed, is_quick, is_missing = before
+        _, _, has_failed, is_quick, is_missing, is_judged = before
         if is_missing:
             found.append(name)
         if has_failed and not retry:
             n_failed += 1
-        elif has_failed or (is_quick and not quick):
+        elif has_failed or (is_quick and not quick) or (retry and not is_judged):
             new[path] = size, mtime_ns
         else:
             n_unchanged += 1
+            n_unjudged += not is_judged
     gone = [
         name
         for name, state in known.items()
@@ -102,4 +108,4 @@ def survey(
         and not any(name.startswith(place) for place in unreadable)
         and not os.path.lexists(os.fsdecode(name))  # it may have come in the meantime
     ]
-    return Survey(new, n_unchanged, found, gone, n_failed, n_unsettled)
+    return Survey(new, n_unchanged, found, gone, n_failed, n_unsettled, n_unjudged)

@@ -45,6 +45,7 @@ CREATE TABLE IF NOT EXISTS songs (
     error_kind TEXT,
     error_message BLOB,
     missing_since REAL,
+    warnings TEXT,
     UNIQUE (model, path)
 );
 CREATE INDEX IF NOT EXISTS songs_by_audio ON songs (model, audio);
@@ -72,11 +73,15 @@ CREATE TABLE IF NOT EXISTS journal (
 CREATE INDEX IF NOT EXISTS journal_by_run ON journal (run);
 """
 
+# What makes a library of the next version from one of an older.
+_UPGRADES = {1: "ALTER TABLE songs ADD COLUMN warnings TEXT;"}
+
 FORM = Format(
     name="library",
     application_id=0x6561726C,  # "earl"
-    version=1,
+    version=2,
     schema=_SCHEMA,
+    upgrades=_UPGRADES,
     foreign=BadLibrary,
     damaged=BadLibrary,
     failed=LibraryError,
@@ -237,32 +242,36 @@ class Library(Database):
     ) -> tuple[ScannedFile, Float32Array] | None:
         """A song with that audio and its embedding, of length one; None where there is none.
 
+        A song that was not judged (Song.warnings) does not count.
+
         quick : also one of which only a few windows were heard
         """
         rows = self.rows(
             f"SELECT {', '.join(COLUMNS)}, {VECTOR} FROM songs {JOIN} "
-            "AND model = ? AND audio = ? AND quick <= ? ORDER BY quick LIMIT 1",
+            "AND model = ? AND audio = ? AND quick <= ? AND warnings IS NOT NULL "
+            "ORDER BY quick LIMIT 1",
             (model.id, audio, quick),
         )
         return (from_row(rows[0][:-1]), from_vector(rows[0][-1])) if rows else None
 
     def states(
         self, model: LibraryModel, folder: Path
-    ) -> dict[bytes, tuple[int, int, bool, bool, bool]]:
-        """By path: (size, mtime_ns, failed, quick, missing) of every song below a folder."""
+    ) -> dict[bytes, tuple[int, int, bool, bool, bool, bool]]:
+        """By path: (size, mtime_ns, failed, quick, missing, judged) of each song below a folder."""
         inside = os.fsencode(folder).rstrip(os.sep.encode()) + os.sep.encode()
         rows = self.rows(
             "SELECT path, size, mtime_ns, error_kind IS NOT NULL, quick, "
-            "missing_since IS NOT NULL FROM songs WHERE model = ? "
+            "missing_since IS NOT NULL, warnings IS NOT NULL FROM songs WHERE model = ? "
             "AND (path = ? OR substr(path, 1, ?) = ?)",
             (model.id, os.fsencode(folder), len(inside), inside),
         )
-        return {row[0]: (row[1], row[2], bool(row[3]), bool(row[4]), bool(row[5])) for row in rows}
+        return {row[0]: (row[1], row[2], *map(bool, row[3:])) for row in rows}
 
     def audios(self, model: LibraryModel, *, quick: bool) -> frozenset[bytes]:
-        """What has been heard: the audio of every song, or of those heard to the last second."""
+        """What was heard and judged: the audio of every song, or of those heard to the end."""
         rows = self.rows(
-            "SELECT DISTINCT audio FROM songs WHERE model = ? AND audio IS NOT NULL AND quick <= ?",
+            "SELECT DISTINCT audio FROM songs WHERE model = ? AND audio IS NOT NULL AND quick <= ? "
+            "AND warnings IS NOT NULL",
             (model.id, quick),
         )
         return frozenset(row[0] for row in rows)

@@ -10,11 +10,13 @@ import numpy as np
 
 from earmark import audio, windows
 from earmark.arrays import Float32Array
+from earmark.audio.opening import reason
 from earmark.audio.packet_hash import audio_hash
 from earmark.errors import UnreadableAudio
 from earmark.inference import Options
 from earmark.library.song import ScannedFile
 from earmark.library.writing.tag_file import read_names
+from earmark.signal_check import doubts
 from earmark.tagger import Tagger
 
 # windows that a quick scan hears, around a sixth, a half and five sixths of a song
@@ -42,8 +44,6 @@ class Hear:
 
     def __call__(self, tagger: Tagger, path: Path) -> Heard:
         """Raises UnreadableAudio, also for a file that changes while it is read."""
-        if path.is_dir():
-            raise UnreadableAudio(path, "this folder cannot be listed. Mend its rights or its disk")
         before = _stat(path)
         content = audio_hash(path)
         artist, title, album = read_names(path)
@@ -67,6 +67,7 @@ class Hear:
             path, before.st_size, before.st_mtime_ns, content, seconds, self.quick,
             listening.damaged_packets, artist, title, album,
             tagger.card.scores(windows.pool(listening.logits)),
+            warnings=doubts(peak=listening.peak, unrest=listening.unrest),
         )  # fmt: skip
         return Heard(song, np.asarray(listening.embeddings.mean(axis=0), dtype=np.float32))
 
@@ -75,4 +76,4 @@ def _stat(path: Path) -> os.stat_result:
     try:
         return path.stat()
     except OSError as error:
-        raise UnreadableAudio(path, f"{error.strerror}. It is gone, or the disk is") from error
+        raise UnreadableAudio(path, reason(path, error)) from error

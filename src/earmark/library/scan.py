@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ class ScanOptions:
 
     workers : processes; None is one for each core, and none but this one for a few files
     quick : hear three windows of each song instead of every second
-    retry : try again what could not be heard before
+    retry : try again what could not be heard before, and hear what was not judged (Song.warnings)
     """
 
     workers: int | None = None
@@ -38,7 +39,8 @@ class Counts:
 
     heard : were heard; known : had moved, or only their tags had changed; unchanged : were not
     opened; failed : could not be heard, now or before; gone : are no longer there; unsettled :
-    changed a moment ago and wait for the next scan
+    changed a moment ago and wait for the next scan; doubted : of those that were heard or known,
+    are silence or noise; unjudged : of the unchanged, were heard before that was judged
     """
 
     heard: int
@@ -47,6 +49,8 @@ class Counts:
     failed: int
     gone: int
     unsettled: int
+    doubted: int
+    unjudged: int
 
 
 def use_model(library: Library, tagger: Tagger) -> LibraryModel:
@@ -84,12 +88,12 @@ def scan(
     report : called with each song that was opened, in order, failures among them
     """
     hear = Hear(options.quick, library.audios(model, quick=options.quick))
-    n_heard = n_known = n_failed = 0
+    n_heard = n_known = n_failed = n_doubted = 0
     for outcome in map_files(hear, list(found.new), tagger=tagger, workers=options.workers):
         if outcome.error is not None:
             # with the size and time from before it was opened, so that the next scan takes up what
             # has changed since, and what is gone with its disk
-            place = found.new[outcome.unit] if outcome.unit.exists() else NOWHERE
+            place = found.new[outcome.unit] if _is_there(outcome.unit) else NOWHERE
             failure = ScanFailure(outcome.error.kind, str(outcome.error))
             song = ScannedFile(outcome.unit, *place, failure=failure)
             library.put(model, song)
@@ -99,6 +103,7 @@ def scan(
             song, was_known = _keep(library, model, outcome.value, quick=options.quick)
         n_failed += song.failure is not None
         n_known += was_known
+        n_doubted += song.headline is not None
         n_heard += song.failure is None and not was_known
         report(song)
     library.mark_found(model, found.found)
@@ -110,6 +115,8 @@ def scan(
         failed=n_failed + found.failed,
         gone=len(found.gone),
         unsettled=found.unsettled,
+        doubted=n_doubted,
+        unjudged=found.unjudged,
     )
 
 
@@ -129,12 +136,16 @@ def watch(
     among them, and costs a second or so for 50,000 files.
     """
     while True:
-        there = [folder for folder in folders if Path(folder).exists()]  # a disk may go and come
+        there = [folder for folder in folders if _is_there(folder)]  # a disk may go and come
         found = look(library, there, model=model, options=options, settle_seconds=SETTLE_SECONDS)
         if found.new or found.gone or found.found:
             yield scan(library, found, tagger=tagger, model=model, options=options, report=report)
         options = replace(options, retry=False)
         time.sleep(every_seconds)
+
+
+def _is_there(path: str | Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 - exists() raises for what it cannot look at
 
 
 _TAKEN_AWAY = ScanFailure(
@@ -163,6 +174,7 @@ def _keep(
         quick=other.quick,
         damaged_packets=other.damaged_packets,
         scores=other.scores,
+        warnings=other.warnings,
     )
     library.put(model, song, embedding=embedding)
     return song, True

@@ -19,6 +19,7 @@ def tags_of(song: ScannedFile, card: Card, *, rank: Ranking = DEFAULT_RANKING) -
         model=card.name,
         tags=rank_tags(card, song.scores, by=rank),
         damaged_packets=song.damaged_packets,
+        warnings=song.warnings,
     )
 
 

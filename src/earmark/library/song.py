@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from earmark.arrays import Float32Array
+from earmark.signal_check import Doubt, headline
 
 # a song's columns in the order of its fields; the embedding lies in a table of its own
 COLUMNS = (
     "path", "size", "mtime_ns", "audio", "seconds", "quick", "damaged_packets",
     "artist", "title", "album", "scores", "error_kind", "error_message", "missing_since",
+    "warnings",
 )  # fmt: skip
 
 
@@ -38,6 +41,8 @@ class ScannedFile:
     artist, title, album : as the file's tags say, "" where they say nothing
     scores : (n_tags,), in [0, 1]; None for a failure
     missing_since : Unix time of the first scan that did not find the file, else None
+    warnings : why to doubt the scores, mostly nothing; None for a failure, and for a song heard
+        before version 2 of the library, when that was not judged
     """
 
     path: Path
@@ -53,6 +58,12 @@ class ScannedFile:
     scores: Float32Array | None = None
     failure: ScanFailure | None = None
     missing_since: float | None = None
+    warnings: tuple[Doubt, ...] | None = None
+
+    @property
+    def headline(self) -> str | None:
+        """What to say in place of the tags; None where they can be believed."""
+        return headline(self.warnings)
 
 
 def absolute(path: str | Path) -> Path:
@@ -67,13 +78,14 @@ def to_row(song: ScannedFile) -> tuple[Any, ...]:
         os.fsencode(song.path), song.size, song.mtime_ns, song.audio, song.seconds, song.quick,
         song.damaged_packets, song.artist, song.title, song.album, to_blob(song.scores),
         failure and failure.kind, failure and os.fsencode(failure.message), song.missing_since,
+        None if song.warnings is None else json.dumps([one.as_json() for one in song.warnings]),
     )  # fmt: skip
 
 
 def from_row(row: tuple[Any, ...]) -> ScannedFile:
     """A song from the values of COLUMNS."""
     path, size, mtime_ns, audio, seconds, quick, damaged, artist, title, album, scores = row[:11]
-    kind, message, missing_since = row[11:]
+    kind, message, missing_since, warnings = row[11:]
     return ScannedFile(
         path=Path(os.fsdecode(path)),
         size=size,
@@ -88,6 +100,7 @@ def from_row(row: tuple[Any, ...]) -> ScannedFile:
         scores=None if scores is None else from_blob(scores),
         failure=None if kind is None else ScanFailure(kind, os.fsdecode(message)),
         missing_since=missing_since,
+        warnings=None if warnings is None else tuple(Doubt(**one) for one in json.loads(warnings)),
     )
 
 

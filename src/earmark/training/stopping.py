@@ -28,13 +28,17 @@ class Stop:
 def stop_on_signals() -> Iterator[Stop]:
     """Note the first SIGTERM or SIGINT instead of ending; a second one ends the process as usual.
 
-    Outside the main thread, signals are left alone.
+    Outside the main thread, signals are left alone; so is one that a shell has set to be ignored.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {
+        number: handler
+        for number in (signal.SIGTERM, signal.SIGINT)
+        if (handler := signal.getsignal(number)) is not signal.SIG_IGN
+    }
 
     def note(number: int, _: FrameType | None) -> None:
         stop.signal = signal.Signals(number).name

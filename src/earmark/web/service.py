@@ -170,12 +170,13 @@ class Service:
         gram = taggram.taggram(tagger, audio.samples, rate=audio.rate)
         return {
             "song": heard.as_json(),
+            "headline": heard.headline,
             "window_seconds": round(settings.seconds, 3),
             "waveform": drawing.waveform(audio.samples),
             "spectrogram": drawing.mel_picture(audio.samples, settings=settings),
             "taggram": drawing.over_time(gram),
             "csv": taggram.as_csv(gram),
-            "similar": None if self._similar is None else self._similar(embedding),
+            "similar": self._similar(embedding) if self._similar and not heard.headline else None,
         }
 
     def sensitivity(self, upload: Upload, *, start: float) -> Json:

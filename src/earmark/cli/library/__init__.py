@@ -52,7 +52,7 @@ def scan(
         bool, typer.Option("--quick", help="Hear three windows of each song, not every second.")
     ] = False,
     retry: Annotated[
-        bool, typer.Option("--retry", help="Try again what could not be heard before.")
+        bool, typer.Option("--retry", help="Try again what could not be heard or judged before.")
     ] = False,
     forget: Annotated[
         bool, typer.Option("--forget", help="Forget the songs whose files are gone.")
@@ -116,6 +116,9 @@ def show(
     missing: Annotated[
         bool, typer.Option("--missing", help="The songs whose files are gone.")
     ] = False,
+    doubted: Annotated[
+        bool, typer.Option("--doubted", help="Only silence, noise and hum.")
+    ] = False,
     csv: Annotated[bool, typer.Option("--csv", help="A table with every score.")] = False,
     json: Json = False,
     library: LibraryFile = None,
@@ -136,7 +139,7 @@ def show(
         if tag is not None:
             text = tag if least is None else f'"{tag}" >= {least:.9f}'
             expression = parse(text, tags=used.card.tags, settings=read_settings(settings))
-            songs = matching(library_, used, expression, below=below)
+            songs = matching(library_, used, expression, below=below, doubted=True)
         else:
             songs = library_.songs(
                 used, below=below, failed=True if failed else False if csv else None,
@@ -145,6 +148,8 @@ def show(
         n_shown = 0
         table = _CsvTable(used.card.tags) if csv else None
         for song in songs:
+            if doubted and song.headline is None:
+                continue
             n_shown += 1
             if table is not None:
                 table.print(song)
@@ -168,6 +173,9 @@ def _print_scanned(
         print_json(as_json(song, card, top=top, rank=rank))
     elif song.failure is not None:
         say(f"error: {_reason(song)}")
+    else:
+        for warning in song.warnings or ():
+            say(f"warning: {song.path}: {warning.message}")
 
 
 def _reason(song: ScannedFile) -> str:
@@ -187,14 +195,24 @@ def _print_counts(counts: Counts, *, json: bool) -> None:
         f"{counts.unchanged} unchanged, {counts.failed} failed, {counts.gone} gone"
         + (f", {counts.unsettled} still being written" if counts.unsettled else "")
     )
+    if counts.doubted:
+        say(
+            f"{counts.doubted} of them are silence, noise or hum: they get no genre, and no place "
+            "in playlists. `earmark library show --doubted` lists them"
+        )
+    if counts.unjudged:
+        say(
+            f"{counts.unjudged} were heard by an older earmark, which did not tell silence and "
+            "noise from music. `earmark library scan --retry` hears them again"
+        )
     if counts.failed:
         say("`earmark library show --failed` says why; `scan --retry` tries them again")
 
 
 def _print_line(heard: Tags, top: int) -> None:
     minutes, seconds = divmod(round(heard.seconds), 60)
-    said = ", ".join(f"{tag.tag} {tag.score:.2f}" for tag in heard.tags[:top])
-    print(f"{heard.path}  {minutes}:{seconds:02d}  {said}")
+    tags = ", ".join(f"{tag.tag} {tag.score:.2f}" for tag in heard.tags[:top])
+    print(f"{heard.path}  {minutes}:{seconds:02d}  {heard.headline or tags}")
 
 
 class _CsvTable:
@@ -202,12 +220,14 @@ class _CsvTable:
 
     def __init__(self, tags: tuple[str, ...]) -> None:
         self._writer = csv.writer(sys.stdout, lineterminator="\n")
-        self._writer.writerow(["path", "seconds", "artist", "title", "album", *tags])
+        self._writer.writerow(["path", "seconds", "artist", "title", "album", *tags, "warnings"])
 
     def print(self, song: ScannedFile) -> None:
         if song.scores is not None:
             facts = [str(song.path), f"{song.seconds:.3f}", song.artist, song.title, song.album]
-            self._writer.writerow([*facts, *(f"{score:.4f}" for score in song.scores)])
+            warnings = "|".join(warning.kind for warning in song.warnings or ())
+            scores = (f"{score:.4f}" for score in song.scores)
+            self._writer.writerow([*facts, *scores, warnings])
 
 
 library_app.command("scan")(scan)

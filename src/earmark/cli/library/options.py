@@ -34,6 +34,9 @@ SettingsFile = Annotated[
 Below = Annotated[
     Path | None, typer.Argument(metavar="[PATH]", help="A folder or file; all without it.")
 ]
+Doubted = Annotated[
+    bool, typer.Option("--doubted", help="Also silence, noise and hum, whose tags mean nothing.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 

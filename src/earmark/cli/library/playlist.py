@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earmark.cli.library.options import (
+    Doubted,
     Json,
     LibraryFile,
     ModelName,
@@ -53,6 +54,7 @@ def playlist(
     absolute: Annotated[
         bool, typer.Option("--absolute", help="Whole paths, not from the playlist's folder.")
     ] = False,
+    doubted: Doubted = False,
     settings: SettingsFile = None,
     library: LibraryFile = None,
     model: ModelName = None,
@@ -82,7 +84,7 @@ def playlist(
         if start is not None and end is not None:
             chosen = making.journey(
                 library_, used, absolute_path(start), absolute_path(end),
-                expression=parsed, length=length,
+                expression=parsed, length=length, doubted=doubted,
             )  # fmt: skip
         elif like:
             examples = [absolute_path(song) for song in like]
@@ -91,11 +93,18 @@ def playlist(
                 for song in examples
             ]
             chosen = making.like(
-                library_, used, vectors, expression=parsed, length=length, without=examples
+                library_,
+                used,
+                vectors,
+                expression=parsed,
+                length=length,
+                without=examples,
+                doubted=doubted,
             )
         else:
             assert parsed is not None
-            chosen = making.take(making.matching(library_, used, parsed), length)
+            found = making.matching(library_, used, parsed, doubted=doubted)
+            chosen = making.take(found, length)
     if not chosen:
         raise BadValue("no song of the library answers that; ask for less")
     folder = None if output is None or absolute else absolute_path(output).parent

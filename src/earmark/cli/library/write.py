@@ -10,6 +10,7 @@ import typer
 
 from earmark.cli.library.options import (
     Below,
+    Doubted,
     Json,
     LibraryFile,
     ModelName,
@@ -45,6 +46,7 @@ def write(
     keep_mtime: Annotated[
         bool, typer.Option("--keep-mtime", help="Let files keep their time of last change.")
     ] = False,
+    doubted: Doubted = False,
     settings: SettingsFile = None,
     library: LibraryFile = None,
     model: ModelName = None,
@@ -57,11 +59,12 @@ def write(
     if merge and replace:
         raise BadValue("--merge keeps what a file has and --replace does not; choose one")
     with opened(library, model) as (library_, used):
+        below = place_in(library_, used, path)
         planned: Iterable[Change | UnwritableFile] = writing.plan(
             library_, used,
             settings=read_settings(settings),
             mode="merge" if merge else "replace" if replace else "fill",
-            below=place_in(library_, used, path),
+            below=below, doubted=doubted,
         )  # fmt: skip
         if yes:
             planned = writing.write(library_, planned, keep_mtime=keep_mtime)
@@ -71,6 +74,9 @@ def write(
             n_refusals += refused
             n_changes += not refused
             _print_change(change, written=yes, json=json)
+        n_left_out = 0 if doubted else writing.n_doubted(library_, used, below=below)
+    if n_left_out:
+        say(f"{n_left_out} files are silence, noise or hum and get no tags; --doubted writes them")
     cannot = f"; {n_refusals} files cannot be written to" if n_refusals else ""
     if yes:
         say(f"{n_changes} files written{cannot}. `earmark library undo` takes it back")

@@ -44,10 +44,19 @@ class _Shelf:
 
 
 def matching(
-    library: Library, model: LibraryModel, expression: Evaluate, *, below: Path | None = None
+    library: Library,
+    model: LibraryModel,
+    expression: Evaluate,
+    *,
+    below: Path | None = None,
+    doubted: bool = False,
 ) -> list[ScannedFile]:
-    """Every song of which an expression is true, the ones that answer it best first."""
-    songs = list(library.songs(model, below=below, failed=False))
+    """Every song of which an expression is true, the ones that answer it best first.
+
+    doubted : also what is silence or noise
+    """
+    found = library.songs(model, below=below, failed=False)
+    songs = [song for song in found if doubted or song.headline is None]
     if not songs:
         return []
     match = expression(np.stack([_scores(song) for song in songs]))
@@ -74,16 +83,18 @@ def like(
     expression: Evaluate | None = None,
     length: Length = Length(),
     without: Iterable[Path] = (),
+    doubted: bool = False,
 ) -> list[ScannedFile]:
     """The songs that sound most like examples, the most alike first.
 
     vectors : of the examples, float32 (n_dimensions,) each
     expression : take only songs of which it is true
     without : files that are not taken, nor copies of their audio, such as the examples
+    doubted : also take what is silence or noise
     """
     without = list(without)
     heard = {song.audio for path in without if (song := library.song(model, path)) is not None}
-    shelf = _shelf(library, model, expression, without=without)
+    shelf = _shelf(library, model, expression, without=without, doubted=doubted)
     if not shelf.songs:
         return []
     similarity = shelf.vectors @ unit(unit(np.stack(vectors)).mean(axis=0))
@@ -99,18 +110,21 @@ def journey(
     *,
     expression: Evaluate | None = None,
     length: Length = Length(),
+    doubted: bool = False,
 ) -> list[ScannedFile]:
     """A smooth path from one song of the library to another, both included.
 
     The way between the two embeddings is cut into equal steps; at each the nearest song that is
     still free is taken, and the songs are then ordered by how far along the way they lie.
 
+    doubted : also take what is silence or noise
+
     Raises NotScanned where one of the two is not in the library, BadValue where they are one.
     """
     ends = [_end(library, model, path) for path in (start, end)]
     if start == end:
         raise BadValue("a journey leads from one song to another; name two")
-    shelf = _shelf(library, model, expression, without=(start, end))
+    shelf = _shelf(library, model, expression, without=(start, end), doubted=doubted)
     first, last = (unit(vector) for _, vector in ends)
     n_songs = _n_songs(length, [song for song, _ in ends] + shelf.songs)
     free = np.ones(len(shelf.songs), dtype=bool)
@@ -133,7 +147,12 @@ def journey(
 
 
 def _shelf(
-    library: Library, model: LibraryModel, expression: Evaluate | None, *, without: Iterable[Path]
+    library: Library,
+    model: LibraryModel,
+    expression: Evaluate | None,
+    *,
+    without: Iterable[Path],
+    doubted: bool,
 ) -> _Shelf:
     index = library.index(model)
     place = {int(number): i for i, number in enumerate(index.numbers)}
@@ -141,7 +160,7 @@ def _shelf(
     pairs = [
         (song, place[number])
         for number, song in library.numbered(model, failed=False)
-        if number in place and song.path not in left_out
+        if number in place and song.path not in left_out and (doubted or song.headline is None)
     ]
     songs = [song for song, _ in pairs]
     vectors = index.vectors(np.array([i for _, i in pairs], dtype=np.int64))

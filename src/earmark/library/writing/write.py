@@ -67,17 +67,23 @@ def plan(
     settings: TagRules,
     mode: Mode = "fill",
     below: Path | None = None,
+    doubted: bool = False,
     workers: int | None = None,
 ) -> Iterator[Change | UnwritableFile]:
     """What writing would change, file by file; nothing is written, and no file that is right is
     named.
 
     below : only the files of a folder, or one file
+    doubted : also what is silence or noise, whose tags mean nothing
 
     Raises MissingExtra where mutagen is not installed.
     """
     require_mutagen()
-    songs = library.songs(model, below=below, failed=False)
+    songs = (
+        song
+        for song in library.songs(model, below=below, failed=False)
+        if doubted or song.headline is None
+    )
     first = list(islice(songs, _FEW_FILES))
     if len(first) < _FEW_FILES and workers is None:
         workers = 1
@@ -98,6 +104,12 @@ def plan(
         before, after = outcome.value
         if after:
             yield Change(song, before, after)
+
+
+def n_doubted(library: Library, model: LibraryModel, *, below: Path | None = None) -> int:
+    """How many songs a plan leaves out because they are silence or noise."""
+    songs = library.songs(model, below=below, failed=False)
+    return sum(song.headline is not None for song in songs)
 
 
 def write(

@@ -18,6 +18,7 @@ from earmark.graph import build
 from earmark.graph.waveform import waveform_model
 from earmark.metrics import average_precision, expected_calibration_error, roc_auc
 from earmark.model_file import INPUT, LOGITS, Card, sigmoid, write_model
+from earmark.privacy import keep_private
 from earmark.training.checkpoint import Arrays, read_checkpoint
 from earmark.training.export.calibration import calibrate
 from earmark.training.export.to_graph import to_graph
@@ -203,6 +204,7 @@ def _other_lengths(model: CRNN, task: Task) -> list[int]:
 
 
 def _run(graph: onnx.ModelProto, clips: Float32Array) -> Float32Array:
+    keep_private()
     import onnxruntime
 
     session = onnxruntime.InferenceSession(

@@ -109,11 +109,10 @@ async function show(file, result) {
   $("song").hidden = false;
   document.title = `${result.song.path} · earmark`;
   $("song-name").textContent = `${result.song.path} · ${clock(result.song.seconds)}`;
-  const sure = result.song.tags.slice(0, 4)
-    .filter((tag) => tag.score >= SURE * result.song.tags[0].score).slice(0, 3);
-  const verdict = listed(sure.map((tag) => tag.tag));
-  $("verdict").textContent = "";
-  $("verdict").append("It hears ", make("em", "", verdict), ".");
+  $("verdict").replaceChildren(...verdict(result));
+  const warnings = (result.song.warnings ?? []).map((one) => `${capital(one.message)}.`).join(" ");
+  $("warnings").textContent = warnings;
+  $("warnings").hidden = !warnings;
   const cell = result.taggram.seconds[1] ?? result.taggram.duration;
   $("cell").textContent = `${cell.toFixed(1)} seconds`;
   $("legend").textContent = legend();
@@ -123,10 +122,18 @@ async function show(file, result) {
   $("most").textContent = percent(timeline.most);
   await choose(null);
   player.load(file, result.taggram.duration);
-  $("live").textContent = `Heard ${clock(result.song.seconds)} of ${result.song.path}. `
-    + `Strongest: ${result.song.tags.slice(0, 5)
-      .map((tag) => `${tag.tag} ${percent(tag.score)}`).join(", ")}.`;
+  const found = result.headline ? `${result.headline}.` : `Strongest: ${result.song.tags.slice(0, 5)
+    .map((tag) => `${tag.tag} ${percent(tag.score)}`).join(", ")}.`;
+  $("live").textContent =
+    `Heard ${clock(result.song.seconds)} of ${result.song.path}. ${found} ${warnings}`.trim();
   $("main").focus({ preventScroll: true });
+}
+
+// The headline: what the server says in place of the tags, or the strongest tags.
+function verdict({ headline, song: { tags } }) {
+  if (headline) return [`${headline}.`];
+  const sure = tags.slice(0, 4).filter((tag) => tag.score >= SURE * tags[0].score).slice(0, 3);
+  return ["It hears ", make("em", "", listed(sure.map((tag) => tag.tag))), "."];
 }
 
 function legend() {
