@@ -116,8 +116,8 @@ def new_learner():
     recipe = read_recipe("choi2016", changes=["model.recurrent=gru", "model.input_norm=channel"])
     tags = tuple(f"tag{number}" for number in range(N_TAGS))
     task = Task(tags, PRESETS["choi2016"], tuple([0.05] * N_TAGS), (-31.0, 14.6))
-    here = Processes(torch.device("cpu"))
-    return Learner(task.network(recipe), recipe, here=here, n_steps=1000)
+    processes = Processes(torch.device("cpu"))
+    return Learner(task.network(recipe), recipe, processes=processes, n_steps=1000)
 
 
 def plain():
@@ -143,14 +143,15 @@ def reading(batch: int, n_steps: int) -> tuple[float, float]:
     """(share of time that ours waits for a store on disk, clips a second)."""
     import torch
 
-    from earmark.training.clips import ClipSource, shuffled
+    from earmark.training.batches import shuffled
+    from earmark.training.clips import open_clips
     from earmark.training.fast_cpu import keep_freed_memory
 
     keep_freed_memory()
     learner = new_learner()
     with tempfile.TemporaryDirectory() as folder:
         write_store(Path(folder), n=batch * (n_steps + 2))
-        source = ClipSource(folder, held="disk", device=torch.device("cpu"))
+        source = open_clips(folder, held="disk", device=torch.device("cpu"))
         clips = source.clips(np.arange(len(source.store)))
         labels = torch.from_numpy(source.store.labels).float()
         places = shuffled(len(labels), batch=batch, seed=0, epoch=0)
