@@ -63,7 +63,7 @@ def taggram(
     logits = windows.over_time(
         heard.starts,
         heard.logits,
-        length=2 * moment,
+        lengths=heard.lengths,
         n_samples=round(heard.seconds * features.rate),
         cell_samples=moment,
     )

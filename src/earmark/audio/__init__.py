@@ -7,12 +7,12 @@ below full scale through just past the edge, soxr HQ 144.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, groupby
 from operator import attrgetter
-from pathlib import Path
 
 import numpy as np
 
@@ -72,7 +72,7 @@ class AudioInfo:
 
 
 def load_audio(
-    path: str | Path,
+    path: str | os.PathLike[str],
     *,
     rate: int,
     start: float = 0.0,
@@ -107,7 +107,7 @@ def load_audio(
 
 
 def stream_audio(
-    path: str | Path,
+    path: str | os.PathLike[str],
     *,
     rate: int,
     start: float = 0.0,
@@ -141,7 +141,7 @@ class AudioStream:
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | os.PathLike[str],
         *,
         rate: int,
         start: float = 0.0,
@@ -152,7 +152,7 @@ class AudioStream:
         _check(0 <= start < math.inf, "start", start, "0 or more seconds")
         _check(seconds is None or seconds > 0, "seconds", seconds, "above 0, or None for all")
         _check(0 < block_seconds < math.inf, "block_seconds", block_seconds, "above 0")
-        self.path = path
+        self.path = os.fspath(path)
         self.rate = int(rate)
         self._start = start
         self._first = round(start * rate)
@@ -228,12 +228,13 @@ def resample(samples: Float32Array, *, rate: int, target_rate: int) -> Float32Ar
     return resampled
 
 
-def probe(path: str | Path) -> AudioInfo:
+def probe(path: str | os.PathLike[str]) -> AudioInfo:
     """Rate, channels, codec and stated duration of a file; only its beginning is read.
 
     Raises UnreadableAudio for a file that holds no audio.
     """
     tally = Tally()
+    path = os.fspath(path)
     with opened_file(path) as file:
         is_chain = len(ogg_chain.links(file)) > 1
     with opened(path) as (container, stream):

@@ -15,7 +15,7 @@ from earmark.errors import BadValue, DataError
 from earmark.evaluation.distortions import DISTORTIONS, RATE
 from earmark.evaluation.measures import Json, number
 from earmark.evaluation.scores import OnProgress, Scored, loaded
-from earmark.inference import Options, listen
+from earmark.inference import Options, hear
 from earmark.runtime import Model
 
 SECONDS = 60.0  # of each track: its middle window is what is heard
@@ -96,5 +96,5 @@ class _Distorted:
 
     @staticmethod
     def _heard(session: Model, samples: Float32Array) -> Float32Array:
-        heard = listen(session, samples, rate=RATE, options=Options(center=True))
+        heard = hear(session, samples, rate=RATE, options=Options(center=True))
         return windows.pool(heard.logits)

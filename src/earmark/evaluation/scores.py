@@ -18,7 +18,7 @@ from earmark.data.store.index import INDEX
 from earmark.errors import BadValue, DataError, EarmarkError
 from earmark.evaluation.columns import Columns
 from earmark.features import log_mel
-from earmark.inference import Options, listen
+from earmark.inference import Options, hear
 from earmark.model_file import Card
 from earmark.runtime import BATCH, Model
 
@@ -252,7 +252,7 @@ class LogitsOfFile:
 
     def __call__(self, path: Path) -> Float32Array:
         session = loaded(self.model, self.runtime)
-        return windows.pool(listen(session, path, options=self.options).logits)
+        return windows.pool(hear(session, path, options=self.options).logits)
 
 
 @lru_cache(maxsize=1)

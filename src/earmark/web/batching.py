@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from earmark.arrays import Float32Array
-from earmark.runtime import BATCH, Model
+from earmark.runtime import BATCH, LoadedModel, Model
 
 
 class _Waiting(NamedTuple):
@@ -95,15 +95,15 @@ class SharedModel(Model):
         return item
 
 
-class ToldSession(Model):
-    """Another session's `run`, which tells after each call how many windows went through."""
+class ToldSession:
+    """A loaded model that reports after each `run` how many windows went through it."""
 
-    def __init__(self, session: Model, on_run: Callable[[int], None]) -> None:
-        self.path, self.runtime, self.card = session.path, session.runtime, session.card
-        self._session, self._on_run = session, on_run
+    def __init__(self, model: LoadedModel, on_run: Callable[[int], None]) -> None:
+        self.path, self.runtime, self.card = model.path, model.runtime, model.card
+        self._model, self._on_run = model, on_run
 
     def run(self, log_mel: Float32Array) -> tuple[Float32Array, Float32Array]:
-        """As Session.run."""
-        result = self._session.run(log_mel)
+        """As Model.run."""
+        result = self._model.run(log_mel)
         self._on_run(len(log_mel))
         return result
