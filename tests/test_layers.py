@@ -24,7 +24,8 @@ LAYERS = [
     {"graph", "runtime", "windows"},
     {"audio", "signal_check", "download", "model_file", "metrics", "ranking"},
     {"features", "tags"},
-    {"files", "folder_lock", "sqlite_file", "provenance", "arrays", "privacy"},
+    {"loudness", "privacy"},
+    {"files", "folder_lock", "sqlite_file", "provenance", "arrays"},
     {"errors"},
 ]
 ALSO = {
