@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "earmark"
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"web", "library", "evaluation", "published", "data", "training", "doctor", "taggram"},
+    {"web", "library", "evaluation", "published", "data", "training", "doctor", "taggrams"},
     {"tagger"},
     {"zoo", "engine", "inference"},
     {"graph", "runtime", "windows"},
@@ -33,8 +33,8 @@ ALSO = {
     ("training", "published"),
     ("evaluation", "data"),
     ("__main__", "cli"),
-    ("evaluation", "taggram"),
-    ("web", "taggram"),
+    ("evaluation", "taggrams"),
+    ("web", "taggrams"),
     ("web", "library"),
 }
 # Inside a folder: which of its parts a part may import. A part that is not named is free.

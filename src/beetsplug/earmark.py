@@ -130,7 +130,7 @@ class EarmarkPlugin(BeetsPlugin):  # type: ignore[misc]  # its types are not fol
 
     @cached_property
     def _model_sha256(self) -> str:
-        return sha256(self._tagger.session.path)
+        return sha256(self._tagger.model.path)
 
 
 def _field(name: str, *, id3: str | None, asf: str) -> mediafile.ListMediaField:

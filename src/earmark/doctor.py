@@ -50,16 +50,16 @@ def diagnose(model: str | None = None) -> dict[str, Any]:
     return found | {
         "model": {
             "name": card.name,
-            "file": str(tagger.session.path),
-            "sha256": files.sha256(tagger.session.path),
+            "file": str(tagger.model.path),
+            "sha256": files.sha256(tagger.model.path),
             "tags": len(card.tags),
             "features": card.features.name,
-            "runtime": tagger.session.runtime,
+            "runtime": tagger.model.runtime,
         },
         "speed": {
             "clip_seconds": round(card.features.seconds, 2),  # decoding comes on top of these
             "log_mel_ms": _median_ms(lambda: log_mel(clip, settings=card.features)),
-            "network_ms": round(_median_ms(lambda: tagger.session.run(batch)) / len(batch), 2),
+            "network_ms": round(_median_ms(lambda: tagger.model.run(batch)) / len(batch), 2),
         },
     }
 

@@ -199,7 +199,7 @@ def test_a_file_that_changes_while_it_is_read_fails_and_is_heard_next_time(libra
                     file.write(b"\0" * 100)
             return heard
 
-    counts, opened = scan_once(library, Meddler(Tagger.load(model).session), folder)
+    counts, opened = scan_once(library, Meddler(Tagger.load(model).model), folder)
     assert counted(counts) == {"heard": 2, "failed": 1}
     assert "changed while it was read" in opened[1].failure.message
     counts, _ = scan_once(library, Tagger.load(model), folder)
@@ -216,7 +216,7 @@ def test_a_disk_that_goes_during_a_scan_is_heard_when_it_is_back(library, model,
                 folder.rename(away)
             return heard
 
-    counts, _ = scan_once(library, Unplugger(Tagger.load(model).session), folder)
+    counts, _ = scan_once(library, Unplugger(Tagger.load(model).model), folder)
     assert counted(counts) == {"heard": 1, "failed": 2}
     away.rename(folder)
     counts, _ = scan_once(library, Tagger.load(model), folder)

@@ -167,7 +167,7 @@ def test_the_muted_region_that_matters_is_the_one_that_is_shown(model):
         logits[:, 1] = -logits[:, 0]
         return logits, np.zeros((len(mels), 5), dtype=np.float32)
 
-    tagger.session.run = run
+    tagger.model.run = run
     noise = np.random.default_rng(0).normal(0, 0.1, FEATURES.window_samples).astype(np.float32)
     told = occlusion.sensitivity(tagger, noise, start=7.0)
     falls = np.array(told["falls"])

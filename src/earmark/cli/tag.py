@@ -150,15 +150,15 @@ def _write_taggrams(
     tagger: Tagger, files: list[Path], *, folder: Path, max_seconds: float | None
 ) -> list[Path]:
     """The files whose taggrams were written."""
-    from earmark import taggram
+    from earmark import taggrams
 
     written = []
     with progress("taggrams", total=len(files)) as advance:
-        for path, name in zip(files, taggram.names(files), strict=True):
+        for path, name in zip(files, taggrams.names(files), strict=True):
             try:
-                gram = taggram.taggram(tagger, path, max_seconds=max_seconds)
-                taggram.write_csv(folder / f"{name}.csv", gram)
-                taggram.write_png(folder / f"{name}.png", gram, tagger=tagger)
+                gram = taggrams.taggram(tagger, path, max_seconds=max_seconds)
+                taggrams.write_csv(folder / f"{name}.csv", gram)
+                taggrams.write_png(folder / f"{name}.png", gram, tagger=tagger)
                 written.append(path)
             except UnreadableAudio as error:  # it was readable a moment ago
                 say(f"error: {error}")

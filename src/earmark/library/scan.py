@@ -55,7 +55,7 @@ class Counts:
 
 def use_model(library: Library, tagger: Tagger) -> LibraryModel:
     """The library's name for a loaded model."""
-    return library.add_model(sha256(tagger.session.path), tagger.card)
+    return library.add_model(sha256(tagger.model.path), tagger.card)
 
 
 def look(

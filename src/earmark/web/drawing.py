@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from earmark.arrays import Float32Array
 from earmark.features import LogMel, mel_filters
-from earmark.taggram import Taggram, spectrogram
+from earmark.taggrams import Taggram, spectrogram
 
 Json = dict[str, Any]
 

@@ -74,4 +74,4 @@ def _muted(
 
 
 def _log_odds(tagger: Tagger, mels: Float32Array) -> Float32Array:
-    return tagger.card.log_odds(tagger.session.run(mels)[0])
+    return tagger.card.log_odds(tagger.model.run(mels)[0])

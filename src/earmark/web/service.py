@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from earmark import files, taggram, tags, zoo
+from earmark import files, taggrams, tags, zoo
 from earmark.audio import Audio
 from earmark.errors import BadValue
 from earmark.inference import Options
@@ -156,7 +156,7 @@ class Service:
         on_progress(0.0)
         settings = self.tagger.card.features
         clips = audio.seconds / settings.seconds
-        stretches = max(1, math.ceil(clips * taggram.MOMENTS_PER_WINDOW) - 1)
+        stretches = max(1, math.ceil(clips * taggrams.MOMENTS_PER_WINDOW) - 1)
         n_windows = math.ceil(clips) + stretches
         done = 0
 
@@ -167,7 +167,7 @@ class Service:
 
         tagger = Tagger(ToldSession(self._session, on_run))
         heard, embedding = self._tags(tagger, upload, audio, options)
-        gram = taggram.taggram(tagger, audio.samples, rate=audio.rate)
+        gram = taggrams.taggram(tagger, audio.samples, rate=audio.rate)
         return {
             "song": heard.as_json(),
             "headline": heard.headline,
@@ -175,7 +175,7 @@ class Service:
             "waveform": drawing.waveform(audio.samples),
             "spectrogram": drawing.mel_picture(audio.samples, settings=settings),
             "taggram": drawing.over_time(gram),
-            "csv": taggram.as_csv(gram),
+            "csv": taggrams.as_csv(gram),
             "similar": self._similar(embedding) if self._similar and not heard.headline else None,
         }
 

@@ -51,9 +51,9 @@ def embedding_of(
     if stored is not None:
         return stored
     tagger = load()
-    if sha256(tagger.session.path) != model.sha256:
+    if sha256(tagger.model.path) != model.sha256:
         raise NotScanned(
-            f"{path} was not scanned, and {tagger.card.name} ({tagger.session.path}) is not the "
+            f"{path} was not scanned, and {tagger.card.name} ({tagger.model.path}) is not the "
             f"model that the library was scanned with ({model.card.name}). Scan it, or name that "
             "model with --model"
         )
