@@ -11,13 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
+from earmark.cli.options import JsonLines
 from earmark.cli.terminal import print_json, progress, say
 
 models_app = typer.Typer(
     help="The models that earmark can use: list, info, pull, import.", no_args_is_help=True
 )
-
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -34,7 +33,7 @@ class Kind(StrEnum):
 
 
 @models_app.command("list")
-def list_models(json: Json = False) -> None:
+def list_models(json: JsonLines = False) -> None:
     """The models that earmark knows by name."""
     from earmark import model_file, zoo
 
@@ -81,7 +80,7 @@ def info(
     tags: Annotated[
         bool, typer.Option("--tags", help="A row for each tag: how reliable it is, and its prior.")
     ] = False,
-    json: Json = False,
+    json: JsonLines = False,
 ) -> None:
     """What a model file says of itself: its licence, training, figures and tags."""
     from earmark import files, model_file, zoo
