@@ -28,6 +28,7 @@ from earmark.errors import BadModel
 from earmark.features import LogMel, log_mel
 from earmark.graph import build
 from earmark.model_file import INPUT, LOGITS, read_card, write_model
+from earmark.privacy import keep_private
 from earmark.runtime import BATCH, Model
 from earmark.windows import centre_crop
 
@@ -79,6 +80,7 @@ def plain_graph(model: Path, target: Path) -> Path:
 
 def int8(model: Path, clips: np.ndarray, folder: Path) -> Forward:
     """The same network with int8 convolutions and products, calibrated on clips."""
+    keep_private()
     import onnxruntime
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -113,6 +115,7 @@ def int8(model: Path, clips: np.ndarray, folder: Path) -> Forward:
 
 def openvino(model: Path, precision: str) -> Forward:
     """OpenVINO with the precision asked for; ImportError or LookupError where there is none."""
+    keep_private()
     from openvino import Core
 
     core = Core()

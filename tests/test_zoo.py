@@ -15,7 +15,7 @@ from pathlib import Path
 import file_server
 import pytest
 
-from earmark import download, zoo
+from earmark import download, files, zoo
 from earmark.errors import BadValue, DownloadFailed, ModelNotFound
 
 NAMES = list(zoo.PUBLISHED)
@@ -60,7 +60,7 @@ def serve(monkeypatch: pytest.MonkeyPatch):
 
 
 def files_in_cache() -> list[Path]:
-    return [path for path in zoo.cache_folder().rglob("*") if path.is_file()]
+    return [path for path in files.cache_folder().rglob("*") if path.is_file()]
 
 
 def fails_and_leaves_nothing(match: str, **options) -> str:
@@ -210,7 +210,7 @@ def test_a_failed_fetch_leaves_a_good_file_alone(serve) -> None:
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes anywhere")
 def test_a_cache_that_cannot_be_written_is_told(serve, tmp_path: Path) -> None:
     serve(file_server.whole(BODY))
-    zoo.cache_folder().chmod(0o500)
+    files.cache_folder().chmod(0o500)
     with pytest.raises(DownloadFailed, match="cannot keep tiny"):
         zoo.fetch("tiny")
 
@@ -311,7 +311,7 @@ def test_a_folder_without_the_weights_leaves_it_to_the_network(
     serve(file_server.whole(BODY))
     (tmp_path / "music.mp3").write_bytes(b"music")
     monkeypatch.setenv("EARMARK_PUBLISHED", str(tmp_path))
-    assert zoo.fetch("tiny").parent == zoo.cache_folder() / "weights"
+    assert zoo.fetch("tiny").parent == files.cache_folder() / "weights"
 
 
 def test_a_folder_of_weights_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from benchmarks.suite import material
 from benchmarks.suite.context import Context
 from benchmarks.suite.records import Row
 from earmark import engine, zoo
+from earmark.privacy import keep_private
 
 NODES = 2  # of the Ray cluster, each with one CPU
 
@@ -75,7 +76,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--units", type=int, default=1000)
     units = parser.parse_args().units
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    keep_private()
+    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
     from ray.cluster_utils import Cluster
 
     found = {"processes": overhead(units, ray=None)}

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from earmark import __version__, engine, files, runtime, zoo
+from earmark import __version__, engine, files, runtime
 from earmark.features import log_mel
 from earmark.tagger import Tagger
 
@@ -39,7 +39,7 @@ def diagnose(model: str | None = None) -> dict[str, Any]:
         "cores": engine.cpu_count(),
         "libraries": {name: _installed(name, extra) for name, extra in _LIBRARIES.items()},
         "runtimes": ", ".join(runtime.available()),
-        "cache": str(zoo.cache_folder()),
+        "cache": str(files.cache_folder()),
     }
     tagger = Tagger.load(model)
     card = tagger.card

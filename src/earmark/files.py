@@ -12,6 +12,16 @@ from pathlib import Path
 from typing import Any
 
 
+def cache_folder() -> Path:
+    """Where fetched weights and converted models are kept."""
+    import platformdirs
+
+    own = os.environ.get("EARMARK_CACHE")
+    if own:
+        return Path(own).expanduser()
+    return platformdirs.user_cache_path("earmark", appauthor=False)
+
+
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well.

@@ -14,6 +14,7 @@ from earmark import model_file
 from earmark.arrays import Float32Array
 from earmark.errors import BadModel, BadValue, FeatureMismatch, MissingExtra
 from earmark.model_file import Card
+from earmark.privacy import keep_private
 
 Forward = Callable[
     [Float32Array], tuple[Float32Array, Float32Array]
@@ -82,6 +83,7 @@ def available() -> tuple[str, ...]:
 
 
 def _open_onnxruntime(path: Path, data: bytes, threads: int | None) -> tuple[Card, Forward]:
+    keep_private()
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -105,6 +107,7 @@ def _open_onnxruntime(path: Path, data: bytes, threads: int | None) -> tuple[Car
 
 
 def _open_openvino(path: Path, data: bytes, threads: int | None) -> tuple[Card, Forward]:
+    keep_private()
     try:
         import openvino
     except ImportError as error:

@@ -18,6 +18,7 @@ from earmark.audio import load_audio
 from earmark.errors import BadValue
 from earmark.features import LogMel, log_mel
 from earmark.inference import Options
+from earmark.privacy import keep_private
 from earmark.tagger import Tagger
 
 # A moment is an eighth of a window; it is judged by the stretches, twice as long, that hold it.
@@ -95,6 +96,7 @@ def write_png(path: str | Path, gram: Taggram, *, tagger: Tagger) -> None:
 
     Raises BadValue for the taggram of samples, which came from no file.
     """
+    keep_private()
     from matplotlib.figure import Figure
 
     if gram.path is None:
@@ -152,7 +154,8 @@ def spectrogram(
     pieces : one clip's length each, but the last
     returns : float32 (n_mels, n_columns), dB, cut off below the loudest of the whole track
     """
-    uncut = dataclasses.replace(settings, top_db=None)  # else each piece would have its own floor
+    # else each piece would have a floor and a level of its own
+    uncut = dataclasses.replace(settings, top_db=None, level=None)
     columns = []
     for samples in pieces:
         mel = log_mel(samples, settings=uncut)

@@ -18,7 +18,7 @@ from pathlib import Path
 from earmark import model_file, published
 from earmark.download import OnBytes, download
 from earmark.errors import BadValue, DownloadFailed, ModelError, ModelNotFound
-from earmark.files import sha256
+from earmark.files import cache_folder, sha256
 from earmark.published.weights import PUBLISHED, Weights
 
 SHIPPED = "earmark"  # the model that is used where none is named; it lies inside this package
@@ -43,16 +43,6 @@ def canonical(name: str) -> str:
 def names() -> list[str]:
     """Every name that `--model` understands, the shipped model's first."""
     return [SHIPPED, *sorted([*PUBLISHED, *ALIASES])]
-
-
-def cache_folder() -> Path:
-    """Where fetched weights and converted models are kept."""
-    import platformdirs
-
-    own = os.environ.get("EARMARK_CACHE")
-    return (
-        Path(own).expanduser() if own else platformdirs.user_cache_path("earmark", appauthor=False)
-    )
 
 
 def model_path(name: str) -> Path:

@@ -61,7 +61,7 @@ def test_a_scan_says_what_became_of_every_file(home, model):
     assert [line["error"]["kind"] for line in again if "error" in line] == ["unreadable_audio"]
     assert again[-1] == {
         "heard": 0, "known": 0, "unchanged": 5, "failed": 1, "gone": 0, "unsettled": 0,
-        "doubted": 0, "unjudged": 0,
+        "doubted": 0, "unjudged": 0, "forgotten": 0,
     }  # fmt: skip
 
 
@@ -237,3 +237,33 @@ def test_silence_is_said_to_be_silence_by_every_command(tmp_path, model):
     playlist = ("playlist", "rock >= 0")
     assert b"none.flac" not in earmark(tmp_path, *playlist).stdout
     assert b"none.flac" in earmark(tmp_path, *playlist, "--doubted").stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links that Windows does not allow")
+def test_bad_links_get_their_lines_and_a_watcher_lives_on(tmp_path, model):
+    write_songs(tmp_path / "music", 1)
+    bad = {"circle": "circle", "inside": "0.flac/inner", "long": "x" * 300}
+    for name, target in bad.items():
+        (tmp_path / "music" / name).symlink_to(target)
+    tagged = subprocess.run(
+        [sys.executable, "-m", "earmark", "tag", tmp_path / "music", "--model", model, "--json"],
+        capture_output=True, timeout=120,
+    )  # fmt: skip
+    assert tagged.returncode == 3
+    assert ["error" in line for line in lines(tagged)] == [False, True, True, True]
+    with subprocess.Popen(
+        [
+            sys.executable, "-m", "earmark", "library", "scan", tmp_path / "music", "--model",
+            model, "--library", tmp_path / "library.sqlite", "--watch", "--every", "1", "--json",
+        ],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        rows = [json.loads(process.stdout.readline()) for _ in range(5)]
+        assert [os.path.basename(row["path"]) for row in rows[:4]] == ["0.flac", *bad]  # noqa: PTH119
+        assert all("leads nowhere" in row["error"]["message"] for row in rows[1:4])
+        assert (rows[4]["heard"], rows[4]["failed"]) == (1, 3)
+        (tmp_path / "music" / "late").symlink_to("late")
+        assert json.loads(process.stdout.readline())["path"].endswith("late")
+        assert json.loads(process.stdout.readline())["failed"] == 4
+        process.terminate()
+        assert process.wait(timeout=60) == 143

@@ -14,7 +14,7 @@ import pytest
 import tiny_model
 from typer.testing import CliRunner, Result
 
-from earmark import published, zoo
+from earmark import files, published, zoo
 from earmark.cli import models
 from earmark.errors import BadModel, BadValue, DownloadFailed, ModelNotFound
 from earmark.model_file import read_card
@@ -254,7 +254,7 @@ def test_two_pulls_at_once_both_succeed(shared: Path) -> None:
     assert [pull.returncode for pull in pulls] == [0, 0], told
     assert {out for out, _ in told} == {f"{zoo.model_path('choi2016')}\n"}
     assert read_card(zoo.model_path("choi2016")).name == "choi2016"
-    assert sorted(path.name for path in zoo.cache_folder().rglob("*") if path.is_file()) == [
+    assert sorted(path.name for path in files.cache_folder().rglob("*") if path.is_file()) == [
         "choi2016.onnx",
         weights.file,
     ]

@@ -13,35 +13,52 @@ def audio_files(paths: Iterable[str | Path], *, suffixes: Collection[str]) -> It
     suffixes : lower case, with the dot
 
     A file that is named is yielded whatever its suffix, also when it is not there: whoever opens it
-    says what is wrong. Folders are walked in alphabetical order; hidden entries are passed over,
-    and a folder that links lead back to is entered once. What is named twice comes once.
+    says what is wrong. So is what cannot be looked at below a folder: a folder that may not be
+    listed, a link that leads nowhere. Folders are walked in alphabetical order; hidden entries are
+    passed over, and a folder that links lead back to is entered once. What is named twice comes
+    once.
     """
     given: set[str] = set()
     for path in map(Path, paths):
-        for file in _below(path, suffixes, set()) if path.is_dir() else [path]:
+        is_folder = os.path.isdir(path)  # noqa: PTH112 - is_dir() raises for what it cannot look at
+        for file in _below(path, suffixes) if is_folder else [path]:
             place = os.path.abspath(file)  # noqa: PTH100 - absolute() keeps the ".." in it
             if place not in given:
                 given.add(place)
                 yield file
 
 
-def _below(folder: Path, suffixes: Collection[str], seen: set[tuple[int, int]]) -> Iterator[Path]:
-    try:
-        status = folder.stat()
-        if (status.st_dev, status.st_ino) in seen:
-            return
-        seen.add((status.st_dev, status.st_ino))
-        with os.scandir(folder) as entries:
-            visible = sorted(
-                (entry for entry in entries if not entry.name.startswith(".")),
-                key=lambda entry: entry.name,
-            )
-    except OSError:
-        yield folder  # whoever opens it says why it cannot be read
-        return
+def _below(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
+    seen: set[tuple[int, int]] = set()  # folders
+    rest = [(folder, True)]  # what is still to look at, the next one last; whether it is a folder
+    while rest:
+        path, is_folder = rest.pop()
+        if not is_folder:
+            yield path
+            continue
+        try:
+            status = path.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            rest += reversed(list(_entries(path, suffixes)))
+        except OSError:
+            yield path  # whoever opens it says why it cannot be read
+
+
+def _entries(folder: Path, suffixes: Collection[str]) -> Iterator[tuple[Path, bool]]:
+    """What a folder holds that counts, in alphabetical order, and whether it is a folder."""
+    with os.scandir(folder) as entries:
+        visible = sorted(
+            (entry for entry in entries if not entry.name.startswith(".")),
+            key=lambda entry: entry.name,
+        )
     for entry in visible:
         path = folder / entry.name
-        if entry.is_dir():
-            yield from _below(path, suffixes, seen)
-        elif path.suffix.lower() in suffixes:
-            yield path
+        try:
+            if entry.is_dir():
+                yield path, True
+            elif path.suffix.lower() in suffixes or (entry.is_symlink() and not path.exists()):
+                yield path, False
+        except OSError:
+            yield path, False

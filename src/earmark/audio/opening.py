@@ -41,6 +41,7 @@ def opened_file(path: str | Path) -> Iterator[FileIO]:
     try:
         status = Path(path).stat()
         if stat.S_ISDIR(status.st_mode):
+            os.scandir(path).close()
             raise UnreadableAudio(path, "it is a folder. Name the files in it")
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
             raise UnreadableAudio(path, "it is a pipe or device. Write it to a file first")
@@ -48,19 +49,26 @@ def opened_file(path: str | Path) -> Iterator[FileIO]:
             raise UnreadableAudio(path, "the file is empty. Fetch it again")
         with Path(path).open("rb", buffering=0) as file:
             yield file
-    except FileNotFoundError as error:
-        hint = "Download it first" if "://" in str(path) else "Check the name"
-        raise UnreadableAudio(path, f"there is no such file. {hint}") from error
-    except PermissionError as error:
-        reason = "you may not read it. Change its permissions, or ask its owner"
-        raise UnreadableAudio(path, reason) from error
     except MemoryError as error:
         raise UnreadableAudio(path, NO_MEMORY_LEFT) from error
     except OSError as error:
-        reason = f"reading it failed ({error.strerror or error}). Check the name and the disk"
-        if error.errno == errno.ENOMEM:
-            reason = NO_MEMORY_LEFT
-        raise UnreadableAudio(path, reason) from error
+        raise UnreadableAudio(path, reason(path, error)) from error
+
+
+def reason(path: str | Path, error: OSError) -> str:
+    """Why a file cannot be read, and what to do about it."""
+    if error.errno == errno.ENOMEM:
+        return NO_MEMORY_LEFT
+    if os.path.isdir(path):  # noqa: PTH112 - is_dir() raises for what it cannot look at
+        return f"this folder cannot be listed ({error.strerror}). Mend its rights or its disk"
+    if os.path.islink(path) and not os.path.exists(path):  # noqa: PTH110, PTH114 - as above
+        return f"it is a link that leads nowhere ({error.strerror}). Mend the link, or remove it"
+    if isinstance(error, FileNotFoundError):
+        hint = "Download it first" if "://" in str(path) else "Check the name"
+        return f"there is no such file. {hint}"
+    if isinstance(error, PermissionError):
+        return "you may not read it. Change its permissions, or ask its owner"
+    return f"reading it failed ({error.strerror or error}). Check the name and the disk"
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from earmark import __version__
-from earmark.cli.terminal import Exit, say
+from earmark.cli.terminal import Exit, Terminated, ended_by_kill, say
 from earmark.errors import EarmarkError
 
 # name -> what it does, as the command itself says first
@@ -83,13 +83,21 @@ def _root(
 def main() -> None:
     """Run the command line; an error of ours or of the disk is one line, and exit code 1.
 
-    Typer itself sees to Ctrl-C (exit code 130) and to a reader that has gone (`| head`).
+    Typer itself sees to Ctrl-C (exit code 130) and to a reader that has gone (`| head`); SIGTERM is
+    exit code 143.
     """
     for stream in (sys.stdout, sys.stderr):
         # names of files and tags are UTF-8 whatever the terminal's locale is
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        app()
+        with ended_by_kill():
+            app()
+    except ImportError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # a native library was being loaded
+            sys.exit(Exit.INTERRUPTED)
+        if isinstance(error.__cause__, Terminated):
+            sys.exit(Exit.TERMINATED)
+        raise
     except EarmarkError as error:
         say(f"error: {error}")
         sys.exit(Exit.ERROR)

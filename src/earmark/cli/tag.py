@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earmark.cli.options import JsonLines, ModelName, Rank, Workers
-from earmark.cli.terminal import Exit, print_json, progress, read_list, say
+from earmark.cli.terminal import Exit, above_the_bar, print_json, progress, read_list, say
 from earmark.errors import BadValue, UnreadableAudio
 
 if TYPE_CHECKING:
@@ -123,8 +123,8 @@ def print_table(result: Tags, top: int, *, rank: Ranking) -> None:
         # below its prior: likelier than the tags that are not shown, but in this song less than in
         # any other
         table.add_row(*cells, style="dim" if tag.lift < 1 else None)
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(table)
+    with above_the_bar():
+        Console(highlight=False, soft_wrap=True).print(table)
     if result.damaged_packets:
         say(f"{result.path}: {result.damaged_packets} damaged packets were left out")
     for doubt in result.warnings or ():

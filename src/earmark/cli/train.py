@@ -57,7 +57,7 @@ def train(
     )
     if result.stopped_by is not None:
         say(f"stopped by {result.stopped_by}. All is saved: go on with --resume")
-        raise typer.Exit(Exit.INTERRUPTED)
+        raise typer.Exit(Exit.TERMINATED if result.stopped_by == "SIGTERM" else Exit.INTERRUPTED)
     if not result.first_process:
         return
     if json:

@@ -1,23 +1,29 @@
 """The workers of `engine.map_units` on a Ray cluster: one actor for each CPU.
 
 Every node needs the same earmark installed, and sees the same files under the same paths. Ray is
-told not to report its usage, and a local Ray to serve no dashboard.
+told not to report its usage. A local Ray serves no dashboard, keeps to the loopback address, and
+leaves no files behind.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
+import secrets
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from earmark.errors import BadValue, MissingExtra, WorkerDied
+from earmark.privacy import keep_private
 
 SPARE_STARTS = 5  # workers that may die while they start, beyond the number of workers
 PATIENCE = 300.0  # seconds to wait for a cluster to have a CPU for the first worker
 REACH = 10.0  # seconds for a cluster's address to answer
+_QUIET = {"log_to_driver": False, "configure_logging": False}
 
 
 class RayCrew:
@@ -33,9 +39,13 @@ class RayCrew:
     ) -> None:
         self._ray = _import_ray()
         self._function, self._name = pickle.dumps(function), repr(function)
-        self._ours = not self._ray.is_initialized()
-        if self._ours:
-            _connect(self._ray, address, workers or local_workers)
+        self._ours = ExitStack()  # what ends with us: a Ray that the caller has joined does not
+        if not self._ray.is_initialized():
+            if address == "local":
+                self._ours.enter_context(_local(self._ray, workers or local_workers))
+            else:
+                _join(self._ray, address)
+                self._ours.callback(self._ray.shutdown)
         self.workers = workers or int(self._ray.cluster_resources().get("CPU", 1))
         self._actor = self._ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(_Actor)
         self._staff: list[Any] = []
@@ -86,8 +96,7 @@ class RayCrew:
     def close(self, *, finished: bool) -> None:  # noqa: ARG002 - actors hold nothing to finish
         for worker in self._staff:
             self._kill(worker)
-        if self._ours:
-            self._ray.shutdown()
+        self._ours.close()
 
     def _kill(self, worker: Any) -> None:
         with suppress(self._ray.exceptions.RayError):
@@ -112,8 +121,8 @@ class _Actor:
 
 
 def _import_ray() -> Any:
-    # Ray reads these when it is imported; a choice of the user stays
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    keep_private()
+    # Ray reads it when it is imported; a choice of the user stays
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else a FutureWarning
     try:
         import ray
@@ -122,16 +131,68 @@ def _import_ray() -> Any:
     return ray
 
 
-def _connect(ray: Any, address: str, local_workers: int) -> None:
-    quiet = {"log_to_driver": False, "configure_logging": False}
-    if address == "local":
-        ray.init(address="local", num_cpus=local_workers, include_dashboard=False, **quiet)
-        return
+@contextmanager
+def _local(ray: Any, workers: int) -> Iterator[None]:
+    """A Ray on this machine, on its loopback address, with its files in a folder that goes with it.
+
+    A token keeps other users of this machine out; if none is given, Ray would keep one in ~/.ray.
+    """
+    if not any(name.startswith("RAY_AUTH_") for name in os.environ):
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    # /tmp: the paths of the sockets in it may have a hundred bytes, and TMPDIR is long on a Mac
+    parent = "/tmp" if Path("/tmp").is_dir() else None  # noqa: S108 - TemporaryDirectory is safe
+    with TemporaryDirectory(
+        prefix="earmark-ray-", dir=parent, ignore_cleanup_errors=True
+    ) as folder:
+        with _loopback_only():
+            ray.init(
+                address="local",
+                num_cpus=workers,
+                include_dashboard=False,
+                _temp_dir=folder,
+                **_QUIET,
+            )
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _loopback_only() -> Iterator[None]:
+    """Ray, started meanwhile, takes 127.0.0.1 as it does on a Mac, and asks no cloud what it is.
+
+    Else it looks for the address that reaches the internet; and the process of the dashboard, of
+    which nothing but the reports on usage is left without one, asks the metadata services of three
+    clouds even where the reports are off. Ray has no public setting for either.
+    """
+    from ray._private import node, ray_constants
+
+    cluster = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+    before = os.environ.get(cluster), ray_constants.ENABLE_RAY_CLUSTER, node.Node.start_api_server
+    os.environ[cluster] = "0"  # what Ray's processes read, as the next line is what we read
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    node.Node.start_api_server = _no_dashboard
+    try:
+        yield
+    finally:
+        if before[0] is None:
+            del os.environ[cluster]
+        else:
+            os.environ[cluster] = before[0]
+        ray_constants.ENABLE_RAY_CLUSTER, node.Node.start_api_server = before[1:]
+
+
+def _no_dashboard(node: Any, **_: Any) -> None:
+    node._webui_url = None
+
+
+def _join(ray: Any, address: str) -> None:
     what_to_do = "Start one with `ray start --head`, or give --ray local"
     if address != "auto":
         _reach(address, what_to_do)
     try:
-        ray.init(address=address, **quiet)
+        ray.init(address=address, **_QUIET)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise WorkerDied(
             f"cannot join a Ray cluster at {address!r}: {error} {what_to_do}"

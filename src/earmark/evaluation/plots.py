@@ -14,6 +14,7 @@ import numpy as np
 from earmark import metrics
 from earmark.arrays import Float32Array
 from earmark.evaluation.scores import Scored
+from earmark.privacy import keep_private
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,6 +82,7 @@ def _precision_at_recall(
 
 
 def _figure(width: float, height: float) -> Figure:
+    keep_private()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -61,7 +61,7 @@ def find_changes(
     roots = [absolute(folder) for folder in folders]
     known: dict[bytes, tuple[int, int, bool, bool, bool, bool]] = {}
     for root in roots:
-        if not root.exists():
+        if not os.path.exists(root):  # noqa: PTH110 - exists() raises for what it cannot look at
             raise BadValue(
                 f"{root} does not exist. Check the name, and that its disk is connected; the "
                 "library keeps what it knows of the songs there"
@@ -79,10 +79,12 @@ def find_changes(
         try:
             status = path.stat()
             size, mtime_ns = status.st_size, status.st_mtime_ns
-            if stat.S_ISDIR(status.st_mode):
-                unreadable.append(name + os.sep.encode())
+            is_readable = not stat.S_ISDIR(status.st_mode)
         except OSError:
             size, mtime_ns = NOWHERE  # whoever opens it says why it cannot be read
+            is_readable = False
+        if not is_readable:  # it was a folder, or a link to one: its songs are not thereby gone
+            unreadable.append(name + os.sep.encode())
         if before is None or before[:2] != (size, mtime_ns):
             if now - mtime_ns < settle_seconds * 1e9:
                 n_unsettled += 1

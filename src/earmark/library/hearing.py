@@ -8,6 +8,7 @@ from pathlib import Path
 
 from earmark import audio, windows
 from earmark.arrays import Float32Array
+from earmark.audio.opening import reason
 from earmark.audio.packet_hash import audio_hash
 from earmark.errors import UnreadableAudio
 from earmark.inference import Options
@@ -41,8 +42,6 @@ class ReadFile:
 
     def __call__(self, tagger: Tagger, path: Path) -> FileContent:
         """Raises UnreadableAudio, also for a file that changes while it is read."""
-        if path.is_dir():
-            raise UnreadableAudio(path, "this folder cannot be listed. Mend its rights or its disk")
         before = _stat(path)
         audio_sha256 = audio_hash(path)
         artist, title, album = read_names(path)
@@ -73,4 +72,4 @@ def _stat(path: Path) -> os.stat_result:
     try:
         return path.stat()
     except OSError as error:
-        raise UnreadableAudio(path, f"{error.strerror}. It is gone, or the disk is") from error
+        raise UnreadableAudio(path, reason(path, error)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -110,7 +111,7 @@ def watch_folders(
     model = _model_of(library, tagger)
     while True:
         # a folder whose disk is disconnected is left out until it is back
-        there = [folder for folder in folders if Path(folder).exists()]
+        there = [folder for folder in folders if _is_there(folder)]
         changes = _changes(
             library, there, model=model, options=options, settle_seconds=SETTLE_SECONDS
         )
@@ -156,7 +157,7 @@ def _scan(
         if outcome.error is not None:
             # with the size and time from before it was opened, so that the next scan hears what has
             # changed since, and what was gone with its disk
-            place = changes.new[outcome.unit] if outcome.unit.exists() else NOWHERE
+            place = changes.new[outcome.unit] if _is_there(outcome.unit) else NOWHERE
             failure = ScanFailure(outcome.error.kind, str(outcome.error))
             song = ScannedFile(outcome.unit, *place, failure=failure)
             library.put(model, song)
@@ -181,6 +182,10 @@ def _scan(
         doubted=n_doubted,
         unjudged=changes.unjudged,
     )
+
+
+def _is_there(path: str | Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 - exists() raises for what it cannot look at
 
 
 _TAKEN_AWAY = ScanFailure(

@@ -11,6 +11,7 @@ from typing import Any
 
 from earmark.errors import MissingExtra
 from earmark.files import atomic_path, json_line, write_text
+from earmark.privacy import keep_private
 
 Line = Mapping[str, Any]
 
@@ -83,6 +84,7 @@ class Board:
 
 def draw_history(run: Path, lines: Sequence[Line]) -> None:
     """Write RUN/history.png: losses and validation scores over the epochs."""
+    keep_private()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

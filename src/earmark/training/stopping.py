@@ -25,13 +25,17 @@ class Stop:
 def stop_on_signals() -> Iterator[Stop]:
     """Take SIGTERM and SIGINT as wishes; a second one of them ends the process as ever.
 
-    Outside the main thread, signals are left alone.
+    Outside the main thread, signals are left alone; so is one that a shell has set to be ignored.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {
+        number: handler
+        for number in (signal.SIGTERM, signal.SIGINT)
+        if (handler := signal.getsignal(number)) is not signal.SIG_IGN
+    }
 
     def wish(number: int, _: FrameType | None) -> None:
         stop.signal = signal.Signals(number).name

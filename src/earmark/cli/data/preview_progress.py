@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from earmark.cli.terminal import say
+from earmark.cli.terminal import live_bar, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -37,14 +36,14 @@ def report_progress() -> Iterator[DownloadListener]:
             self.before = status.total - status.remaining - status.failed
             if self.bar is not None:
                 self.task = self.bar.add_task(
-                    "previews", total=self.total, completed=self.before, rate="", waiting=""
+                    "previews", total=self.total, completed=self.before, rate="", note=""
                 )
 
         def progressed(self, progress: DownloadProgress) -> None:
             done = min(self.total, self.before + progress.done)
             rate = f"{progress.per_minute:.0f} a minute"
             if self.bar is not None:
-                self.bar.update(self.task, completed=done, rate=rate, waiting=progress.waiting)
+                self.bar.update(self.task, completed=done, rate=rate, note=progress.waiting)
             elif time.monotonic() >= self.next_line:
                 self.next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
                 waiting = f", {progress.waiting}" if progress.waiting else ""
@@ -56,21 +55,5 @@ def report_progress() -> Iterator[DownloadListener]:
         def ledger_was_damaged(self, aside: str) -> None:
             say(f"the ledger was damaged and is now {aside}; making it again from the previews")
 
-    if not sys.stderr.isatty():
-        yield Reporter(None)
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as RichProgress
-
-    with RichProgress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[waiting]}"),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bar:
+    with live_bar() as bar:
         yield Reporter(bar)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earmark.cli.data.preview_progress import report_progress
-from earmark.cli.terminal import Exit, print_json, progress, say
+from earmark.cli.terminal import Exit, Terminated, print_json, progress, say
 from earmark.data.previews.options import DownloadOptions
 
 if TYPE_CHECKING:
@@ -232,15 +231,12 @@ def merge(
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """Let a SIGTERM end the work as a Ctrl-C does: the ledger is written, nothing is lost."""
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    """Say how to go on when Ctrl-C or `kill` ends the work; the ledger is written by then."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated) as end:
         say("stopped; run the same command again to go on")
-        sys.exit(Exit.INTERRUPTED)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        sys.exit(Exit.TERMINATED if isinstance(end, Terminated) else Exit.INTERRUPTED)
 
 
 def _finish(reached: Status, folder: Path, json: bool) -> None:
@@ -249,7 +245,7 @@ def _finish(reached: Status, folder: Path, json: bool) -> None:
     else:
         _print_table(reached)
     if reached.failed:
-        say(f"{reached.failed} songs failed; to take them again: earmark data retry {folder}")
+        say(f"to take the failed songs again: earmark data retry {folder}")
         raise typer.Exit(Exit.SOME_FAILED)
 
 

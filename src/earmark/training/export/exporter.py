@@ -18,6 +18,7 @@ from earmark.graph import build
 from earmark.graph.waveform import waveform_model
 from earmark.metrics import average_precision, expected_calibration_error, roc_auc
 from earmark.model_file import INPUT, LOGITS, Card, sigmoid, write_model
+from earmark.privacy import keep_private
 from earmark.training.checkpoint import Arrays, read_checkpoint
 from earmark.training.export.calibration import calibrate
 from earmark.training.export.to_graph import network
@@ -195,6 +196,7 @@ def _other_lengths(model: CRNN, task: Task) -> list[int]:
 
 
 def _run(graph: onnx.ModelProto, clips: _Clips) -> _Clips:
+    keep_private()
     import onnxruntime
 
     session = onnxruntime.InferenceSession(

@@ -1,0 +1,85 @@
+"""A process on a terminal of a given size, and what a person reads there."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import termios
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+import pyte
+
+ROWS = 24
+_BAR = re.compile(r"[━╸╺]|\d/\d")
+
+
+@dataclass
+class Seen:
+    """What was on the terminal.
+
+    lines : at the end, those that have scrolled away first
+    bars : every line that showed a bar at any moment
+    crowds : every moment at which there were two of them
+    cursor : whether there is one at the end
+    """
+
+    code: int = 0
+    lines: list[str] = field(default_factory=list)
+    bars: set[str] = field(default_factory=set)
+    crowds: list[list[str]] = field(default_factory=list)
+    cursor: bool = True
+
+
+def see(
+    command: Sequence[object],
+    *,
+    columns: int = 80,
+    stdout: IO[Any] | None = None,
+    stderr: IO[Any] | None = None,
+    kill_at: str | None = None,
+    **how: Any,
+) -> Seen:
+    """Run a command on a terminal; stdout or stderr may lead elsewhere.
+
+    kill_at : send SIGTERM when these words stand on the screen
+    """
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
+    screen = pyte.HistoryScreen(columns, ROWS, history=10_000)
+    stream = pyte.ByteStream(screen)
+    seen = Seen()
+    with subprocess.Popen(
+        list(map(str, command)),
+        stdin=theirs,
+        stdout=stdout or theirs,
+        stderr=stderr or theirs,
+        **how,
+    ) as process:
+        # our end of theirs stays open: what is still on its way when the last one closes it is lost
+        ended = more = False
+        while more or not ended:
+            ended = process.poll() is not None  # asked first: what it wrote by then is read below
+            if more := bool(select.select([ours], [], [], 0.1)[0]):
+                for line in os.read(ours, 1 << 16).splitlines(keepends=True):
+                    stream.feed(line)
+                    bars = [row.rstrip() for row in screen.display if _BAR.search(row)]
+                    seen.bars.update(bars)
+                    if len(bars) > 1:
+                        seen.crowds.append(bars)
+                    if kill_at and kill_at.encode() in line:
+                        process.terminate()
+                        kill_at = None
+        seen.code = process.wait()
+    os.close(ours)
+    os.close(theirs)
+    above = ["".join(row[x].data for x in range(columns)) for row in screen.history.top]
+    seen.lines = [line.rstrip() for line in (*above, *screen.display)]
+    seen.cursor = not screen.cursor.hidden
+    return seen
