@@ -22,7 +22,7 @@ from earmark.data.store.reader import open_store
 from earmark.library.embeddings import unit
 from earmark.library.playlists.similar import NEAR, NEAR_LOG_ODDS
 from earmark.library.settings import Rule, TagRules, read_settings
-from earmark.library.writing.fields import GENRE, MOOD, wanted
+from earmark.library.writing.fields import GENRE, MOOD, fields_from
 from earmark.model_file import Card, read_card
 from earmark.ranking import log_odds
 from earmark.runtime import Model
@@ -92,7 +92,9 @@ def judge(
     n_files = n_right_files = 0
     right, quarter = [], []
     for clip in clips:
-        said = wanted(rank_tags(card, scores[clip]), settings=settings, model="", sha256="")[group]
+        said = fields_from(rank_tags(card, scores[clip]), settings=settings, model="", sha256="")[
+            group
+        ]
         words = [word_of.get(tag_of[name], tag_of[name]) for name in said]
         carried = [word in music.words[clip] for word in words]
         right += carried

@@ -36,8 +36,8 @@ from earmark.library.writing.fields import (
     MOOD,
     SCORES,
     Values,
-    changes,
-    wanted,
+    changed_fields,
+    fields_from,
 )
 from earmark.tagger import Tagger
 
@@ -98,16 +98,16 @@ class EarmarkPlugin(BeetsPlugin):  # type: ignore[misc]  # its types are not fol
                 for doubt in heard.warnings or ():
                     self._log.warning("{}: {}; no genre is set", heard.path, doubt.message)
                 continue
-            said = wanted(
+            wanted = fields_from(
                 heard.tags,
                 settings=self._settings,
                 model=self._tagger.card.name,
                 sha256=self._model_sha256,
             )
             before: dict[str, Values] = {
-                field: tuple(item.get(_NAMES[field]) or ()) for field in said
+                field: tuple(item.get(_NAMES[field]) or ()) for field in wanted
             }
-            for field, values in changes(before, said, mode=mode).items():
+            for field, values in changed_fields(before, wanted, mode=mode).items():
                 item[_NAMES[field]] = list(values)
             item.store()
             if write:

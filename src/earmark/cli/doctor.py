@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
+from earmark.cli.options import JsonObject, ModelName
 from earmark.cli.terminal import print_json
 
 
@@ -15,10 +14,8 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def doctor(
-    model: Annotated[
-        str | None, typer.Option(help="A name of `earmark models list`, or a model file.")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    model: ModelName = None,
+    json: JsonObject = False,
 ) -> None:
     """Say what is installed, which runtime and model are in use, and how fast it is here."""
     from earmark.doctor import diagnose

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from earmark.cli.options import JsonObject, Workers
 from earmark.cli.terminal import Exit, print_json, progress, say
 from earmark.errors import BadValue
 
@@ -65,14 +66,12 @@ def evaluate(
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="For report.html and report.json."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    json: JsonObject = False,
     replicates: Annotated[
         int | None, typer.Option(min=2, help="Draws of songs for the intervals; 1000 by default.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of those draws, and of added noise.")] = 0,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes that hear audio; one a core by default.")
-    ] = None,
+    workers: Workers = None,
 ) -> None:
     """Measure how well a model's scores agree with known tags.
 

@@ -10,13 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
+from earmark.cli.options import JsonLines
 from earmark.cli.terminal import print_json, progress, say
 
 models_app = typer.Typer(
     help="The models that earmark can use: list, info, pull, import.", no_args_is_help=True
 )
-
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -33,7 +32,7 @@ class Kind(StrEnum):
 
 
 @models_app.command("list")
-def list_models(json: Json = False) -> None:
+def list_models(json: JsonLines = False) -> None:
     """The models that earmark knows by name."""
     from earmark import model_file, zoo
 
@@ -80,7 +79,7 @@ def info(
     tags: Annotated[
         bool, typer.Option("--tags", help="A row for each tag: how reliable it is, and its prior.")
     ] = False,
-    json: Json = False,
+    json: JsonLines = False,
 ) -> None:
     """What a model file says of itself: its licence, training, figures and tags."""
     from earmark import files, model_file, zoo
@@ -107,19 +106,14 @@ def pull(
     ] = False,
 ) -> None:
     """Fetch published weights, make their model file and print its path."""
-    from earmark import published, zoo
+    from earmark import zoo
 
-    if name == zoo.SHIPPED:
+    weights = None if name == zoo.SHIPPED else zoo.PUBLISHED[zoo.canonical(name)]
+    with progress(f"fetching {name}", total=weights.size if weights else 0) as advance:
+        path = zoo.pull(name, force=force, progress=advance)
+    if weights is None:
         say(f"{name} comes with this package")
-        print(zoo.model_path(name))
-        return
-    name = zoo.canonical(name)
-    path = zoo.model_path(name)
-    if force or not _is_current(path):
-        weights = zoo.PUBLISHED[name]
-        with progress(f"fetching {name}", total=weights.size) as advance:
-            raw = zoo.fetch(name, progress=advance)
-        published.convert(weights.kind, raw, path)
+    else:
         say(f"{name}, licence: {weights.licence}. Please cite {weights.citation}")
     print(path)
 
@@ -142,18 +136,6 @@ def import_weights(
 
     published.convert(kind.value, weights, output, as_published=as_published)
     print(output)
-
-
-def _is_current(path: Path) -> bool:
-    """Whether a model file is there and this earmark reads it; an old format is made anew."""
-    from earmark import model_file
-    from earmark.errors import ModelError
-
-    try:
-        model_file.read_card(path)
-    except ModelError:
-        return False
-    return True
 
 
 def _print_row(name: str, licence: str, download: str, here: str, words: str) -> None:

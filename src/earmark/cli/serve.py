@@ -8,15 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
+from earmark.cli.options import ModelName
 from earmark.cli.terminal import say
 from earmark.web import require_libraries
 from earmark.web.limits import Limits
 
 Host = Annotated[str, typer.Option(help="The address to listen at; this machine only by default.")]
 Port = Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 takes one that is free.")]
-ModelName = Annotated[
-    str | None, typer.Option(help="A name of `earmark models list`, or a model file.")
-]
 Token = Annotated[
     str | None,
     typer.Option(
@@ -100,7 +98,7 @@ def serve(
 def _songs_alike(library: Path, model: str | None) -> Callable[..., list[dict[str, Any]]]:
     from earmark import zoo
     from earmark.cli.library.options import opened
-    from earmark.library.playlists.similar import finder
+    from earmark.library.playlists.similar import similar_finder
 
     with opened(library, None) as (scanned, used):
-        return finder(scanned, used, served=zoo.resolve(model))
+        return similar_finder(scanned, used, served=zoo.resolve(model))

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earmark.cli.options import JsonLines, ModelName, Rank, Workers
 from earmark.cli.terminal import Exit, above_the_bar, print_json, progress, read_list, say
 from earmark.errors import BadValue, UnreadableAudio
 
 if TYPE_CHECKING:
     from earmark.ranking import Ranking
     from earmark.tagger import Tagger, Tags
-
-
-class Rank(StrEnum):
-    """What the tags are sorted by (earmark.ranking)."""
-
-    score = "score"
-    lift = "lift"
-    evidence = "evidence"
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -34,24 +26,20 @@ def tag(
         list[str],
         typer.Argument(metavar="PATH...", help="Files, folders, or - for a list on stdin."),
     ],
-    model: Annotated[
-        str | None, typer.Option(help="A name of `earmark models list`, or a model file.")
-    ] = None,
+    model: ModelName = None,
     top: Annotated[int, typer.Option(min=1, help="How many tags to show.")] = 10,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    json: JsonLines = False,
     center: Annotated[
         bool, typer.Option("--center", help="Hear only the middle of a track, as the papers do.")
     ] = False,
     rank: Annotated[
-        Rank | None,
+        Rank,
         typer.Option(
             help="Sort by score, by lift (score / prior) or by evidence (log-odds, less a share of "
-            "the prior's). By score, unless said otherwise."
+            "the prior's)."
         ),
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; as many as cores by default.")
-    ] = None,
+    ] = "score",
+    workers: Workers = None,
     taggram: Annotated[
         Path | None, typer.Option(help="Folder for a PNG and a CSV of each file's tags over time.")
     ] = None,
@@ -63,7 +51,6 @@ def tag(
     from earmark.audio import AUDIO_SUFFIXES
     from earmark.audio.find import audio_files
     from earmark.inference import Options
-    from earmark.ranking import DEFAULT_RANKING
     from earmark.tagger import Failure, Tagger
 
     tagger = Tagger.load(model)
@@ -75,9 +62,7 @@ def tag(
         )
     if taggram is not None:
         taggram.mkdir(parents=True, exist_ok=True)  # before the work, in case it cannot be
-    options = Options(
-        rank=rank.value if rank else DEFAULT_RANKING, center=center, max_seconds=max_seconds
-    )
+    options = Options(rank=rank, center=center, max_seconds=max_seconds)
     tagged: list[Path] = []
     with progress("tagging", total=len(files)) as advance:
         for result in tagger.tag_files(files, workers=workers, options=options):

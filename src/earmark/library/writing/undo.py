@@ -55,7 +55,7 @@ def files_of(library: Library, run: int) -> list[Path]:
     return [entry.path for entry in entries(library, run)]
 
 
-def undo(library: Library, run: int) -> Iterator[Undone]:
+def undo_writing(library: Library, run: int) -> Iterator[Undone]:
     """Undo a run, its last change first. What fails stays in the journal, to be tried again.
 
     Raises NotScanned for a run that the journal does not hold.

@@ -15,7 +15,7 @@ from earmark.library.database import Library, LibraryModel
 from earmark.library.settings import TagRules
 from earmark.library.song import ScannedFile
 from earmark.library.writing.delta import make_delta
-from earmark.library.writing.fields import FIELDS, Mode, Values, changes, wanted
+from earmark.library.writing.fields import FIELDS, Mode, Values, changed_fields, fields_from
 from earmark.library.writing.journal import JournalEntry, next_run, note
 from earmark.library.writing.rewrite import rewrite
 from earmark.library.writing.tag_file import read_fields, require_mutagen, write_fields
@@ -25,7 +25,7 @@ _FEW_FILES = 200  # below it one process reads their tags before others have sta
 
 
 @dataclass(frozen=True)
-class Change:
+class TagChange:
     """What is to change in one file.
 
     before, after : values of the fields that change
@@ -53,14 +53,14 @@ class _Compare:
     def __call__(
         self, unit: tuple[ScannedFile, dict[str, Values]]
     ) -> tuple[dict[str, Values], ...]:
-        song, said = unit
+        song, wanted = unit
         check_unchanged(song)
         before = read_fields(song.path, FIELDS)
-        after = changes(before, said, mode=self.mode)
+        after = changed_fields(before, wanted, mode=self.mode)
         return {field: before[field] for field in after}, after
 
 
-def plan(
+def plan_writing(
     library: Library,
     model: LibraryModel,
     *,
@@ -69,7 +69,7 @@ def plan(
     below: Path | None = None,
     doubted: bool = False,
     workers: int | None = None,
-) -> Iterator[Change | UnwritableFile]:
+) -> Iterator[TagChange | UnwritableFile]:
     """What writing would change, file by file; nothing is written, and no file that is right is
     named.
 
@@ -92,8 +92,10 @@ def plan(
         for song in chain(first, songs):
             assert song.scores is not None
             tags = rank_tags(model.card, song.scores)
-            said = wanted(tags, settings=settings, model=model.card.name, sha256=model.sha256)
-            yield song, said
+            wanted = fields_from(
+                tags, settings=settings, model=model.card.name, sha256=model.sha256
+            )
+            yield song, wanted
 
     for outcome in engine.map_units(_Compare(mode), units(), workers=workers):
         song = outcome.unit[0]
@@ -103,7 +105,7 @@ def plan(
         assert outcome.value is not None
         before, after = outcome.value
         if after:
-            yield Change(song, before, after)
+            yield TagChange(song, before, after)
 
 
 def n_doubted(library: Library, model: LibraryModel, *, below: Path | None = None) -> int:
@@ -112,9 +114,9 @@ def n_doubted(library: Library, model: LibraryModel, *, below: Path | None = Non
     return sum(song.headline is not None for song in songs)
 
 
-def write(
-    library: Library, planned: Iterable[Change | UnwritableFile], *, keep_mtime: bool = False
-) -> Iterator[Change | UnwritableFile]:
+def write_tags(
+    library: Library, planned: Iterable[TagChange | UnwritableFile], *, keep_mtime: bool = False
+) -> Iterator[TagChange | UnwritableFile]:
     """Carry out a plan: each change as it was made, or a refusal; the journal knows how to undo it.
 
     keep_mtime : let files keep their time of last change
@@ -142,7 +144,7 @@ def check_unchanged(song: ScannedFile) -> None:
         raise UnwritableTags(song.path, "it has changed since it was scanned. Scan again")
 
 
-def _write_one(library: Library, change: Change, *, run: int, keep_mtime: bool) -> None:
+def _write_one(library: Library, change: TagChange, *, run: int, keep_mtime: bool) -> None:
     song = change.song
     check_unchanged(song)
     audio = song.audio
