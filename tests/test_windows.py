@@ -97,5 +97,5 @@ def test_each_moment_is_the_mean_of_the_windows_that_hear_it():
     logits = np.array([[0.0], [3.0], [9.0]], dtype=np.float32)
     cells = windows.over_time(starts, logits, lengths=50, n_samples=100, cell_samples=25)
     assert cells[:, 0].tolist() == [0.0, 1.5, 6.0, 9.0]
-    with pytest.raises(BadValue, match="no window hears"):
+    with pytest.raises(BadValue, match="in no window"):
         windows.over_time(starts, logits, lengths=50, n_samples=150, cell_samples=25)

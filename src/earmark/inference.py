@@ -36,7 +36,7 @@ class Options:
         an answer is about those seconds alone
     max_seconds : the track ends there; None takes all of it
     spread : hear that many windows, spread evenly over a file and reached by seeking; the whole
-        track where it is no longer than they are together
+        track if it is shorter than these windows together
 
     Raises BadValue for a value that is out of range and for two ways of hearing at once.
     """
@@ -62,20 +62,6 @@ class Options:
             if all(getattr(self, name) not in (None, False) for name in (one, other)):
                 raise BadValue(f"{one} and {other} contradict each other: give one of them only")
 
-    def windows(self, track: Track, *, settings: LogMel) -> Iterator[Window]:
-        """The windows of a track that these options choose."""
-        stretch, hop = (
-            None if seconds is None else max(1, round(seconds * settings.rate))
-            for seconds in (self.stretch_seconds, self.hop_seconds)
-        )
-        if self.center:
-            return centre(track, settings=settings)
-        if self.spread is not None:
-            return spread(track, self.spread, settings=settings)
-        if stretch is not None:
-            return stretches(track, settings=settings, stretch_samples=stretch, hop_samples=hop)
-        return whole(track, settings=settings, hop_samples=hop)
-
 
 _CONTRADICTIONS = (
     ("center", "spread"),
@@ -92,7 +78,8 @@ class Answers(NamedTuple):
 
     starts : int64 (n_windows,), first sample of each window at the model's rate
     lengths : int64 (n_windows,), samples of the track in each window
-    logits : float32 (n_windows, n_tags); embeddings : float32 (n_windows, n_dimensions)
+    logits : float32 (n_windows, n_tags)
+    embeddings : float32 (n_windows, n_dimensions)
     """
 
     starts: Int64Array
@@ -108,7 +95,8 @@ class Listening:
     seconds : of audio that were heard
     starts : int64 (n_windows,), first sample of each window at the model's rate
     lengths : int64 (n_windows,), samples of the track in each window
-    logits : float32 (n_windows, n_tags); embeddings : float32 (n_windows, n_dimensions)
+    logits : float32 (n_windows, n_tags)
+    embeddings : float32 (n_windows, n_dimensions)
     damaged_packets : packets of the file that the decoder had to leave out
     peak, unrest : of what was heard (earmark.signal_check)
     """
@@ -161,7 +149,7 @@ def hear(
     """
     settings = model.card.features
     track = Track(source, rate=rate, target_rate=settings.rate, max_seconds=options.max_seconds)
-    answers = listen(model, options.windows(track, settings=settings))
+    answers = listen(model, _chosen(track, options, settings=settings))
     return Listening(
         seconds=track.n_samples / settings.rate,
         starts=answers.starts,
@@ -172,6 +160,21 @@ def hear(
         peak=track.level.peak,
         unrest=track.level.unrest,
     )
+
+
+def _chosen(track: Track, options: Options, *, settings: LogMel) -> Iterator[Window]:
+    """The windows of a track that the options choose."""
+    if options.center:
+        return centre(track, settings=settings)
+    if options.spread is not None:
+        return spread(track, options.spread, settings=settings)
+    stretch, hop = (
+        None if seconds is None else max(1, round(seconds * settings.rate))
+        for seconds in (options.stretch_seconds, options.hop_seconds)
+    )
+    if stretch is not None:
+        return stretches(track, settings=settings, stretch_samples=stretch, hop_samples=hop)
+    return whole(track, settings=settings, hop_samples=hop)
 
 
 @lru_cache(maxsize=1)

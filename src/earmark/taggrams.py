@@ -5,15 +5,15 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from earmark import files, windows
-from earmark.arrays import Float32Array
+from earmark.arrays import Float32Array, Float64Array
 from earmark.audio import load_audio
 from earmark.errors import BadValue
 from earmark.features import LogMel, log_mel
@@ -30,28 +30,35 @@ _PICTURE_COLUMNS = 2000
 
 @dataclass(frozen=True)
 class Taggram:
-    """Scores over time.
+    """The tags of one track over time.
 
-    path : None for samples that came from no file
+    path : None for samples
+    tags : the names of the scores' columns
     seconds : float64 (n_cells,), where each cell starts; the last ends with the track
     scores : float32 (n_cells, n_tags), in [0, 1]
+    duration : seconds of the track
     """
 
     path: Path | None
     tags: tuple[str, ...]
-    seconds: npt.NDArray[np.float64]
+    seconds: Float64Array
     scores: Float32Array
-    duration: float  # seconds
+    duration: float
 
 
 def taggram(
     tagger: Tagger,
-    source: str | Path | Float32Array,
+    source: str | os.PathLike[str] | Float32Array,
     *,
     rate: int | None = None,
     max_seconds: float | None = None,
 ) -> Taggram:
-    """The tags of a file, or of mono samples at `rate` Hz, over time. Raises UnreadableAudio."""
+    """The tags of a file, or of mono samples at `rate` Hz, over time.
+
+    max_seconds : the track ends there; None takes all of it
+
+    Raises UnreadableAudio for a file that holds no audio.
+    """
     features = tagger.card.features
     moment = features.window_samples // MOMENTS_PER_WINDOW
     options = Options(

@@ -161,8 +161,8 @@ def centre(blocks: Iterable[Float32Array], *, settings: LogMel) -> Iterator[Wind
 def spread(track: Track, number: int, *, settings: LogMel) -> Iterator[Window]:
     """That many windows, from the middles of equal parts of a file, reached by seeking.
 
-    The `whole` track where it is no longer than these windows together, where the file does not
-    state its duration, and where it holds no audio at one of these places.
+    The `whole` track instead, if it is shorter than these windows together, if the file does not
+    state its duration, or if one of these places holds no audio.
 
     Raises BadValue for a track of samples.
     """
@@ -241,7 +241,7 @@ def over_time(
     hears = (starts < cell_starts + cell_samples) & (starts + lengths > cell_starts)
     if not hears.any(axis=1).all():
         raise BadValue(
-            "no window hears some part of the track: choose a hop that is no longer than a window"
+            "some part of the track lies in no window: choose a hop that is at most a window long"
         )
     weights = hears / hears.sum(axis=1, keepdims=True)
     cells: Float32Array = (weights @ logits).astype(np.float32)

@@ -91,7 +91,7 @@ def test_more_than_a_batch_from_one_request_is_taken_alone_and_whole(model):
 
 def test_a_mistake_in_the_network_reaches_those_who_asked_and_nobody_else(model):
     shared = SharedModel(model, on_batch=[].append)
-    with pytest.raises(Exception, match="hears spectrograms of shape"):
+    with pytest.raises(Exception, match="takes spectrograms of shape"):
         shared.run(np.zeros((1, 3, 3), dtype=np.float32))
     assert len(shared.run(spectrograms(2, 0))[0]) == 2
     shared.close()
