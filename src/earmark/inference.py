@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from earmark.arrays import Float32Array
 from earmark.errors import BadValue, UnreadableAudio
 from earmark.features import LogMel, log_mel
 from earmark.ranking import DEFAULT_RANKING, Ranking
-from earmark.runtime import BATCH, Model
+from earmark.runtime import BATCH, LoadedModel, Model
 from earmark.signal_check import Level
 
 
@@ -78,7 +79,7 @@ class Listening:
 
 
 def listen(
-    session: Model,
+    session: LoadedModel,
     source: str | Path | Float32Array,
     *,
     rate: int | None = None,
@@ -203,3 +204,9 @@ class _Blocks:
             yield block
         if not isinstance(stream, np.ndarray):
             self.damaged_packets = stream.damaged_packets
+
+
+@lru_cache(maxsize=1)
+def model_of_worker(path: Path, runtime: str) -> Model:
+    """The model that a worker process keeps loaded from one file to the next, on one core."""
+    return Model(path, runtime=runtime, threads=1)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -25,6 +25,24 @@ RUNTIMES = ("onnxruntime", "openvino")
 # 1, 2, 4 and 8 the shipped model took 10.6, 9.8, 10.8 and 12.1 ms a window on two cores, because
 # what a layer leaves of more no longer fits the caches.
 BATCH = 2
+
+
+class LoadedModel(Protocol):
+    """What listens to windows: a Model, or a wrapper of one.
+
+    path : the model file
+    runtime : which of RUNTIMES runs it
+    card : what the file says about the model
+    """
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def runtime(self) -> str: ...
+    @property
+    def card(self) -> Card: ...
+    def run(self, log_mel: Float32Array, /) -> tuple[Float32Array, Float32Array]:
+        """Logits and embeddings of clips, as Model.run."""
 
 
 class Model:

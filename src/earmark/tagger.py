@@ -13,10 +13,10 @@ import numpy as np
 from earmark import engine, ranking, tags, windows, zoo
 from earmark.arrays import Float32Array
 from earmark.errors import BadValue, EarmarkError
-from earmark.inference import Listening, Options, listen
+from earmark.inference import Listening, Options, listen, model_of_worker
 from earmark.model_file import Card
 from earmark.ranking import DEFAULT_RANKING, Ranking
-from earmark.runtime import Model
+from earmark.runtime import LoadedModel, Model
 from earmark.signal_check import Doubt, doubts, headline
 
 Value = TypeVar("Value")
@@ -102,7 +102,7 @@ class Failure:
 class Tagger:
     """A loaded model that says which tags music carries."""
 
-    def __init__(self, session: Model) -> None:
+    def __init__(self, session: LoadedModel) -> None:
         self.session = session
 
     @classmethod
@@ -290,4 +290,4 @@ class _InWorker(Generic[Value]):
 
 @lru_cache(maxsize=1)
 def _worker_tagger(model: Path, runtime: str) -> Tagger:
-    return Tagger(Model(model, runtime=runtime, threads=1))
+    return Tagger(model_of_worker(model, runtime))
