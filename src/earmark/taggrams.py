@@ -1,4 +1,4 @@
-"""Tags over time: the taggram, as numbers (CSV) and as a picture (PNG) under the spectrogram."""
+"""Taggrams: the scores of tags over time, as CSV and as a PNG below the spectrogram."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from earmark.inference import Options
 from earmark.privacy import keep_private
 from earmark.tagger import Tagger
 
-# A moment is an eighth of a window; it is judged by the stretches, twice as long, that hold it.
+# A cell is 1/8 of a window; its scores come from the stretches, twice as long, that cover it.
 MOMENTS_PER_WINDOW = 8
 _PICTURE_TAGS = 20  # rows that stay readable
 _PICTURE_SECONDS = 0.25  # width of a spectrogram column, at the finest
@@ -99,7 +99,7 @@ def write_csv(path: str | Path, gram: Taggram) -> None:
 
 
 def write_png(path: str | Path, gram: Taggram, *, tagger: Tagger) -> None:
-    """A picture of a file: the spectrogram above, below it the tags that are strongest anywhere.
+    """Write a PNG: the spectrogram above, below it the tags with the highest scores.
 
     Raises BadValue for the taggram of samples, which came from no file.
     """
@@ -107,7 +107,9 @@ def write_png(path: str | Path, gram: Taggram, *, tagger: Tagger) -> None:
     from matplotlib.figure import Figure
 
     if gram.path is None:
-        raise BadValue("a picture needs the file of its taggram; this one was made from samples")
+        raise BadValue(
+            "a PNG needs the audio file; this taggram was made from samples. Make it from a file"
+        )
 
     order = np.argsort(-gram.scores.max(axis=0), kind="stable")[:_PICTURE_TAGS]
     figure = Figure(figsize=(11, 7), layout="constrained")
@@ -124,7 +126,7 @@ def write_png(path: str | Path, gram: Taggram, *, tagger: Tagger) -> None:
         extent=(*edges, 0, features.n_mels), interpolation="nearest",
     )  # fmt: skip
     above.set_ylabel("mel band")
-    # a file name is no formula and may hold what no font can draw
+    # $ would begin a formula, and some characters cannot be drawn by any font
     name = gram.path.name.encode(errors="replace").decode().replace("$", r"\$")
     above.set_title(f"{name}: what {tagger.card.name} hears")
     bounds = np.append(gram.seconds, gram.duration)
@@ -156,7 +158,7 @@ def names(paths: Sequence[Path]) -> list[str]:
 def spectrogram(
     pieces: Iterable[Float32Array], *, settings: LogMel, column_seconds: float
 ) -> Float32Array:
-    """The log-mel spectrogram of a track with columns of about that width, made piece by piece.
+    """The log-mel spectrogram of a track, with columns of about `column_seconds`, piece by piece.
 
     pieces : one clip's length each, but the last
     returns : float32 (n_mels, n_columns), dB, cut off below the loudest of the whole track

@@ -19,12 +19,13 @@ from earmark import model_file, published
 from earmark.download import OnBytes, download
 from earmark.errors import BadValue, DownloadFailed, ModelError, ModelNotFound
 from earmark.files import cache_folder, sha256
-from earmark.published.weights import PUBLISHED, Weights
+from earmark.published.weights import PUBLISHED as PUBLISHED
+from earmark.published.weights import Weights as Weights
 
-SHIPPED = "earmark"  # the model that is used where none is named; it lies inside this package
+SHIPPED = "earmark"  # the default model, a file of this package
 _SHIPPED_FILE = Path(__file__).parent / "models" / "earmark.onnx"
 
-DEADLINE = 300.0  # seconds for a whole fetch: 2 MB over a slow telephone line
+DEADLINE = 300.0  # seconds for a whole download: 2 MB at 7 kB/s
 
 
 ALIASES = {"won2020": "won2020-fcn"}  # the better of the two: .774 to .753 on labelled clips
@@ -34,9 +35,9 @@ def canonical(name: str) -> str:
     """The one name of a published model. Raises ModelNotFound for any other name."""
     name = ALIASES.get(name, name)
     if name == SHIPPED:
-        raise ModelNotFound(f"{SHIPPED} comes with this package: there is nothing to fetch")
+        raise ModelNotFound(f"{SHIPPED} comes with this package; there is nothing to fetch")
     if name not in PUBLISHED:
-        raise ModelNotFound(f"no model is called {name!r}. There are: {', '.join(names())}")
+        raise ModelNotFound(f"unknown model {name!r}. Choose from: {', '.join(names())}")
     return name
 
 
@@ -53,22 +54,23 @@ def model_path(name: str) -> Path:
 
 
 def resolve(model: str | Path | None = None) -> Path:
-    """The model file that a name, a path or nothing at all means.
+    """The model file of a name or path; by default that of EARMARK_MODEL, else the shipped model.
 
-    Nothing means EARMARK_MODEL, else the shipped model.
-    Raises ModelNotFound, whose one line says what to do.
+    Raises ModelNotFound, whose message says what to do.
     """
     name = str(model or os.environ.get("EARMARK_MODEL") or "")
     if not name:
-        return _SHIPPED_FILE  # whatever lies about in this folder under its name
+        return _SHIPPED_FILE  # also where the current folder has a file of its name
     if Path(name).is_file():
         return Path(name)
     if name not in names():
         raise ModelNotFound(
-            f"no model {name!r}: no such file, and the names are {', '.join(names())}"
+            f"no model {name!r}: there is no such file, and known names are {', '.join(names())}"
         )
     if not model_path(name).is_file():
-        raise ModelNotFound(f"the model {name} is not here: run `earmark models pull {name}`")
+        raise ModelNotFound(
+            f"the model {name} is not on this machine. Run `earmark models pull {name}`"
+        )
     return model_path(name)
 
 
@@ -89,13 +91,13 @@ def pull(name: str, *, force: bool = False, progress: OnBytes | None = None) -> 
 
 
 def fetch(name: str, *, deadline: float = DEADLINE, progress: OnBytes | None = None) -> Path:
-    """Published weights, on this disk and with the right sha256.
+    """Published weights: their file on this disk, downloaded if needed, with the right sha256.
 
     deadline : seconds for the whole download, however the server behaves
-    progress : called with how many more bytes have come, from another thread
+    progress : called with how many more bytes have arrived, from another thread
 
-    Raises ModelNotFound where there is no public address, DownloadFailed where the network did
-    not bring the file. Nothing is ever left under the final name but the whole file.
+    Raises ModelNotFound where no public address is known, DownloadFailed where the download failed.
+    Under the final name there is only ever the whole file.
     """
     import pooch
 
@@ -113,7 +115,7 @@ def fetch(name: str, *, deadline: float = DEADLINE, progress: OnBytes | None = N
         raise ModelNotFound(f"no public address of {name} is known. {_by_hand(name)}")
     if os.environ.get("EARMARK_OFFLINE", "0").lower() not in ("", "0", "no", "false"):
         raise DownloadFailed(
-            f"EARMARK_OFFLINE forbids to fetch {name} from {url}. {_by_hand(name)}"
+            f"EARMARK_OFFLINE forbids fetching {name} from {url}. {_by_hand(name)}"
         )
 
     def get(address: str, output: str, _: object) -> None:
@@ -125,11 +127,11 @@ def fetch(name: str, *, deadline: float = DEADLINE, progress: OnBytes | None = N
 
     log = pooch.get_logger()
     level = log.level
-    log.setLevel("WARNING")  # it tells of every download on stderr; a library is silent
+    log.setLevel("WARNING")  # it reports every download on stderr; a library is silent
     try:
         path = pooch.retrieve(url, f"sha256:{weights.sha256}", weights.file, folder, downloader=get)
-    except OSError as error:  # of the disk: those of the network are DownloadFailed by now
-        raise DownloadFailed(f"cannot keep {name} in {folder}: {error}") from error
+    except OSError as error:  # an error of the disk; those of the network are DownloadFailed
+        raise DownloadFailed(f"cannot write {name} to {folder}: {error}") from error
     finally:
         log.setLevel(level)
     return Path(path)
@@ -145,12 +147,14 @@ def _is_current(path: Path) -> bool:
 
 
 def _already_given(weights: Weights) -> Path | None:
-    """The file in EARMARK_PUBLISHED with the right bytes, whatever it is called."""
+    """The file in EARMARK_PUBLISHED with the right bytes, whatever its name."""
     folder = os.environ.get("EARMARK_PUBLISHED")
     if not folder:
         return None
     if not Path(folder).is_dir():
-        raise BadValue(f"EARMARK_PUBLISHED is {folder!r}, which is no folder")
+        raise BadValue(
+            f"EARMARK_PUBLISHED is {folder!r}, which is not a folder. Correct or unset it"
+        )
     for path in sorted(Path(folder).iterdir()):
         if _holds(weights, path):
             return path
@@ -164,12 +168,12 @@ def _already_given(weights: Weights) -> Path | None:
 
 
 def _holds(weights: Weights, path: Path) -> bool:
-    """Whether these are the bytes that were published; the size is asked first, it is cheap."""
+    """Whether a file has the published bytes; its size is compared first, which is cheap."""
     return path.is_file() and path.stat().st_size == weights.size and sha256(path) == weights.sha256
 
 
 def _checked(name: str, url: str, body: bytes) -> bytes:
-    """The same bytes, if they are the ones that were published. Raises DownloadFailed if not."""
+    """The bytes, if they are the published ones. Raises DownloadFailed if not."""
     weights = PUBLISHED[name]
     found = hashlib.sha256(body).hexdigest()
     if found != weights.sha256:
@@ -183,7 +187,7 @@ def _checked(name: str, url: str, body: bytes) -> bytes:
 
 
 def _by_hand(name: str) -> str:
-    """How a model gets here without the network."""
+    """How to get a model without the network."""
     weights = PUBLISHED[name]
     return (
         f"If you have {weights.file} (sha256 {weights.sha256}): put it in a folder, name the "

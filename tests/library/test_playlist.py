@@ -108,19 +108,19 @@ def test_an_expression_says_what_it_says(text, scores, expected):
 @pytest.mark.parametrize(
     ("text", "position", "match"),
     [
-        ("", 0, "nothing is asked for"),
-        ("jazz and", 8, "a tag is wanted, and here is the end"),
-        ("jazz and or rock", 9, "a tag is wanted, not 'or'"),
-        ("jazz rock", 0, "no tag 'jazz rock'"),
+        ("", 0, "the expression is empty"),
+        ("jazz and", 8, "a tag must stand here, not the end"),
+        ("jazz and or rock", 9, "a tag must stand here, not 'or'"),
+        ("jazz rock", 0, "unknown tag 'jazz rock'"),
         ("jazz and vocl", 9, "did you mean vocal"),
         ("jazz > rock", 7, "a score from 0 to 1"),
         ("jazz > 60", 7, "a score from 0 to 1"),
         ("jazz > .6 rock", 10, "and, or, or a comma is missing"),
         ("(jazz and (rock or sad)", 0, "not closed"),
-        ("jazz)", 4, "closes nothing"),
+        ("jazz)", 4, "was not opened"),
         ('jazz, "rock', 6, "quote is not closed"),
-        ("jazz,, rock", 5, "a tag is wanted, not ','"),
-        ("drum and bass", 0, "no tag 'drum'"),
+        ("jazz,, rock", 5, "a tag must stand here, not ','"),
+        ("drum and bass", 0, "unknown tag 'drum'"),
     ],
 )
 def test_an_error_says_where_and_what_to_do(text, position, match):

@@ -20,7 +20,7 @@ from music_folder import scan_once, songs, write_silence, write_song
 from earmark.audio import load_audio
 from earmark.errors import BadValue, NotScanned
 from earmark.library.database import Library
-from earmark.library.settings import Rule, default_text, read_settings
+from earmark.library.settings import GroupRule, default_text, read_settings
 from earmark.library.writing import journal
 from earmark.library.writing.fields import changed_fields, fields_from
 from earmark.library.writing.tag_file import read_fields, write_fields
@@ -35,7 +35,8 @@ from earmark.library.writing.write import (
 from earmark.tagger import Tagger, rank_tags
 
 SETTINGS = dataclasses.replace(
-    read_settings(), groups={"other": Rule(0, 0), "genre": Rule(0, 2), "mood": Rule(0, 2)}
+    read_settings(),
+    groups={"other": GroupRule(0, 0), "genre": GroupRule(0, 2), "mood": GroupRule(0, 2)},
 )  # a tiny network's scores mean nothing; take the best two
 
 
@@ -136,14 +137,14 @@ def test_a_tag_without_a_name_gets_capitals_and_keeps_those_it_has():
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("genre = 3", "no table"),
-        ("[group.genres]\nmin = 0.1", "no group 'genres'; there are genre, mood"),
+        ("genre = 3", "unknown table"),
+        ("[group.genres]\nmin = 0.1", "unknown group 'genres'; choose from genre, mood"),
         ("[group.genre]\nmin = 30", "min = 30"),
         ("[group.genre]\nleast = 0.3", "other keys"),
         ("[group.mood]\nonly = 'Calm'", "only = 'Calm'"),
-        ("[names]\nrock = 1", "no name"),
+        ("[names]\nrock = 1", "not a name"),
         ("[words]\ncalm = 'mellow'", "list of tags"),
-        ("[group", "no TOML"),
+        ("[group", "not valid TOML"),
         ("scores = 3", "is a table"),
     ],
 )
@@ -303,7 +304,7 @@ main()
     assert done.returncode == 3, done.stderr
     line = json.loads(done.stdout)
     assert line["error"]["kind"] == "unwritable_tags"
-    assert "It stays as it was" in line["error"]["message"]
+    assert "The file is unchanged" in line["error"]["message"]
     assert inside(path.parent) == before
 
 

@@ -1,4 +1,4 @@
-"""`earmark doctor`: what is installed, what is in use, and how fast it is here."""
+"""`earmark doctor`: what is installed, which runtime and model are used, and their speed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def doctor(
     model: ModelName = None,
     json: JsonObject = False,
 ) -> None:
-    """Say what is installed, which runtime and model are in use, and how fast it is here."""
+    """Show what is installed, which runtime and model are used, and how fast they are."""
     from earmark.doctor import diagnose
 
     found = diagnose(model)

@@ -1,4 +1,4 @@
-"""`earmark models`: which models there are, what is in one, and how to get one."""
+"""`earmark models`: list the models, show one, fetch one, import weights."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Kind(StrEnum):
 
 @models_app.command("list")
 def list_models(json: JsonLines = False) -> None:
-    """The models that earmark knows by name."""
+    """List the models that earmark knows by name."""
     from earmark import model_file, zoo
 
     shipped = model_file.read_card(zoo.model_path(zoo.SHIPPED))
     if json:
         print_json(_listed(zoo.SHIPPED, [], shipped.licence, 0, shipped.description))
     else:
-        _print_row("name", "licence", "download", "here", "what it is")
+        _print_row("name", "licence", "download", "here", "description")
         first = shipped.description.split(". ")[0]
         _print_row(zoo.SHIPPED, shipped.licence, "-", "yes", first)
     for name, weights in zoo.PUBLISHED.items():
@@ -57,7 +57,7 @@ def list_models(json: JsonLines = False) -> None:
 def _listed(
     name: str, aliases: list[str], licence: str, size: int, description: str
 ) -> dict[str, Any]:
-    """A line of the list; size in bytes of what is fetched."""
+    """A line of the list; `size` is that of the download, in bytes."""
     from earmark import zoo
 
     path = zoo.model_path(name)
@@ -77,11 +77,11 @@ def _listed(
 def info(
     model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A model's name or file.")],
     tags: Annotated[
-        bool, typer.Option("--tags", help="A row for each tag: how reliable it is, and its prior.")
+        bool, typer.Option("--tags", help="A row for each tag: its reliability and prior.")
     ] = False,
     json: JsonLines = False,
 ) -> None:
-    """What a model file says of itself: its licence, training, figures and tags."""
+    """Show a model file's card: its licence, training, figures and tags."""
     from earmark import files, model_file, zoo
     from earmark.cli.model_page import page
 
@@ -102,7 +102,7 @@ def info(
 def pull(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name of `earmark models list`.")],
     force: Annotated[
-        bool, typer.Option("--force", help="Make the model file again though it is there.")
+        bool, typer.Option("--force", help="Make the model file again, even if it exists.")
     ] = False,
 ) -> None:
     """Fetch published weights, make their model file and print its path."""
@@ -127,7 +127,7 @@ def import_weights(
         bool,
         typer.Option(
             "--as-published",
-            help="Read choi2016 the way its scripts do, not the way it was trained.",
+            help="Read choi2016 as its published scripts do, not as it was trained.",
         ),
     ] = False,
 ) -> None:

@@ -35,8 +35,8 @@ def tag(
     rank: Annotated[
         Rank,
         typer.Option(
-            help="Sort by score, by lift (score / prior) or by evidence (log-odds, less a share of "
-            "the prior's)."
+            help="Sort by score, by lift (score / prior), or by evidence (log-odds of the score "
+            "minus a share of the prior's)."
         ),
     ] = "score",
     workers: Workers = None,
@@ -44,7 +44,7 @@ def tag(
         Path | None, typer.Option(help="Folder for a PNG and a CSV of each file's tags over time.")
     ] = None,
     max_seconds: Annotated[
-        float | None, typer.Option(min=0.1, help="Stop listening after that much of a track.")
+        float | None, typer.Option(min=0.1, help="Hear only the first seconds of a track.")
     ] = None,
 ) -> None:
     """Say what is heard in each file, and in each audio file below each folder."""
@@ -58,10 +58,10 @@ def tag(
     if not files:
         raise BadValue(
             f"no audio files in {', '.join(paths) or 'the empty list'}. A folder is searched for "
-            f"{' '.join(sorted(AUDIO_SUFFIXES))}; name a file to try it whatever it is called."
+            f"{' '.join(sorted(AUDIO_SUFFIXES))}; to tag another file, give its own path."
         )
     if taggram is not None:
-        taggram.mkdir(parents=True, exist_ok=True)  # before the work, in case it cannot be
+        taggram.mkdir(parents=True, exist_ok=True)  # first of all, in case this fails
     options = Options(rank=rank, center=center, max_seconds=max_seconds)
     tagged: list[Path] = []
     with progress("tagging", total=len(files)) as advance:
@@ -82,13 +82,13 @@ def tag(
         tagged = _write_taggrams(tagger, tagged, folder=taggram, max_seconds=max_seconds)
     n_failed = len(files) - len(tagged)
     if n_failed:
-        if len(files) > 1:  # of one, its error has said it
+        if len(files) > 1:  # for one file its error is enough
             say(f"{n_failed} of {len(files)} files could not be tagged")
         raise typer.Exit(Exit.SOME_FAILED)
 
 
 def print_table(result: Tags, top: int, *, rank: Ranking) -> None:
-    """The first tags of one track, for a person."""
+    """Print a table of the first tags of one track."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -109,7 +109,7 @@ def print_table(result: Tags, top: int, *, rank: Ranking) -> None:
     if rank == "evidence":
         table.add_column("evidence", justify="right")
     measured = any(tag.reliability is not None for tag in result.tags)
-    if measured:  # ROC-AUC of the tag on artists that were not learned from
+    if measured:  # ROC-AUC of the tag on artists outside the training data
         table.add_column("reliability", justify="right")
     table.add_column("group", style="dim")
     by_group = sorted(result.tags[:top], key=lambda tag: place_of_group(tag.group))
@@ -120,8 +120,7 @@ def print_table(result: Tags, top: int, *, rank: Ranking) -> None:
         evidence = [f"{tag.evidence:+.1f}"] if rank == "evidence" else []
         trust = ["-" if tag.reliability is None else f"{tag.reliability:.2f}"] if measured else []
         cells = [tag.tag, f"{tag.score:.2f}", bar, f"{tag.lift:.1f}x", *evidence, *trust, tag.group]
-        # below its prior: likelier than the tags that are not shown, but in this song less than in
-        # any other
+        # a score below the prior: this song is less likely to have the tag than an average song
         table.add_row(*cells, style="dim" if tag.lift < 1 else None)
     with above_the_bar():
         Console(highlight=False, soft_wrap=True).print(table)
@@ -145,7 +144,7 @@ def _write_taggrams(
                 taggrams.write_csv(folder / f"{name}.csv", gram)
                 taggrams.write_png(folder / f"{name}.png", gram, tagger=tagger)
                 written.append(path)
-            except UnreadableAudio as error:  # it was readable a moment ago
+            except UnreadableAudio as error:  # it was readable before
                 say(f"error: {error}")
             advance(1)
     say(f"taggrams are in {folder}")

@@ -81,7 +81,7 @@ def find_changes(
             size, mtime_ns = status.st_size, status.st_mtime_ns
             is_readable = not stat.S_ISDIR(status.st_mode)
         except OSError:
-            size, mtime_ns = NOWHERE  # whoever opens it says why it cannot be read
+            size, mtime_ns = NOWHERE  # the scan opens it and reports why it cannot be read
             is_readable = False
         if not is_readable:  # it was a folder, or a link to one: its songs are not thereby gone
             unreadable.append(name + os.sep.encode())

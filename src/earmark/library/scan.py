@@ -20,7 +20,7 @@ from earmark.tagger import Tagger, map_files
 SETTLE_SECONDS = 5.0  # a watched file that changed less than that ago may still be being written
 
 OnSong = Callable[[ScannedFile], object]  # called with each song that was opened, in order
-# told how many songs there are to hear; gives what to call with how many more are done
+# called with how many songs there are to hear; gives what to call with how many more are done
 Progress = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 
 

@@ -1,4 +1,4 @@
-"""`earmark library`: a person's music folder."""
+"""`earmark library`: the commands for a music folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import typer
 from earmark.cli.library import playlist, scan, show, write
 
 library_app = typer.Typer(
-    help="A person's music folder: tags for every file, playlists, songs that are alike.",
+    help="Your music folder: tags for every file, playlists, similar songs.",
     no_args_is_help=True,
 )
 for commands in (scan, show, write, playlist):

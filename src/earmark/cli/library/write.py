@@ -70,16 +70,16 @@ def write(
             planned = write_tags(library_, planned, keep_mtime=keep_mtime)
         n_changes = n_refusals = 0
         for change in planned:
-            refscan_model = isinstance(change, UnwritableFile)
-            n_refusals += refscan_model
-            n_changes += not refscan_model
+            is_refused = isinstance(change, UnwritableFile)
+            n_refusals += is_refused
+            n_changes += not is_refused
             _print_change(change, written=yes, json=json)
         n_left_out = 0 if doubted else n_doubted(library_, scan_model, below=below)
     if n_left_out:
         say(f"{n_left_out} files are silence, noise or hum and get no tags; --doubted writes them")
     cannot = f"; {n_refusals} files cannot be written to" if n_refusals else ""
     if yes:
-        say(f"{n_changes} files written{cannot}. `earmark library undo` undoes it")
+        say(f"{n_changes} files written{cannot}. `earmark library undo` restores them")
     else:
         say(f"{n_changes} files would change{cannot}. Nothing was written; to write, add --yes")
     if n_refusals:

@@ -1,4 +1,4 @@
-"""From a song's scores to the fields of its file; no file is touched here."""
+"""Values of a file's fields from a song's tags, and which fields change; no file is opened."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ FIELDS = (GENRE, MOOD, SCORES, MODEL)
 Values = tuple[str, ...]
 
 
-# What becomes of a genre or mood that a file has. fill: it stays, and only empty fields are filled;
-# merge: new_values come after it; replace: new_values take its place, unless there are none.
+# What happens to a genre or mood that a file already has. fill: it stays, and only empty fields are
+# filled; merge: new values are added after it; replace: new values, if any, take its place.
 Mode = Literal["fill", "merge", "replace"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
@@ -24,7 +24,7 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 def fields_from(
     tags: Sequence[Tag], *, settings: TagRules, model: str, sha256: str
 ) -> dict[str, Values]:
-    """What a model says of a song, as values of FIELDS.
+    """The values of FIELDS from a song's tags.
 
     tags : of one song, best first
     model, sha256 : name and hash of the model file
@@ -53,7 +53,7 @@ def changed_fields(
 ) -> dict[str, Values]:
     """The fields of a file that are to change, with their new values.
 
-    before, wanted : values of FIELDS, in the file and as the model has them
+    before, wanted : values of FIELDS, in the file and from the model
     """
     after: dict[str, Values] = {}
     for field, new_values in wanted.items():

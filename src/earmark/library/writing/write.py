@@ -1,4 +1,4 @@
-"""What a model heard, into the fields of music files: first the plan, then the change, safely."""
+"""Writing tags into music files: first the plan, then the change, with a journal to undo it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from earmark.library.writing.rewrite import rewrite
 from earmark.library.writing.tag_file import read_fields, require_mutagen, write_fields
 from earmark.tagger import rank_tags
 
-_FEW_FILES = 200  # below it one process reads their tags before others have started
+_FEW_FILES = 200  # with fewer, one process reads all tags before others have started
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,9 @@ def plan_writing(
     doubted: bool = False,
     workers: int | None = None,
 ) -> Iterator[TagChange | UnwritableFile]:
-    """What writing would change, file by file; nothing is written, and no file that is right is
-    named.
+    """What writing would change, file by file; nothing is written.
+
+    Files that already have these values are left out.
 
     below : only the files of a folder, or one file
     doubted : also what is silence or noise, whose tags mean nothing
@@ -117,9 +118,9 @@ def n_doubted(library: Library, model: LibraryModel, *, below: Path | None = Non
 def write_tags(
     library: Library, planned: Iterable[TagChange | UnwritableFile], *, keep_mtime: bool = False
 ) -> Iterator[TagChange | UnwritableFile]:
-    """Carry out a plan: each change as it was made, or a refusal; the journal knows how to undo it.
+    """Carry out a plan; yields each change, or why a file was not written. Undo: the journal.
 
-    keep_mtime : let files keep their time of last change
+    keep_mtime : keep the modification time of files
     """
     run = next_run(library)
     for change in planned:
@@ -135,7 +136,7 @@ def write_tags(
 
 
 def check_unchanged(song: ScannedFile) -> None:
-    """Raise UnwritableTags unless a file is as it was when it was scanned."""
+    """Raise UnwritableTags if a file has changed since it was scanned."""
     try:
         status = song.path.stat()
     except OSError as error:
@@ -164,8 +165,8 @@ def _write_one(library: Library, change: TagChange, *, run: int, keep_mtime: boo
 
 
 def require_same_audio(path: Path, copy: Path, *, audio: bytes) -> None:
-    """Raise UnwritableTags unless a copy of a file holds the audio that it should."""
+    """Raise UnwritableTags if a copy of a file has other audio."""
     if audio_hash(copy) != audio:
         raise UnwritableTags(
-            path, "writing its tags would change its audio, so it stays as it was. Mend the file"
+            path, "writing its tags would change its audio: it is damaged. The file is unchanged"
         )
