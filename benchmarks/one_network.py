@@ -38,7 +38,8 @@ SHAPE = (SLOTS, FEATURES.n_mels, FEATURES.n_frames)
 def spectrogram(path: Path) -> np.ndarray:
     """The centre crop's."""
     blocks = audio.stream_audio(path, rate=FEATURES.rate)
-    return log_mel(windows.centre(blocks, settings=FEATURES)[1], settings=FEATURES)
+    [window] = windows.centre(blocks, settings=FEATURES)
+    return log_mel(window.samples, settings=FEATURES)
 
 
 def whole_clips(todo: Any, done: Any) -> None:

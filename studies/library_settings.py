@@ -21,8 +21,8 @@ from earmark import zoo
 from earmark.data.store.reader import open_store
 from earmark.library.embeddings import unit
 from earmark.library.playlists.similar import NEAR, NEAR_LOG_ODDS
-from earmark.library.settings import Rule, TagRules, read_settings
-from earmark.library.writing.fields import GENRE, MOOD, wanted
+from earmark.library.settings import GroupRule, TagRules, read_settings
+from earmark.library.writing.fields import GENRE, MOOD, fields_from
 from earmark.model_file import Card, read_card
 from earmark.ranking import log_odds
 from earmark.runtime import Model
@@ -86,13 +86,15 @@ def judge(
 ) -> None:
     """A line of the table."""
     usual = read_settings()
-    settings: TagRules = replace(usual, groups={**usual.groups, group: Rule(least, TOP)})
+    settings: TagRules = replace(usual, groups={**usual.groups, group: GroupRule(least, TOP)})
     tag_of = {usual.name(tag): tag for tag in reversed(card.tags)}
     word_of = {tag: word for word, tag in MAPPED.items()} | WIDER_OF
     n_files = n_right_files = 0
     right, quarter = [], []
     for clip in clips:
-        said = wanted(rank_tags(card, scores[clip]), settings=settings, model="", sha256="")[group]
+        said = fields_from(rank_tags(card, scores[clip]), settings=settings, model="", sha256="")[
+            group
+        ]
         words = [word_of.get(tag_of[name], tag_of[name]) for name in said]
         carried = [word in music.words[clip] for word in words]
         right += carried

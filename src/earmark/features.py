@@ -1,7 +1,7 @@
-"""The front end: audio samples to a log-scaled mel spectrogram. There is no other.
+"""The front end: audio samples to a log-scaled mel spectrogram; the only one in earmark.
 
-Shards, training and tagging all call `log_mel`; its settings travel inside shards and model files,
-and whoever meets other settings than its own refuses them.
+Shards, training and tagging all call `log_mel`. Its settings are stored in shards and model files;
+spectrograms with other settings are refused.
 """
 
 from __future__ import annotations
@@ -140,17 +140,6 @@ PRESETS: dict[str, LogMel] = {
         padding="reflect",
         top_db=None,
         window_samples=464_000,
-    ),
-    # Ours: the textbook's decibels with their whole 80 dB, up to 8 kHz, and no silence that a
-    # network could mistake for music. 341 samples of hop make the same 1366 frames in 29.1 s.
-    "earmark": LogMel(
-        "earmark",
-        rate=16_000,
-        hop=341,
-        f_max=8_000.0,
-        padding="reflect",
-        window_samples=465_465,
-        short="repeat",
     ),
 }
 
