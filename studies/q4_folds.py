@@ -119,7 +119,7 @@ def read_catalog(q4: Path) -> Catalog:
 def make_store(catalog: Catalog, output: Path, features: str) -> Store:
     """The store of a preset, made where it is missing."""
     folder = output / f"store-{features}"
-    write_shards(catalog, folder, form=StoreFormat(PRESETS[features]), audio=SHARED / "q4")
+    write_shards(catalog, folder, store_format=StoreFormat(PRESETS[features]), audio=SHARED / "q4")
     return open_store(folder)
 
 

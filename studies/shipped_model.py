@@ -83,7 +83,7 @@ def main() -> None:
 
 def make_store(music: Music, output: Path, features: str) -> Store:
     folder = output / f"store-{features}"
-    write_shards(music.catalog, folder, form=StoreFormat(PRESETS[features]), audio=SHARED)
+    write_shards(music.catalog, folder, store_format=StoreFormat(PRESETS[features]), audio=SHARED)
     return open_store(folder)
 
 

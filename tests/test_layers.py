@@ -27,7 +27,7 @@ LAYERS = [
     {"audio", "signal_check", "download", "model_file", "metrics", "ranking"},
     {"features", "tags"},
     {"loudness", "privacy"},
-    {"files", "folder_lock", "sqlite_file", "provenance", "arrays"},
+    {"files", "folder_lock", "sqlite_file", "parquet_file", "provenance", "arrays"},
     {"errors"},
 ]
 ALSO = {
@@ -45,6 +45,11 @@ WALLS = {
         "matching": set(),
         "previews": {"catalog", "matching"},
         "store": {"catalog"},
+    },
+    "engine": {
+        "worker": set(),
+        "processes": {"worker"},
+        "ray": {"worker"},
     },
 }
 # Where one library may be imported, and nowhere else.

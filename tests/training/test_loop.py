@@ -274,7 +274,7 @@ def _without(store: Path, tags: set[str]) -> None:
         pq.write_table(table.set_column(place, table.schema.field("tags"), column), path)
     index = read_index(store)
     names = [shard.name for shard in index.shards]
-    write_index(store, make_index(store, names, form=index.form, tags=index.tags))
+    write_index(store, make_index(store, names, store_format=index.format, tags=index.tags))
 
 
 def test_songs_without_labels_are_counted_and_left_out(tmp_path):

@@ -48,7 +48,7 @@ class ClipSource:
     def __init__(self, path: str | Path, *, held: Held, device: torch.device) -> None:
         index = read_index(Path(path))
         _check_labels(index.n_clips, len(index.tags))
-        size = index.n_clips * index.form.clip_bytes
+        size = index.n_clips * index.format.clip_bytes
         rooms = {"memory": RESIDENT_SHARE * free_memory()}
         if device.type == "cuda":
             rooms["gpu"] = _GPU_SHARE * torch.cuda.mem_get_info(device)[0]

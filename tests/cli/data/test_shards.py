@@ -45,7 +45,7 @@ def store(folder: Path) -> Path:
     assert run.stdout == ""
     assert "error: audio/S003.mp3: FFmpeg finds no audio in it" in run.stderr
     assert "3 clips in 3 shards; 1 songs have no audio file, 1 files could not be" in run.stderr
-    assert "when the files are mended or there, add --retry" in run.stderr
+    assert "run this again with --retry" in run.stderr
     return folder / "store"
 
 
