@@ -6,6 +6,7 @@ import ast
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,13 @@ def test_the_public_names_are_there_and_are_the_whole_of_all():
         assert getattr(earmark, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'Taggger'"):
         _ = earmark.Taggger
+
+
+@pytest.mark.parametrize("name", ["earmark.library", "earmark.evaluation"])
+def test_the_face_of_a_folder_has_each_of_its_names_and_lists_them(name):
+    face = import_module(name)
+    assert dir(face) == sorted(face.__all__)
+    for public in face.__all__:
+        assert getattr(face, public).__module__.startswith(name)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = face.nothing

@@ -11,7 +11,6 @@ from earmark.cli.data import inspect
 from earmark.cli.data.options import (
     Audio,
     Fractions,
-    Json,
     MinSongs,
     NewCatalog,
     Seed,
@@ -20,6 +19,7 @@ from earmark.cli.data.options import (
     TopTags,
     Validation,
 )
+from earmark.cli.options import JsonLines
 from earmark.cli.terminal import print_json, say
 from earmark.errors import BadValue
 
@@ -64,7 +64,7 @@ def msd(
     fractions: Fractions = None,
     validation: Validation = None,
     seed: Seed = 0,
-    json: Json = False,
+    json: JsonLines = False,
 ) -> None:
     """The Million Song Dataset, in the split of Choi et al."""
     from earmark.data.catalog import make_catalog, read_msd
@@ -102,7 +102,7 @@ def csv(
     fractions: Fractions = None,
     validation: Validation = None,
     seed: Seed = 0,
-    json: Json = False,
+    json: JsonLines = False,
 ) -> None:
     """A song list of your own; paths in it are relative to the file."""
     from earmark.data.catalog import make_catalog, read_csv
@@ -144,7 +144,7 @@ def jamendo(
     fractions: Fractions = None,
     validation: Validation = None,
     seed: Seed = 0,
-    json: Json = False,
+    json: JsonLines = False,
 ) -> None:
     """MTG-Jamendo's autotagging lists."""
     from earmark.data.catalog import make_catalog, read_jamendo
@@ -177,7 +177,7 @@ def mtat(
     fractions: Fractions = None,
     validation: Validation = None,
     seed: Seed = 0,
-    json: Json = False,
+    json: JsonLines = False,
 ) -> None:
     """MagnaTagATune; folders 0-b train, c valid, d-f test. The field keeps --top-tags 50."""
     from earmark.data.catalog import make_catalog, read_mtat

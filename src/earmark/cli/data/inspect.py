@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.data.options import Json
+from earmark.cli.options import JsonLines
 from earmark.cli.terminal import print_json
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def inspect(
     song_id: Annotated[
         str | None, typer.Argument(metavar="[ID]", help="Show this song and its tags.")
     ] = None,
-    json: Json = False,
+    json: JsonLines = False,
 ) -> None:
     """The splits, tags, counts and priors of a catalog, or the tags of one of its songs."""
     from earmark.data.catalog import read_catalog

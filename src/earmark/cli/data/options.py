@@ -23,9 +23,6 @@ class DTypeName(StrEnum):
     uint8 = "uint8"
 
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-OneJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes; as many as cores by default.")]
 CatalogFile = Annotated[Path, typer.Argument(help="A catalog of `earmark data catalog`.")]
 
 # of `catalog msd|csv|jamendo|mtat`

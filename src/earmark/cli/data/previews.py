@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from earmark.cli.data.options import CatalogFile, OneJson, PreviewFolder
+from earmark.cli.data.options import CatalogFile, PreviewFolder
 from earmark.cli.data.preview_progress import report_progress
+from earmark.cli.options import JsonObject
 from earmark.cli.terminal import Exit, Terminated, print_json, progress, say
 from earmark.data.previews.options import DownloadOptions
 
@@ -95,7 +96,7 @@ def previews(
     check: Annotated[
         CheckName, typer.Option(help="Decode every preview, or only look at its container.")
     ] = CheckName(_DEFAULT.check),
-    json: OneJson = False,
+    json: JsonObject = False,
 ) -> None:
     """Find and fetch the previews of a catalog's songs, into DIR/audio/<id>.<ext>.
 
@@ -129,7 +130,7 @@ def previews(
     _finish(result, output, json)
 
 
-def status(folder: PreviewFolder, json: OneJson = False) -> None:
+def status(folder: PreviewFolder, json: JsonObject = False) -> None:
     """Show what became of the songs so far, and when a run will be done."""
     from earmark.data.previews import preview_status
 
@@ -152,7 +153,7 @@ def retry(
     only_mark: Annotated[
         bool, typer.Option("--only-mark", help="Leave the work to the next `data previews`.")
     ] = False,
-    json: OneJson = False,
+    json: JsonObject = False,
 ) -> None:
     """Take the failures again, with the source and the options of the last run."""
     from earmark.data.previews import State, retry_previews
@@ -173,7 +174,7 @@ def rematch(
     accept_review: Annotated[
         bool, typer.Option("--accept-review", help="Take also what is to be looked at.")
     ] = False,
-    json: OneJson = False,
+    json: JsonObject = False,
 ) -> None:
     """Judge all stored replies anew, without the network; previews of other hits are set aside."""
     from earmark.data.previews import rematch_previews
@@ -198,7 +199,7 @@ def merge(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="The folder that they become.")
     ],
-    json: OneJson = False,
+    json: JsonObject = False,
 ) -> None:
     """Join the folders of several machines. Exit code 3 if previews were damaged."""
     from earmark.data.previews import merge_previews

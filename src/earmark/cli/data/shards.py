@@ -12,11 +12,10 @@ from earmark.cli.data.options import (
     CatalogFile,
     DType,
     DTypeName,
-    Json,
     NewStore,
     StoreFolder,
-    Workers,
 )
+from earmark.cli.options import JsonLines, Workers
 from earmark.cli.terminal import Exit, print_json, progress, say
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def shards(
     clips_per_shard: Annotated[
         int, typer.Option(min=1, help="Songs in one shard: the most that a killed run loses.")
     ] = 1000,
-    json: Json = False,
+    json: JsonLines = False,
 ) -> None:
     """Make spectrograms of a catalog's audio, or go on making them after a stop."""
     from earmark.data.catalog import read_catalog
@@ -112,7 +111,7 @@ def shards(
         raise typer.Exit(Exit.SOME_FAILED)
 
 
-def verify(store: StoreFolder, workers: Workers = None, json: Json = False) -> None:
+def verify(store: StoreFolder, workers: Workers = None, json: JsonLines = False) -> None:
     """Look at every clip of a store, and name what is damaged, missing or foreign."""
     from earmark.data.store import read_index, verify_store
 
