@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import tiny_model
 from audio_files import music, tone
 
 from earmark.audio import load_audio
 from earmark.signal_check import STEADY, Doubt, Level, headline
-from earmark.tagger import Tagger
 
 RATE = 12_000
-
-
-@pytest.fixture(scope="module")
-def tagger(tmp_path_factory):
-    return Tagger.load(tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx"))
 
 
 def noise(slope, *, seconds=30.0):

@@ -13,35 +13,22 @@ import sys
 import mutagen
 import numpy as np
 import pytest
-import tiny_model
 from audio_files import FORMATS, music, write_audio, write_format
 from music_folder import scan_once, songs, write_silence, write_song
 
 from earmark.audio import load_audio
 from earmark.errors import BadValue, NotScanned
-from earmark.library.database import Library
 from earmark.library.settings import Rule, default_text, read_settings
 from earmark.library.writing import journal
 from earmark.library.writing.fields import changes, wanted
 from earmark.library.writing.tag_file import read_fields, write_fields
 from earmark.library.writing.undo import UndoOutcome, last_run, undo
 from earmark.library.writing.write import Change, UnwritableFile, n_doubted, plan, write
-from earmark.tagger import Tagger, rank_tags
+from earmark.tagger import rank_tags
 
 SETTINGS = dataclasses.replace(
     read_settings(), groups={"other": Rule(0, 0), "genre": Rule(0, 2), "mood": Rule(0, 2)}
 )  # a tiny network's scores mean nothing; take the best two
-
-
-@pytest.fixture(scope="module")
-def tagger(tmp_path_factory):
-    return Tagger.load(tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx"))
-
-
-@pytest.fixture
-def library(tmp_path):
-    with Library.open(tmp_path / "library.sqlite", make=True) as library:
-        yield library
 
 
 @pytest.fixture

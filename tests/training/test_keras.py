@@ -21,7 +21,6 @@ from few_threads import one_thread  # noqa: F401 - a fixture for every test here
 from network_kinds import KINDS, clips, name_of, trained
 from published_weights import write_cs2470
 from tiny_recipe import tiny_recipe
-from tiny_store import write_tiny_store
 from typer.testing import CliRunner
 
 from earmark.cli import app
@@ -47,11 +46,6 @@ pytestmark = pytest.mark.filterwarnings(keras_backend.IGNORED)
 
 TOLERANCE = 1e-4  # of logits: two frameworks sum in other orders
 STEPS = 6  # an epoch, of 48 songs in batches of 8
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_store(tmp_path_factory.mktemp("store") / "store", n=64)
 
 
 @pytest.fixture(scope="module")

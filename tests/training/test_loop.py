@@ -35,11 +35,6 @@ from earmark.training.loop import train
 from earmark.training.recipe import Optimiser
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_store(tmp_path_factory.mktemp("store") / "store", n=64)
-
-
 def weights(run: Path, name: str = "last.npz") -> dict[str, np.ndarray]:
     return read_checkpoint(run / name)[0]
 

@@ -12,22 +12,10 @@ from pathlib import Path
 
 import pytest
 import requests
-import tiny_model
 from audio_files import music, write_audio, write_hours_of_silence
 from web_server import Process, send, serving, wait_until
 
 from earmark.web.limits import Limits
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx")
-
-
-@pytest.fixture(scope="module")
-def song(tmp_path_factory):
-    path = tmp_path_factory.mktemp("music") / "song.mp3"
-    return write_audio(path, music(3), codec="libmp3lame").read_bytes()
 
 
 def test_a_decoder_that_takes_too_long_is_replaced(model, song, tmp_path):

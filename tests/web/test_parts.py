@@ -13,7 +13,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import tiny_model
 from audio_files import music, write_audio
 from threadpoolctl import threadpool_info, threadpool_limits
 from web_server import wait_until
@@ -33,11 +32,6 @@ from earmark.web.responses import shown_name
 from earmark.web.server import access_for, serve
 
 FEATURES = PRESETS["choi2016"]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx")
 
 
 def spectrograms(n, seed):
