@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
-from studies.published_table import COLUMNS, read_labels
+from studies.q4 import COLUMNS, SHARED, read_labels
 
 from earmark import engine, zoo
 from earmark.audio import load_audio
@@ -139,8 +139,7 @@ def main() -> None:
     parser.add_argument("--model", default=zoo.SHIPPED, help="one with MSD-50's tags first")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--clips", type=int, default=900)
-    default = Path(__file__).resolve().parents[2] / "shared"
-    parser.add_argument("--shared", type=Path, default=default, help="the folder with q4/")
+    parser.add_argument("--shared", type=Path, default=SHARED, help="the folder with q4/")
     options = parser.parse_args()
     model = zoo.resolve(options.model)
     card = Model(model).card

@@ -27,8 +27,8 @@ from earmark.model_file import Card, read_card
 from earmark.ranking import log_odds
 from earmark.runtime import Model
 from earmark.tagger import rank_tags
-from studies.q4_folds import SHARED
-from studies.shipped_music import MAPPED, N_FOLDS, Music, read_music
+from studies.q4 import N_FOLDS, SHARED
+from studies.shipped_music import MAPPED, Music, read_music
 
 LEAST = (0.2, 0.3, 0.4, 0.5, 0.6)
 TOP = 2
