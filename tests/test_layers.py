@@ -25,7 +25,7 @@ LAYERS = [
     {"graph", "runtime", "windows"},
     {"audio", "signal_check", "download", "model_file", "metrics", "ranking"},
     {"features", "tags"},
-    {"privacy"},
+    {"loudness", "privacy"},
     {"files", "folder_lock", "sqlite_file", "provenance", "arrays"},
     {"errors"},
 ]

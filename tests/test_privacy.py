@@ -196,7 +196,7 @@ def test_a_choice_of_the_user_stays(record, tmp_path):
 
 
 def test_what_is_left_stands_in_the_docs():
-    text = (ROOT / "docs" / "privacy.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "reference" / "privacy.md").read_text(encoding="utf-8")
     for place in (f"~/{LIBRARY}", f"~/{FONTS}", f"~/{KERAS}", f"/tmp/{INDUCTOR}_USER"):
         assert f"`{place}`" in text
 

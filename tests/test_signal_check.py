@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import soundfile
 from audio_files import music, tone
 
 from earmark.audio import load_audio
-from earmark.signal_check import STEADY, Doubt, Level, headline
+from earmark.signal_check import STEADY, Doubt, Level, doubts, headline
 
 RATE = 12_000
 
@@ -68,9 +69,26 @@ def test_a_line_names_the_doubts_and_has_no_empty_list(tagger):
     assert "warnings" not in tagger.tag(music(3)[0, ::4], rate=RATE).as_json()
 
 
-def test_no_real_clip_is_doubted(shared):
+def test_no_real_clip_is_doubted_even_turned_down(shared):
     for path in sorted((shared / "q4" / "audio").iterdir())[::9]:
-        level = Level(RATE)
-        level.add(load_audio(path, rate=RATE).samples)
-        assert level.peak > 0.1
-        assert level.unrest > 3 * STEADY, path.name
+        samples = load_audio(path, rate=RATE).samples
+        for decibels in (0, -24, -40):
+            level = Level(RATE)
+            level.add(np.float32(10 ** (decibels / 20)) * samples)
+            assert level.unrest > 3 * STEADY, path.name
+            assert doubts(peak=level.peak, unrest=level.unrest) == (), path.name
+
+
+@pytest.mark.parametrize("channels", [(1, -1), (1, -1, 0, 0, 0, 0)], ids=["stereo", "5.1"])
+def test_music_in_antiphase_is_not_silent(tagger, tmp_path, channels):
+    song = music(20)[0]
+    path = tmp_path / "opposed.wav"
+    soundfile.write(path, song[:, None] * np.array(channels), 44_100, format="WAVEX")
+    assert tagger.tag(path).warnings == ()
+
+
+def test_silence_in_antiphase_is_silent_and_noise_is_noise(tagger, tmp_path):
+    for level, kind in ((1e-4, "silent"), (0.5, "steady")):
+        samples = level * noise(1)[:, None] * np.array([1, -1])
+        soundfile.write(tmp_path / "opposed.wav", samples, RATE, subtype="FLOAT")
+        assert [doubt.kind for doubt in tagger.tag(tmp_path / "opposed.wav").warnings] == [kind]

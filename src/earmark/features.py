@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from earmark import loudness
 from earmark.arrays import Float32Array
 from earmark.errors import BadValue, FeatureMismatch
 
@@ -28,6 +29,7 @@ class LogMel:
     top_db : dB below the maximum of the clip at which it is cut off; None does not cut
     window_samples : samples of one clip as the networks hear it
     short : what fills a clip that is shorter: silence after it, or the clip again and again
+    level : dB that the sounding parts are set to first (earmark.loudness); None leaves them
     """
 
     name: str
@@ -45,6 +47,7 @@ class LogMel:
     top_db: float | None = 80.0
     window_samples: int = 349_440
     short: Literal["silence", "repeat"] = "silence"
+    level: float | None = None  # dB
 
     def __post_init__(self) -> None:
         """Refuse settings that no spectrogram can be made with."""
@@ -60,6 +63,8 @@ class LogMel:
             raise BadValue(
                 f"f_min {self.f_min} and f_max {self.f_max} must rise from 0 to {self.rate / 2} Hz"
             )
+        if self.level is not None and not loudness.SILENCE < self.level <= 0:
+            raise BadValue(f"level is {self.level}; it must be from {loudness.SILENCE} to 0 dB")
 
     @property
     def n_frames(self) -> int:
@@ -73,16 +78,18 @@ class LogMel:
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON holds them."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        return {k: v for k, v in values.items() if k not in _LATER or v != _LATER[k]}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> LogMel:
         """Settings from JSON; an unknown or missing key raises FeatureMismatch."""
         names = {field.name for field in dataclasses.fields(cls)}
-        if values.keys() != names:
+        unknown, missing = values.keys() - names, names - values.keys() - _LATER.keys()
+        if unknown or missing:
             raise FeatureMismatch(
                 "these feature settings are not of this version of earmark: "
-                f"unknown {sorted(values.keys() - names)}, missing {sorted(names - values.keys())}"
+                f"unknown {sorted(unknown)}, missing {sorted(missing)}"
             )
         return cls(**values)
 
@@ -91,7 +98,7 @@ class LogMel:
 
         The name of a preset is a label: equal numbers under another name are the same features.
         """
-        mine, theirs = self.to_dict(), other.to_dict()
+        mine, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
         differences = [
             f"{key} {theirs[key]} instead of {mine[key]}"
             for key in mine
@@ -105,6 +112,10 @@ class LogMel:
 
 
 _BLOCK = 128  # frames whose spectra fit the processor's cache: twice as fast as all at once
+
+# Settings that came later, and what they are in the files that lack them. So they are not written:
+# older versions read what they can make.
+_LATER: dict[str, Any] = {"level": None}
 
 _CHOICES = {
     "mel_scale": ("slaney", "htk"),
@@ -157,14 +168,17 @@ def log_mel(samples: Float32Array, *, settings: LogMel) -> npt.NDArray[np.float3
     samples : float32 (n_samples,), mono at settings.rate, in [-1, 1]; at least one
     returns : float32 (n_mels, 1 + n_samples // hop), dB
 
-    Silence gives the floor everywhere. Raises BadValue for no samples, another shape, and samples
-    that are not finite. Equal to librosa 0.11 within 1e-3 dB above the floor.
+    Silence gives the floor everywhere; with a level in the settings, no gain changes the result.
+    Raises BadValue for no samples, another shape, and samples that are not finite. Equal to librosa
+    0.11 within 1e-3 dB above the floor.
     """
     samples = np.asarray(samples, dtype=np.float32)
     if samples.ndim != 1 or samples.size == 0:
         raise BadValue(f"log_mel needs a mono signal of one sample or more, not {samples.shape}")
     if not np.isfinite(samples.sum(dtype=np.float64)):
         raise BadValue("the samples hold values that are not finite (NaN or infinity)")
+    if settings.level is not None:
+        samples = loudness.at_level(samples, rate=settings.rate, level=settings.level)
 
     padded = np.pad(samples, settings.n_fft // 2, mode=settings.padding)
     frames = np.lib.stride_tricks.sliding_window_view(padded, settings.n_fft)[:: settings.hop]

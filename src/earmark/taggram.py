@@ -154,7 +154,8 @@ def spectrogram(
     pieces : one clip's length each, but the last
     returns : float32 (n_mels, n_columns), dB, cut off below the loudest of the whole track
     """
-    uncut = dataclasses.replace(settings, top_db=None)  # else each piece would have its own floor
+    # else each piece would have a floor and a level of its own
+    uncut = dataclasses.replace(settings, top_db=None, level=None)
     columns = []
     for samples in pieces:
         mel = log_mel(samples, settings=uncut)

@@ -157,6 +157,22 @@ def test_the_log_mel_inside_the_graph_is_that_of_the_front_end(preset):
     assert inside.shape == expected.shape
 
 
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.name)
+def test_the_level_inside_the_graph_is_that_of_the_front_end(preset):
+    preset = dataclasses.replace(preset, level=-14.0, top_db=40.0)
+    x = samples(preset, 6)
+    x[1] *= 1e-3
+    x[2] += 0.02
+    x[3] = 0
+    x[4] *= 1e-6  # nothing but noise at -100 dB or less: it stays
+    x[5, : x.shape[1] // 2] = 0
+    session = onnxruntime.InferenceSession(front_end(preset).SerializeToString())
+    inside = session.run(None, {"samples": x})[0]
+    expected = np.stack([log_mel(one, settings=preset) for one in x])
+    np.testing.assert_allclose(inside, expected, atol=5e-3)
+    assert expected[4].max() < expected[1].max() - 60
+
+
 @pytest.mark.parametrize("name", ["choi2016", "earmark"])
 def test_the_log_mel_of_music_is_the_same_inside_the_graph_down_to_the_floor(name, shared):
     preset = PRESETS[name]

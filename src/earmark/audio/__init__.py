@@ -1,7 +1,8 @@
 """Any file that FFmpeg reads to mono float32 samples at one rate; a part of it; block by block.
 
-The channels are averaged and soxr resamples in its HQ quality: FFmpeg's own resampler lets 13 dB
-below full scale through just past the edge, soxr HQ 144.
+The channels are averaged, where they do not cancel each other (earmark.audio.downmix). soxr
+resamples in its HQ quality: FFmpeg's own resampler lets 13 dB below full scale through just past
+the edge, soxr HQ 144.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import numpy as np
 
 from earmark.arrays import Float32Array
 from earmark.audio import ogg_chain
-from earmark.audio.downmix import Tally, loudest_of, mono
+from earmark.audio.downmix import Mixer, Tally, loudest_of, sides
 from earmark.audio.opening import opened, opened_file
 from earmark.errors import UnreadableAudio
 
@@ -161,7 +161,8 @@ def _pieces(
 
         loudest = loudest_of(stream.codec_context.name)
         run: list[Any] = []  # frames of one kind without a hole between them
-        begin, length, kind = 0.0, 0, (0, "", 0)
+        mixer = Mixer(rate=first.sample_rate, first=0)  # of all runs of that kind
+        length, kind = 0, (0, "", 0)
         end = math.inf if seek else 0.0  # of the last frame, seconds
         damaged = tally.damaged  # when the last frame came
         longest = 0.0  # frame so far, seconds
@@ -173,9 +174,10 @@ def _pieces(
                 tally.damaged = damaged = 0
             is_hole = _SHORTEST_HOLE < position - end < _LONGEST_HOLE
             frame_kind = (rate, frame.format.name, frame.layout.nb_channels)
-            if run and (is_hole or length >= _PIECE or frame_kind != kind):
-                yield Piece(begin, kind[0], mono(run, loudest=loudest, tally=tally))
-                run = []
+            is_break = is_hole or frame_kind != kind
+            if run and (is_break or length >= _PIECE):
+                yield from _mixed(mixer, sides(run, loudest=loudest, tally=tally), last=is_break)
+                run, length = [], 0
             seconds = n / rate
             if seconds > longest:
                 longest = seconds
@@ -185,13 +187,23 @@ def _pieces(
                 tally.damaged += max(0, missing - (tally.damaged - damaged))
                 silence = np.zeros(round((position - end) * rate), dtype=np.float32)
                 yield Piece(end, rate, silence)
-            if not run:
-                begin, length, kind = position, 0, frame_kind
+            if is_break:
+                mixer, kind = Mixer(rate=rate, first=round(position * rate)), frame_kind
             run.append(frame)
             length += n
             end, damaged = position + seconds, tally.damaged
         if run:
-            yield Piece(begin, kind[0], mono(run, loudest=loudest, tally=tally))
+            yield from _mixed(mixer, sides(run, loudest=loudest, tally=tally), last=True)
+
+
+def _mixed(
+    mixer: Mixer, both: tuple[Float32Array, Float32Array | None], *, last: bool
+) -> Iterator[Piece]:
+    """What the mixer gives of these two sides, if anything yet."""
+    position = mixer.next / mixer.rate
+    samples = mixer.mix(*both, last=last)
+    if samples.size:
+        yield Piece(position, mixer.rate, samples)
 
 
 def _vorbis_time(frame: Any) -> int | None:

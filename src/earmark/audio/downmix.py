@@ -1,4 +1,9 @@
-"""Decoded frames to mono: the mean of the channels, in float32, and nonsense made silent."""
+"""Decoded frames to mono, in float32, and nonsense made silent.
+
+It is the mean of the channels. Where they are in antiphase that mean is silent though music plays:
+there it leans towards every other channel, the left one of each pair. What a silent channel takes
+away is a constant gain, which the level in a model's features makes up for.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +30,13 @@ _FORMATS: dict[str, tuple[np.dtype[Any], float, float]] = {
 # long as their power fits into float32.
 _LOUDEST, _LOUDEST_FLOAT = 16.0, 2.0**62
 
+# How opposed two sides are: -2ab / (a^2 + b^2), from -1 (equal) over 0 (unrelated, or one is
+# silent) to 1 (antiphase). Up to the first the mean keeps a fifth of the energy and is kept; from
+# the second on, where it keeps a twentieth, one side alone is taken; in between both are mixed.
+_OPPOSED, _ANTIPHASE = 0.6, 0.9
+_STEPS_PER_SECOND = 20
+_MEMORY = 10  # steps: half a second, less than what is decoded before a part of a file
+
 
 @dataclass
 class Tally:
@@ -39,8 +51,12 @@ def loudest_of(codec: str) -> float:
     return _LOUDEST_FLOAT if codec.startswith(("pcm_f", "wavpack")) else _LOUDEST
 
 
-def mono(frames: list[Any], *, loudest: float, tally: Tally) -> Float32Array:
-    """The mean of the channels, float32 (n,), full scale at 1, of frames that are of one kind.
+def sides(
+    frames: list[Any], *, loudest: float, tally: Tally
+) -> tuple[Float32Array, Float32Array | None]:
+    """What the even and the odd channels bring to the mean of all, of frames that are of one kind.
+
+    returns : float32 (n,) each, full scale at 1 in their sum; None for the odd ones of one channel
 
     A frame that is louder than `loudest`, or holds NaN, becomes silence and counts as damaged.
     """
@@ -51,26 +67,89 @@ def mono(frames: list[Any], *, loudest: float, tally: Tally) -> Float32Array:
 
     with np.errstate(over="ignore", invalid="ignore"):
         if kind.is_planar:
-            mixed = _plane(frames, 0, lengths, dtype).astype(np.float32, copy=False)
-            for channel in range(1, n_channels):  # one at a time in memory
-                mixed += _plane(frames, channel, lengths, dtype)
+            channels = (_plane(frames, i, lengths, dtype) for i in range(n_channels))
         else:
             widths = [n * n_channels for n in lengths]
-            # from integers at once: taken out of them one by one it takes twice as long
-            interleaved = _plane(frames, 0, widths, dtype).astype(np.float32, copy=False)
-            mixed = np.ascontiguousarray(interleaved[::n_channels])
-            for channel in range(1, n_channels):
-                mixed += interleaved[channel::n_channels]
-        if silence:
-            mixed -= np.float32(silence * n_channels)
-        mixed *= np.float32(1.0 / (full_scale * n_channels))
+            interleaved = _plane(frames, 0, widths, dtype)
+            channels = (interleaved[i::n_channels] for i in range(n_channels))
+        both: list[Float32Array] = []
+        for i, channel in enumerate(channels):  # one at a time in memory
+            if i < 2:
+                both.append(np.ascontiguousarray(channel, dtype=np.float32))
+            else:
+                both[i % 2] += channel
+        for i, side in enumerate(both):
+            if silence:
+                side -= np.float32(silence * len(range(i, n_channels, 2)))
+            side *= np.float32(1.0 / (full_scale * n_channels))
         # If all together have less energy than the shortest may have, none can be too loud.
         n_silenced = 0
-        if not mixed @ mixed <= loudest * min(lengths):
-            n_silenced = _silence(mixed, np.array(lengths), loudest)
+        if not len(both) * sum(float(side @ side) for side in both) <= loudest * min(lengths):
+            n_silenced = _silence(both, np.array(lengths), loudest)
     tally.damaged += n_silenced
     tally.sound += len(frames) - n_silenced
-    return mixed
+    return both[0], both[1] if n_channels > 1 else None
+
+
+class Mixer:
+    """Two sides to mono, as they come; what it gives does not depend on where they were cut.
+
+    The mean leans to one side by how opposed they were in the half second before a step of the file
+    and in that step; within a step it leans gradually to what the next one says. So up to two steps
+    are held back.
+
+    next : sample of the file that comes next
+    """
+
+    def __init__(self, *, rate: int, first: int) -> None:
+        self.rate = rate
+        self.next = first
+        self._step = max(1, rate // _STEPS_PER_SECOND)  # samples
+        self._filling = first % self._step  # zeros that make the first step whole
+        self._held: list[Float32Array] = [np.zeros(self._filling, dtype=np.float32)] * 2
+        # of the steps before those that are held: sums of a^2 + b^2 and of -2ab
+        self._past = np.zeros((2, _MEMORY))
+
+    def mix(
+        self, even: Float32Array, odd: Float32Array | None, *, last: bool = False
+    ) -> Float32Array:
+        """Mono of what was held and of these, but the end of it unless they are the last."""
+        if odd is None:  # one channel needs no weights
+            self.next += even.size
+            return even
+        n = self._held[0].size + even.size
+        # at the end of the file silence fills its step, and the one that is looked at behind it
+        rest = np.zeros(-n % self._step + self._step if last else 0, dtype=np.float32)
+        a, b = (
+            np.concatenate([held, side, rest])
+            for held, side in zip(self._held, (even, odd), strict=True)
+        )
+        n_steps = a.size // self._step
+        ready = max(0, n_steps - 1) * self._step
+        self._held = [a[ready:], b[ready:]]
+        mixed: Float32Array = (a + b)[:ready]
+        if ready:
+            leaning = self._leaning(a, b, n_steps)
+            if leaning.any():
+                edges = np.arange(n_steps) * self._step
+                weights = np.interp(np.arange(ready), edges, leaning).astype(np.float32)
+                mixed += weights * (a - b)[:ready]
+            mixed = mixed[self._filling : n]
+            self._filling = 0
+        self.next += mixed.size
+        return mixed
+
+    def _leaning(self, a: Float32Array, b: Float32Array, n_steps: int) -> npt.NDArray[np.float64]:
+        """How far the mean leans to side a where each step begins, from 0 to 1; (n_steps,)."""
+        a, b = (side[: n_steps * self._step].reshape(n_steps, -1) for side in (a, b))
+        powers = np.vecdot(a, a) + np.vecdot(b, b)
+        sums = np.concatenate([self._past, [powers, -2 * np.vecdot(a, b)]], axis=1)
+        self._past = sums[:, n_steps - 1 :][:, :_MEMORY]
+        recent = np.ones(_MEMORY + 1)
+        powers, opposed = (np.convolve(row, recent, mode="valid") for row in sums)
+        ratios = np.divide(opposed, powers, out=np.zeros(n_steps), where=powers > 0)
+        leaning: npt.NDArray[np.float64] = (ratios - _OPPOSED) / (_ANTIPHASE - _OPPOSED)
+        return leaning.clip(0, 1)
 
 
 def _plane(
@@ -87,12 +166,13 @@ def _plane(
     )
 
 
-def _silence(samples: Float32Array, lengths: npt.NDArray[np.int64], loudest: float) -> int:
+def _silence(both: list[Float32Array], lengths: npt.NDArray[np.int64], loudest: float) -> int:
     """Make each frame that is too loud, or holds NaN, silent; returns how many.
 
-    samples : of all frames; lengths : of each of them
+    both : the sides, of all frames; lengths : of each of them
     """
-    powers = np.add.reduceat(np.square(samples), np.cumsum(lengths) - lengths) / lengths
-    loud = ~(powers <= loudest)  # also true for NaN
-    samples[np.repeat(loud, lengths)] = 0.0
+    energies = len(both) * np.sum([np.square(side) for side in both], axis=0)
+    loud = ~(np.add.reduceat(energies, np.cumsum(lengths) - lengths) <= loudest * lengths)  # or NaN
+    for side in both:
+        side[np.repeat(loud, lengths)] = 0.0
     return int(loud.sum())

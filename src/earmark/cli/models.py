@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import textwrap
 from enum import StrEnum
@@ -95,7 +94,7 @@ def info(
         "sha256": files.sha256(path),
     }
     if json:
-        print_json(facts | dataclasses.asdict(card))
+        print_json(facts | card.to_dict())
     else:
         print("\n".join(page(card, facts, tags=tags, width=_width())))
 

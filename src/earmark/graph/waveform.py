@@ -6,10 +6,11 @@ and sines, the filter bank a matrix product.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from earmark import loudness
 from earmark.features import LogMel, mel_filters
 from earmark.graph.nodes import Nodes
 from earmark.model_file import EMBEDDING, INPUT, LOGITS, Card
@@ -46,7 +47,8 @@ def waveform_model(graph: onnx.ModelProto, card: Card) -> onnx.ModelProto:
 def front_end(features: LogMel) -> onnx.ModelProto:
     """earmark.features.log_mel as a graph: "samples" (batch, window_samples) to "log_mel"."""
     graph = Nodes()
-    x = graph.add("Unsqueeze", [SAMPLES, graph.integers("front.channel", [1])], "front.signal")
+    x = SAMPLES if features.level is None else _levelled(graph, SAMPLES, features)
+    x = graph.add("Unsqueeze", [x, graph.integers("front.channel", [1])], "front.signal")
     half = features.n_fft // 2
     pads = graph.integers("front.half_a_frame", [0, 0, half, 0, 0, half])
     x = graph.add("Pad", [x, pads], "front.padded", attributes={"mode": features.padding})
@@ -70,6 +72,47 @@ def front_end(features: LogMel) -> onnx.ModelProto:
     return graph.model(
         {SAMPLES: [features.window_samples]}, {INPUT: [features.n_mels, features.n_frames]}
     )
+
+
+def _levelled(graph: Nodes, samples: str, features: LogMel) -> str:
+    """earmark.loudness.at_level of (batch, window_samples)."""
+    n = features.window_samples
+    block = round(loudness.BLOCK_SECONDS * features.rate)
+    n_blocks = -(-n // block)
+    rest = n_blocks * block - n
+    lengths = graph.floats("level.lengths", [block] * (n_blocks - 1) + [block - rest])
+    ones = graph.integers("level.axis", [1])
+    twos = graph.integers("level.within", [2])
+    tiny = graph.floats("level.tiny", np.finfo(np.float32).tiny)  # so that nothing is 0 / 0
+
+    mean = graph.add("ReduceMean", [samples, ones], "level.mean")
+    centred = graph.add("Sub", [samples, mean], "level.centred")
+    x = graph.add("Pad", [centred, graph.integers("level.rest", [0, 0, 0, rest])], "level.padded")
+    x = graph.add("Mul", [x, x], "level.squares")
+    blocks = graph.integers("level.shape", [0, n_blocks, block])
+    x = graph.add("Reshape", [x, blocks], "level.blocks")  # (batch, blocks, samples)
+    energies = graph.add("ReduceSum", [x, twos], "level.energies", attributes={"keepdims": 0})
+    x = graph.add("ReduceSum", [energies, ones], "level.energy")
+    x = graph.add("Mul", [x, graph.floats("level.share", loudness.GATE / n)], "level.gate")
+    gate = graph.add("Max", [x, tiny], "level.gated")
+    x = graph.add("Div", [energies, lengths], "level.powers")
+    x = graph.add("Div", [x, gate], "level.ratios")
+    x = graph.add("Sub", [x, graph.floats("level.half", 0.5)], "level.above")
+    bounds = [graph.floats("level.none", 0.0), graph.floats("level.all", 1.0)]
+    weights = graph.add("Clip", [x, *bounds], "level.weights")
+    above, below = (
+        graph.add("ReduceSum", [graph.add("Mul", [weights, y], f"{y}+"), ones], f"{y}++")
+        for y in (energies, lengths)
+    )
+    power = graph.add(
+        "Div", [above, graph.add("Max", [below, tiny], "level.length")], "level.power"
+    )
+    floor = graph.floats("level.silence", 10 ** (loudness.SILENCE / 10))
+    sounds = graph.add("Greater", [power, floor], "level.sounds")
+    root = graph.add("Sqrt", [graph.add("Max", [power, floor], "level.safe")], "level.root")
+    gain = graph.floats("level.target", 10 ** (cast(float, features.level) / 20))
+    x = graph.add("Mul", [centred, graph.add("Div", [gain, root], "level.gain")], "level.set")
+    return graph.add("Where", [sounds, x, samples], "level.samples")
 
 
 def _spectrum(graph: Nodes, x: str, waves: Any, *, hop: int) -> str:
