@@ -55,6 +55,7 @@ def spectrograms(paths: list[Path], features: LogMel) -> np.ndarray:
     for outcome in engine.map_units(Spectrogram(features), paths):
         if outcome.error is not None:
             raise outcome.error
+        assert outcome.value is not None
         made.append(outcome.value)
         print(f"\r{len(made)} clips", end="", file=sys.stderr)
     print(file=sys.stderr)
@@ -85,7 +86,7 @@ def int8(model: Path, clips: np.ndarray, folder: Path) -> Forward:
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    class Clips(CalibrationDataReader):
+    class Clips(CalibrationDataReader):  # type: ignore[misc]
         """One clip after the other."""
 
         def __init__(self) -> None:
@@ -159,7 +160,7 @@ def main() -> None:
         ways: dict[str, Forward] = {}
         for name, make in makers.items():
             try:
-                ways[name] = make()
+                ways[name] = make()  # type: ignore[no-untyped-call]
             except (BadModel, ImportError, LookupError) as error:
                 print(f"{name}: left out: {error}", file=sys.stderr)
         times: dict[str, list[float]] = {name: [] for name in ways}

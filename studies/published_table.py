@@ -15,6 +15,7 @@ import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -68,6 +69,7 @@ def listen(models: list[Path], paths: list[Path], workers: int) -> np.ndarray:
     for outcome in engine.map_units(Listen(tuple(models)), units, workers=workers):
         if outcome.error is not None:
             raise outcome.error
+        assert outcome.value is not None
         parts.append(outcome.value)
         print(f"\r{sum(part.shape[1] for part in parts)} clips", end="", file=sys.stderr)
     print(file=sys.stderr)
@@ -96,7 +98,7 @@ def rankings(scores: np.ndarray) -> dict[str, np.ndarray]:
     return {name: array[:, COLUMNS] for name, array in values.items()}
 
 
-def measure(shared: Path, workers: int) -> dict:
+def measure(shared: Path, workers: int) -> dict[str, Any]:
     paths, labels = read_labels(shared / "q4")
     with tempfile.TemporaryDirectory() as folder:
         models, cards = [], []

@@ -20,6 +20,7 @@ import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ from earmark.data.store.reader import Store, open_store
 from earmark.data.store.writer import write_shards
 from earmark.features import PRESETS
 from earmark.files import sha256, write_json
-from earmark.metrics import average_precision, bootstrap, roc_auc
+from earmark.metrics import Statistic, average_precision, bootstrap, roc_auc
 from earmark.provenance import commit
 from earmark.runtime import Model
 from earmark.training.export.exporter import Terms, export
@@ -40,7 +41,7 @@ from studies.readings import READINGS, write_reading
 
 CRNN = SHARED / "published" / "music_tagger_crnn_weights_theano.h5"
 CNN = SHARED / "published" / "music_tagger_cnn_weights_theano.h5"
-STATISTICS = ("roc_auc", "average_precision")
+STATISTICS: tuple[Statistic, ...] = ("roc_auc", "average_precision")
 
 RESTORED = "Choi CRNN, restored"
 FIVE = ("Choi CRNN, as published", RESTORED, "CS2470 CRNN", "Won 2020 CRNN", "Won 2020 FCN")
@@ -167,9 +168,9 @@ def score(model: Path, store: Store, indices: np.ndarray) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def measure(store: Store, of_folds: dict[int, np.ndarray]) -> dict[str, dict[str, object]]:
+def measure(store: Store, of_folds: dict[int, np.ndarray]) -> dict[str, dict[str, Any]]:
     """Mean over the folds of each statistic, and its 95 % interval by bootstrap within each."""
-    results: dict[str, dict[str, object]] = {}
+    results: dict[str, dict[str, Any]] = {}
     for statistic in STATISTICS:
         function = {"roc_auc": roc_auc, "average_precision": average_precision}[statistic]
         values, errors = [], []
@@ -192,7 +193,7 @@ def measure(store: Store, of_folds: dict[int, np.ndarray]) -> dict[str, dict[str
     return results
 
 
-def show(results: dict[str, dict[str, dict[str, object]]]) -> None:
+def show(results: dict[str, dict[str, dict[str, Any]]]) -> None:
     print(f"{'macro, mean of the folds [95 %]':40} {'ROC-AUC':>20} {'AP':>20}   each fold")
     for name, of_model in results.items():
         cells = [

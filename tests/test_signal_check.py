@@ -75,6 +75,7 @@ def test_no_real_clip_is_doubted_even_turned_down(shared):
         for decibels in (0, -24, -40):
             level = Level(RATE)
             level.add(np.float32(10 ** (decibels / 20)) * samples)
+            assert level.unrest is not None
             assert level.unrest > 3 * STEADY, path.name
             assert doubts(peak=level.peak, unrest=level.unrest) == (), path.name
 

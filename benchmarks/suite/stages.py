@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from benchmarks.suite import growth, ways
 from benchmarks.suite.context import LIKE_FOR_LIKE, Context
@@ -79,10 +80,10 @@ def _tasks(context: Context, stages: tuple[str, ...]) -> Iterator[Task]:
         yield from _training(context)
     if "growth" in stages:
         for n in context.sizes.growth:
-            yield Task("growth", f"{n} clips", "earmark", 0, lambda n=n: growth.clips(context, n))
+            yield Task("growth", f"{n} clips", "earmark", 0, partial(growth.clips, context, n))
     if "long" in stages:
         for n in context.sizes.long:
-            yield Task("long", f"{n} s", "earmark", 0, lambda n=n: growth.song(context, n))
+            yield Task("long", f"{n} s", "earmark", 0, partial(growth.song, context, n))
     if "ray" in stages:
         yield Task("ray", "", "engine", 0, lambda: growth.ray(context))
 
@@ -146,7 +147,7 @@ def _scores(context: Context, number: int) -> Iterator[Task]:
             "",
             way,
             number,
-            lambda way=way, n=max(2, n_clips): _of_store(context, f"{way}_scores", n),
+            partial(_of_store, context, f"{way}_scores", max(2, n_clips)),
         )
     for model in context.models.values():
         yield Task(
@@ -154,8 +155,13 @@ def _scores(context: Context, number: int) -> Iterator[Task]:
             "",
             model.name,
             number,
-            lambda model=model: _of_store(
-                context, "earmark_scores", max(2, n), str(model.path), features=model.features
+            partial(
+                _of_store,
+                context,
+                "earmark_scores",
+                max(2, n),
+                str(model.path),
+                features=model.features,
             ),
         )
 
@@ -170,6 +176,10 @@ def _of_store(
         context.watched(*script, stdin="\n".join(map(str, paths)))
     warm = min(ways.BATCH, n // 2) if way.startswith("original") or n > ways.BATCH else 0
     return _row(context.watched("benchmarks.suite.ways", way, str(store), *words, answers=n), warm)
+
+
+def _seconds(context: Context, command: list[str], clip: str) -> Row:
+    return {"seconds": watched(command, stdin=clip, environment=context.environment).seconds}
 
 
 def _startup(context: Context, number: int) -> Iterator[Task]:
@@ -187,9 +197,7 @@ def _startup(context: Context, number: int) -> Iterator[Task]:
             "",
             way,
             number,
-            lambda command=command: {
-                "seconds": watched(command, stdin=clip, environment=context.environment).seconds
-            },
+            partial(_seconds, context, command, clip),
         )
 
 

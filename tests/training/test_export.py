@@ -112,7 +112,7 @@ def test_a_graph_that_differs_from_the_network_is_refused():
     model = trained(recurrent="gru")
     graph = exporting.build(network(model, n_mels=16, n_frames=32))
     with torch.no_grad():
-        model.output.bias += 1e-3
+        model.output.bias.add_(1e-3)
     with pytest.raises(BadModel, match=r"differ by 1\.0e-03 in the logits of 1 clips"):
         compare(model, graph, TASK)
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import keras_backend
 import numpy as np
@@ -62,7 +63,7 @@ WHOLE = {
 }
 
 
-def history(run: Path) -> list[dict]:
+def history(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
 
 

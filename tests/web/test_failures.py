@@ -9,6 +9,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -100,7 +101,7 @@ def test_many_at_once_are_heard_together_and_each_gets_its_own(model, tmp_path):
     ]
     with serving(model) as server:
         alone = [send(server, song).json()["tags"] for song in songs]
-        answers = [None] * len(songs)
+        answers: list[Any] = [None] * len(songs)
 
         def ask(i):
             answers[i] = send(server, songs[i]).json()["tags"]
@@ -192,5 +193,6 @@ def test_a_client_that_leaves_frees_its_place(model, song, tmp_path):
                 first += connection.recv(4096)
         wait_until(lambda: server.service.health()["under_way"] == 0)
         heard = server.service.metrics.registry.get_sample_value("earmark_batch_windows_sum")
+        assert heard is not None
         assert heard < 400  # of 62 windows and 493 stretches
         assert send(server, song).status_code == 200

@@ -14,7 +14,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from audio_files import music, write_audio
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import (  # type: ignore[import-untyped]
+    threadpool_info,
+    threadpool_limits,
+)
 from web_server import wait_until
 
 from earmark.audio import load_audio
@@ -56,10 +59,10 @@ def test_what_many_threads_ask_goes_through_together_and_comes_apart_again(model
     with ThreadPoolExecutor(1 + len(asked)) as threads:
         first = threads.submit(shared.run, spectrograms(1, 99))
         entered.wait()  # the network is busy, and all that follow must wait
-        answers = threads.map(shared.run, asked)
+        under_way = threads.map(shared.run, asked)
         wait_until(lambda: shared._waiting.qsize() == len(asked))
         held.set()
-        answers = list(answers)
+        answers = list(under_way)
         first.result()
     shared.close()
     for (logits, embeddings), expected in zip(answers, alone, strict=True):
@@ -161,7 +164,7 @@ def test_the_muted_region_that_matters_is_the_one_that_is_shown(model):
         logits[:, 1] = -logits[:, 0]
         return logits, np.zeros((len(mels), 5), dtype=np.float32)
 
-    tagger.session.run = run
+    tagger.session.run = run  # type: ignore[method-assign]
     noise = np.random.default_rng(0).normal(0, 0.1, FEATURES.window_samples).astype(np.float32)
     told = occlusion.sensitivity(tagger, noise, start=7.0)
     falls = np.array(told["falls"])
