@@ -156,3 +156,25 @@ def test_the_version_stands_in_one_place():
     assert project["project"]["dynamic"] == ["version"]
     assert project["tool"]["hatch"]["version"]["path"] == "src/earmark/__init__.py"
     assert f"\nversion: {earmark.__version__}\n" in text_of("CITATION.cff")
+
+
+TIMES = " \N{MULTIPLICATION SIGN})"
+
+
+def speeds(kind: str) -> list[str]:
+    """The cells of README's table for one format, as docs/reference/performance.md has them."""
+    page = text_of("docs/reference/performance.md")
+    table = page.partition(f"## Audio to tags: {kind} clips of 30 s\n")[2].partition("\n\n")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
+    cells = []
+    for _way, rate, times, *_ in rows:
+        rate, times = (f"{float(cell.split()[0]):.1f}" for cell in (rate, times))
+        cells.append(rate if times == "1.0" else f"{rate} ({times}{TIMES}")
+    return cells
+
+
+def test_the_speeds_in_the_readme_are_those_of_the_last_benchmark():
+    columns = zip(*(speeds(kind) for kind in ("m4a", "mp3", "flac")), strict=True)
+    found = [line.split("|")[2:5] for line in text_of("README.md").splitlines() if TIMES in line]
+    expected = [list(row) for row in columns]
+    assert [[cell.strip() for cell in row] for row in found] == expected[1:]
