@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -134,6 +135,13 @@ def test_every_module_has_its_layer():
         name = path.name.removesuffix(".py")
         if name not in ("__init__", "__pycache__", "py.typed", "models"):
             assert any(name in names for names in LAYERS), f"{name} stands in no layer"
+
+
+def test_every_layer_stands_on_the_page_of_the_architecture():
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    table = page.partition("| layer | what is in it |\n")[2].partition("\n\n")[0]
+    found = [set(re.findall(r"`(\w+)(?:/|\.py)`", row)) for row in table.splitlines()[1:]]
+    assert found == [row for row in LAYERS if row != {"__main__"}]
 
 
 def test_imports_go_down_only():
