@@ -1,4 +1,4 @@
-"""Imports go down only and never in a circle, and importing loads nothing heavy."""
+"""Imports go down only and never in a circle, importing loads nothing heavy, a name is one thing."""
 
 from __future__ import annotations
 
@@ -201,6 +201,15 @@ def circles() -> list[set[str]]:
 
 def test_no_imports_go_round():
     assert circles() == CIRCLES
+
+
+def test_a_public_class_name_means_one_class():
+    places: dict[str, list[str]] = {}
+    for name, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(name)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
 def test_studies_import_no_benchmark():
