@@ -1,4 +1,4 @@
-"""Imports go down only and never in a circle, importing loads nothing heavy, a name is one thing."""
+"""Imports go down only, never in a circle; importing loads nothing heavy; a name is one class."""
 
 from __future__ import annotations
 
