@@ -62,10 +62,10 @@ def spectrograms(paths: list[Path], features: LogMel) -> np.ndarray:
     return np.stack(made)
 
 
-def onnx_runtime(model: Path) -> Forward:
+def onnx_runtime(path: Path) -> Forward:
     """What earmark uses."""
-    session = Model(model, runtime="onnxruntime", threads=1)
-    return lambda log_mel: session.run(log_mel)[0]
+    model = Model(path, runtime="onnxruntime", threads=1)
+    return lambda log_mel: model.run(log_mel)[0]
 
 
 def plain_graph(model: Path, target: Path) -> Path:

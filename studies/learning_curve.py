@@ -17,7 +17,7 @@ from pathlib import Path
 
 from earmark.data.store.reader import open_store
 from earmark.evaluation.learning_curve import learning_curve
-from earmark.evaluation.scores import Scored, score_store
+from earmark.evaluation.scores import ScoredSongs, score_store
 from earmark.runtime import Model
 from earmark.training.export.exporter import Terms, export
 from earmark.training.loop import train
@@ -52,7 +52,7 @@ def main() -> None:
         export(run, model, terms=Terms(name=f"{songs} songs", licence="not stated"))
         return model
 
-    def score(model: Path) -> Scored:
+    def score(model: Path) -> ScoredSongs:
         with open_store(options.store, resident=False) as store:
             return score_store(Model(model), store, split=options.split)
 

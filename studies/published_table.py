@@ -37,24 +37,24 @@ SHRINKAGES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 
 @dataclass(frozen=True)
 class Listen:
-    """The logits of all models for some clips; the work of one process."""
+    """The logits of some model files for some clips; the work of one process."""
 
-    models: tuple[Path, ...]
+    paths: tuple[Path, ...]
 
-    def __call__(self, paths: tuple[Path, ...]) -> np.ndarray:
-        sessions = [_session(model) for model in self.models]
+    def __call__(self, clips: tuple[Path, ...]) -> np.ndarray:
+        models = [_loaded(path) for path in self.paths]
         log_mels = {}
-        for features in {session.card.features for session in sessions}:
+        for features in {model.card.features for model in models}:
             crops = [
-                centre_crop(_samples(path, features.rate), settings=features) for path in paths
+                centre_crop(_samples(path, features.rate), settings=features) for path in clips
             ]
             log_mels[features] = np.stack([log_mel(crop, settings=features) for crop in crops])
-        return np.stack([session.run(log_mels[session.card.features])[0] for session in sessions])
+        return np.stack([model.run(log_mels[model.card.features])[0] for model in models])
 
 
 @lru_cache(maxsize=len(READINGS))
-def _session(model: Path) -> Model:
-    return Model(model, threads=1)
+def _loaded(path: Path) -> Model:
+    return Model(path, threads=1)
 
 
 @lru_cache(maxsize=2 * BATCH)  # two front ends share a rate

@@ -158,11 +158,11 @@ def learned(store: Store, output: Path, way: str, fold: int, changes: Sequence[s
     return score(model, store, _fold(store, fold)[0])
 
 
-def score(model: Path, store: Store, indices: np.ndarray) -> np.ndarray:
+def score(path: Path, store: Store, indices: np.ndarray) -> np.ndarray:
     """float32 (n, n_tags): a model file's logits."""
-    session = Model(model)
+    model = Model(path)
     parts = [
-        session.run(store.log_mels(indices[first : first + 64]))[0]
+        model.run(store.log_mels(indices[first : first + 64]))[0]
         for first in range(0, len(indices), 64)
     ]
     return np.concatenate(parts)

@@ -26,8 +26,8 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, default=SHARED)
     parser.add_argument("--clips", type=int, default=160)
     arguments = parser.parse_args()
-    session = Model(arguments.model)
-    settings = session.card.features
+    model = Model(arguments.model)
+    settings = model.card.features
     paths, labels = read_labels(arguments.shared / "q4")
     chosen = np.random.default_rng(0).permutation(len(paths))[: arguments.clips]
     quarter = settings.window_samples // 4
@@ -38,7 +38,7 @@ def main() -> None:
         heard = [crop] + [
             windows.repeat(crop[k * quarter :][:quarter], settings=settings) for k in range(4)
         ]
-        logits.append(session.run(np.stack([log_mel(x, settings=settings) for x in heard]))[0])
+        logits.append(model.run(np.stack([log_mel(x, settings=settings) for x in heard]))[0])
     scores = np.array(logits)[:, :, COLUMNS]
     table = {"centre crop": scores[:, 0], "mean of the quarters": scores[:, 1:].mean(axis=1)}
     table |= {f"quarter {k}": scores[:, k] for k in range(1, 5)}

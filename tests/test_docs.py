@@ -59,10 +59,6 @@ def test_the_page_of_the_command_line_is_the_one_it_makes(generate, tmp_path):
     assert text_of("docs/reference/cli.md") == (tmp_path / "cli.md").read_text(), "run: make docs"
 
 
-def test_the_page_of_the_python_api_is_that_of_the_docstrings(generate):
-    assert text_of("docs/reference/python.md") == generate.python_page(), "run: make docs"
-
-
 def test_every_module_says_what_it_is_and_stands_on_the_page_of_the_architecture(generate):
     assert [name for name, line in generate.modules().items() if not line] == []
     assert text_of("docs/explanation/architecture.md") == generate.architecture(), "run: make docs"

@@ -211,7 +211,7 @@ def test_a_failed_fetch_leaves_a_good_file_alone(serve) -> None:
 def test_a_cache_that_cannot_be_written_is_told(serve, tmp_path: Path) -> None:
     serve(file_server.whole(BODY))
     files.cache_folder().chmod(0o500)
-    with pytest.raises(DownloadFailed, match="cannot keep tiny"):
+    with pytest.raises(DownloadFailed, match="cannot write tiny"):
         zoo.fetch("tiny")
 
 
@@ -221,7 +221,7 @@ def test_a_file_where_the_cache_should_be_is_told(
     serve(file_server.whole(BODY))
     (tmp_path / "cache").write_text("a file")
     monkeypatch.setenv("EARMARK_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(DownloadFailed, match="cannot keep tiny"):
+    with pytest.raises(DownloadFailed, match="cannot write tiny"):
         zoo.fetch("tiny")
 
 

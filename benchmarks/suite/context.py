@@ -62,7 +62,7 @@ class Model:
         """How many windows the network hears of a track."""
         features = model_file.read_card(self.path).features
         samples = np.zeros(round(seconds * features.rate), np.float32)
-        return sum(1 for _ in windows.cut([samples], settings=features))
+        return sum(1 for _ in windows.whole([samples], settings=features))
 
 
 @dataclass(frozen=True)

@@ -132,9 +132,9 @@ def earmark_scores(store: str, model: str) -> Iterator[object]:
     from earmark.evaluation.scores import score_store
     from earmark.runtime import Model
 
-    session = Model(zoo.resolve(model))
+    loaded = Model(zoo.resolve(model))
     with open_store(store) as opened:
-        score_store(session, opened, split="all", progress=told)
+        score_store(loaded, opened, split="all", progress=told)
     return iter(())
 
 

@@ -1,7 +1,7 @@
-"""The front end: audio samples to a log-scaled mel spectrogram. There is no other.
+"""The front end: audio samples to a log-scaled mel spectrogram; the only one in earmark.
 
-Shards, training and tagging all call `log_mel`; its settings travel inside shards and model files,
-and whoever meets other settings than its own refuses them.
+Shards, training and tagging all call `log_mel`. Its settings are stored in shards and model files;
+spectrograms with other settings are refused.
 """
 
 from __future__ import annotations

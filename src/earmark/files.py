@@ -22,6 +22,9 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("earmark", appauthor=False)
 
 
+Json = dict[str, Any]  # a JSON object
+
+
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well.

@@ -1,4 +1,4 @@
-"""Tag vocabularies: what a column of labels or scores means, and in which group people see it."""
+"""Tag vocabularies: the names of the columns of labels and scores, and the group of each tag."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _ALLMUSIC_MOODS: tuple[str, ...] = (
     "Light", "Quiet", "Reserved",
 )  # fmt: skip
 
-# Groups in the order people see them. A tag in none of them is "other".
+# Groups in the order in which they are shown. A tag in none of them is "other".
 GROUPS: dict[str, tuple[str, ...]] = {
     "genre": (
         "rock", "pop", "alternative", "indie", "electronic", "dance", "alternative rock", "jazz",
@@ -74,7 +74,7 @@ def group(tag: str) -> str:
 
 
 def place_of_group(name: str) -> int:
-    """Where people see a group: genre first, other tags last."""
+    """The place of a group in the order of display: genre first, other tags last."""
     return [*GROUPS, name].index(name)
 
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from web_server import serving
 
-from earmark import taggram
+from earmark import taggrams
 from earmark.inference import Options
 from earmark.web import schemas
 
@@ -120,7 +120,7 @@ def test_listening_tells_how_far_it_is_and_then_all_that_the_page_shows(server, 
 
     result = last["result"]
     assert_same(result["song"], tagger.tag(song).as_json())
-    gram = taggram.taggram(tagger, song)
+    gram = taggrams.taggram(tagger, song)
     np.testing.assert_allclose(result["taggram"]["scores"], gram.scores.T, atol=1e-3)
     np.testing.assert_allclose(result["taggram"]["seconds"], gram.seconds, atol=1e-3)
     assert result["taggram"]["duration"] == pytest.approx(SECONDS, abs=0.1)

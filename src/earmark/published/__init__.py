@@ -4,7 +4,7 @@ choi2016   .h5 of Keras 1, CRNN or CNN, saved on Theano or TensorFlow: which of 
 cs2470     .h5 of Keras 2
 won2020    .pth of PyTorch, CRNN or FCN: which of them, the file says
 
-Names, licences and citations stand in `earmark.zoo`.
+Names, licences and citations stand in `earmark.published.weights`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from earmark.model_file import Card, write_model
 from earmark.published import choi2016, cs2470, won2020
 from earmark.published.keras_file import SIGNATURE, read_keras
 from earmark.published.torch_file import LEGACY_SIGNATURE, ZIP_SIGNATURE, read_tensors
+from earmark.published.weights import PUBLISHED
 from earmark.tags import MSD_50, msd_50_priors
-from earmark.zoo import PUBLISHED
 
 KINDS = ("choi2016", "cs2470", "won2020")
 
@@ -31,7 +31,7 @@ KINDS = ("choi2016", "cs2470", "won2020")
 class _Found:
     """What a weights file turned out to be.
 
-    kind, name : of KINDS, and of zoo.PUBLISHED
+    kind, name : of KINDS, and of PUBLISHED
     network : makes the network once its kind is known to be the one asked for
     """
 

@@ -11,7 +11,7 @@ import numpy as np
 from earmark.errors import BadValue
 from earmark.features import PRESETS, mel_filters
 from earmark.graph import ConvBlock, Dense, Network, Norm, torch_gru
-from earmark.published.layout import Arrays, Shapes, check_shapes
+from earmark.published.layout import Shapes, WeightArrays, check_shapes
 
 FEATURES = PRESETS["won2020"]
 N_TAGS = 50
@@ -26,17 +26,17 @@ _FILTERS = "spec.mel_scale.fb"
 _FILTERS_TOLERANCE = 1e-3
 
 
-def fits(tensors: Arrays) -> bool:
+def fits(tensors: WeightArrays) -> bool:
     """Whether a state dict is one of theirs, going by its filter bank and first layer."""
     return {_FILTERS, "layer1.conv.weight"} <= tensors.keys()
 
 
-def is_crnn(tensors: Arrays) -> bool:
+def is_crnn(tensors: WeightArrays) -> bool:
     """Whether it is the CRNN, going by its recurrent layer; else it is the FCN."""
     return "layer5.weight_ih_l0" in tensors
 
 
-def network(tensors: Arrays) -> Network:
+def network(tensors: WeightArrays) -> Network:
     """The network in a state dict. Raises BadValue for other names, shapes or features."""
     # the first norm was a part of the front end in some versions of their code
     tensors = {name.replace("spec.bn.", "spec_bn."): array for name, array in tensors.items()}
@@ -65,12 +65,12 @@ def network(tensors: Arrays) -> Network:
     )
 
 
-def _norm(tensors: Arrays, name: str) -> Norm:
+def _norm(tensors: WeightArrays, name: str) -> Norm:
     gamma, beta, mean, variance = (tensors[f"{name}.{part}"] for part in _NORM_PARTS)
     return Norm(mean=mean, variance=variance, gamma=gamma, beta=beta, epsilon=_EPSILON)
 
 
-def _block(tensors: Arrays, number: int, pool: tuple[int, int]) -> ConvBlock:
+def _block(tensors: WeightArrays, number: int, pool: tuple[int, int]) -> ConvBlock:
     layer = f"layer{number}"
     weight, bias = tensors[f"{layer}.conv.weight"], tensors[f"{layer}.conv.bias"]
     return ConvBlock(*_norm(tensors, f"{layer}.bn").fold(weight, bias), pool, activation="relu")

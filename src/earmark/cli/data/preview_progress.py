@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from earmark.cli.terminal import live_bar, say
+from earmark.cli.terminal import LineTimer, live_bar, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from earmark.data.previews.download import DownloadListener
     from earmark.data.previews.downloader import DownloadProgress
     from earmark.data.previews.status import Status
-
-_SECONDS_BETWEEN_LINES = 10.0
 
 
 @contextmanager
@@ -29,7 +26,7 @@ def report_progress() -> Iterator[DownloadListener]:
             self.bar = bar
             self.task: Any = None
             self.before = self.total = 0
-            self.next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
+            self.timer = LineTimer()
 
         def started(self, status: Status) -> None:
             self.total = status.total
@@ -44,8 +41,7 @@ def report_progress() -> Iterator[DownloadListener]:
             rate = f"{progress.per_minute:.0f} a minute"
             if self.bar is not None:
                 self.bar.update(self.task, completed=done, rate=rate, note=progress.waiting)
-            elif time.monotonic() >= self.next_line:
-                self.next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
+            elif self.timer.is_due():
                 waiting = f", {progress.waiting}" if progress.waiting else ""
                 say(f"previews: {done} of {self.total}, {rate}{waiting}")
 

@@ -128,9 +128,9 @@ class _Listener:
             raise NoAudio("no audio file")
         settings = self.form.features
         stream = _Counted(unit.path, settings.rate)
-        _, samples = windows.centre(stream, settings=settings)
+        [window] = windows.centre(stream, settings=settings)
         with _blas().limit(limits=1):  # sums of several threads differ in their last bits
-            spectrogram = log_mel(samples, settings=settings)
+            spectrogram = log_mel(window.samples, settings=settings)
         codes, offset, step = pack(spectrogram, dtype=self.form.dtype)
         seconds = stream.n_samples / settings.rate
         return StoredClip(codes, offset, step, crc32c(codes), seconds, stream.damaged_packets)
