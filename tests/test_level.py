@@ -12,7 +12,7 @@ import soundfile
 from earmark import Tagger, zoo
 from earmark.audio import load_audio
 from earmark.features import PRESETS, log_mel
-from earmark.inference import listen
+from earmark.inference import hear
 from earmark.library.settings import read_settings
 from earmark.library.writing.fields import GENRE, fields_from
 from earmark.model_file import read_card, write_model
@@ -56,7 +56,7 @@ def written(folder, samples, *, kind="FLOAT"):
 
 
 def scores(session, path):
-    return session.card.scores(listen(session, path).logits.mean(axis=0))
+    return session.card.scores(hear(session, path).logits.mean(axis=0))
 
 
 @pytest.mark.parametrize("name", ["choi2016", "earmark"])

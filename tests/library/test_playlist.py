@@ -232,7 +232,7 @@ def test_a_journey_goes_step_by_step_from_one_song_to_the_other(library):
     assert passed[-1] == 90
     assert passed == sorted(passed)
     assert len(passed) == 7
-    assert max(np.diff(degrees)) <= 25
+    assert max(np.diff(passed)) <= 25
     back = journey(library, model, *reversed(ends), length=Length(songs=7))
     assert names(back)[0] == "90.mp3"
     few = journey(library, model, *ends, length=Length(songs=15, per_artist=1))
