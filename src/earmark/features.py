@@ -7,6 +7,7 @@ and whoever meets other settings than its own refuses them.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,11 +24,18 @@ from earmark.errors import BadValue, FeatureMismatch
 class LogMel:
     """Settings of the log-scaled mel spectrogram.
 
-    decibels : dB per factor of ten in mel power; 10 is the textbook's, 20 squares the power first
+    decibels : dB per factor of ten in mel power; 10 is the textbook's, 20 squares the power first,
+        1 is log10 and ln(10) the natural logarithm
     amin : least mel power, before the logarithm
     top_db : dB below the maximum of the clip at which it is cut off; None does not cut
     window_samples : samples of one clip as the networks hear it
     short : what fills a clip that is shorter: silence after it, or the clip again and again
+    pre_emphasis : share of each sample that is taken off the one after it; the first goes. 0 is off
+    hann : whether the Hann window reaches zero once (periodic) or at both ends (symmetric)
+    hann_samples : length of the window, in the middle of n_fft samples; None is n_fft
+    floor : whether amin is the least power or is added to all: decibels * log10(mel + amin)
+    offset : added after the logarithm; with floor="add", decibels=1, amin=1/c and
+        offset=log10(c) this is log10(1 + c * mel)
     """
 
     name: str
@@ -37,7 +45,7 @@ class LogMel:
     n_mels: int = 96
     f_min: float = 0.0  # Hz
     f_max: float = 6_000.0  # Hz
-    mel_scale: Literal["slaney", "htk"] = "slaney"
+    mel_scale: Literal["slaney", "htk", "kaldi"] = "slaney"
     mel_norm: Literal["slaney", "none"] = "slaney"
     padding: Literal["constant", "reflect"] = "constant"
     decibels: float = 10.0
@@ -45,6 +53,12 @@ class LogMel:
     top_db: float | None = 80.0
     window_samples: int = 349_440
     short: Literal["silence", "repeat"] = "silence"
+    # later settings: what was written before them means their defaults, and still reads so
+    pre_emphasis: float = 0.0
+    hann: Literal["periodic", "symmetric"] = "periodic"
+    hann_samples: int | None = None
+    floor: Literal["least", "add"] = "least"
+    offset: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse settings that no spectrogram can be made with."""
@@ -60,11 +74,25 @@ class LogMel:
             raise BadValue(
                 f"f_min {self.f_min} and f_max {self.f_max} must rise from 0 to {self.rate / 2} Hz"
             )
+        if not 0 <= self.pre_emphasis < 1:
+            raise BadValue(f"pre_emphasis is {self.pre_emphasis}; it must be 0 or more, below 1")
+        if self.hann_samples is not None and not 2 <= self.hann_samples <= self.n_fft:
+            raise BadValue(f"hann_samples is {self.hann_samples}; choose 2 to {self.n_fft}")
 
     @property
     def n_frames(self) -> int:
         """Frames of one clip of `window_samples`."""
-        return 1 + self.window_samples // self.hop
+        return self.frames_of(self.window_samples)
+
+    def frames_of(self, n_samples: int) -> int:
+        """Frames of that many samples; of these, pre-emphasis takes one."""
+        n_samples -= self.pre_emphasis > 0 and n_samples > 1
+        return 1 + n_samples // self.hop
+
+    @property
+    def silence(self) -> float:
+        """What silence becomes."""
+        return self.decibels * math.log10(self.amin) + self.offset
 
     @property
     def seconds(self) -> float:
@@ -72,17 +100,19 @@ class LogMel:
         return self.window_samples / self.rate
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings as JSON holds them."""
-        return dataclasses.asdict(self)
+        """The settings as JSON holds them; later ones only where they are not as ever."""
+        values = dataclasses.asdict(self)
+        return {name: values[name] for name in values if values[name] != _LATER.get(name, _NEVER)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> LogMel:
         """Settings from JSON; an unknown or missing key raises FeatureMismatch."""
         names = {field.name for field in dataclasses.fields(cls)}
-        if values.keys() != names:
+        unknown, missing = values.keys() - names, names - values.keys() - _LATER.keys()
+        if unknown or missing:
             raise FeatureMismatch(
                 "these feature settings are not of this version of earmark: "
-                f"unknown {sorted(values.keys() - names)}, missing {sorted(names - values.keys())}"
+                f"unknown {sorted(unknown)}, missing {sorted(missing)}"
             )
         return cls(**values)
 
@@ -91,7 +121,7 @@ class LogMel:
 
         The name of a preset is a label: equal numbers under another name are the same features.
         """
-        mine, theirs = self.to_dict(), other.to_dict()
+        mine, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
         differences = [
             f"{key} {theirs[key]} instead of {mine[key]}"
             for key in mine
@@ -107,11 +137,19 @@ class LogMel:
 _BLOCK = 128  # frames whose spectra fit the processor's cache: twice as fast as all at once
 
 _CHOICES = {
-    "mel_scale": ("slaney", "htk"),
+    "mel_scale": ("slaney", "htk", "kaldi"),
     "mel_norm": ("slaney", "none"),
     "padding": ("constant", "reflect"),
     "short": ("silence", "repeat"),
+    "hann": ("periodic", "symmetric"),
+    "floor": ("least", "add"),
 }
+_LATER = {
+    field.name: field.default
+    for field in dataclasses.fields(LogMel)
+    if field.name in ("pre_emphasis", "hann", "hann_samples", "floor", "offset")
+}
+_NEVER = object()  # equal to no setting
 
 PRESETS: dict[str, LogMel] = {
     # Choi et al. 2016, as their published script computes it (librosa of the time): the mel POWER
@@ -141,6 +179,43 @@ PRESETS: dict[str, LogMel] = {
         window_samples=465_465,
         short="repeat",
     ),
+    # Pons and Serra 2019 (musicnn): librosa's default mels, log10(1 + 10000 mel). They hear patches
+    # of 3 s of one long spectrogram; the model files cut them out of 29 s.
+    "musicnn": LogMel(
+        "musicnn",
+        rate=16_000,
+        f_max=8_000.0,
+        decibels=1.0,
+        amin=1e-4,
+        top_db=None,
+        window_samples=464_000,
+        short="repeat",
+        floor="add",
+        offset=4.0,
+    ),
+    # Schmid, Koutini and Widmer 2023 (EfficientAT): Kaldi's mels, (ln(mel + 1e-5) + 4.5) / 5. They
+    # hear 10 s; the model file cuts three such pieces out of 29 s.
+    "efficientat": LogMel(
+        "efficientat",
+        rate=32_000,
+        n_fft=1024,
+        hop=320,
+        n_mels=128,
+        f_max=15_000.0,
+        mel_scale="kaldi",
+        mel_norm="none",
+        padding="reflect",
+        decibels=math.log(10) / 5,
+        amin=1e-5,
+        top_db=None,
+        window_samples=928_000,
+        short="repeat",
+        pre_emphasis=0.97,
+        hann="symmetric",
+        hann_samples=800,
+        floor="add",
+        offset=0.9,
+    ),
 }
 
 
@@ -155,7 +230,7 @@ def log_mel(samples: Float32Array, *, settings: LogMel) -> npt.NDArray[np.float3
     """Log-scaled mel spectrogram of all samples, with frames centred on multiples of the hop.
 
     samples : float32 (n_samples,), mono at settings.rate, in [-1, 1]; at least one
-    returns : float32 (n_mels, 1 + n_samples // hop), dB
+    returns : float32 (n_mels, settings.frames_of(n_samples)), dB
 
     Silence gives the floor everywhere. Raises BadValue for no samples, another shape, and samples
     that are not finite. Equal to librosa 0.11 within 1e-3 dB above the floor.
@@ -166,9 +241,12 @@ def log_mel(samples: Float32Array, *, settings: LogMel) -> npt.NDArray[np.float3
     if not np.isfinite(samples.sum(dtype=np.float64)):
         raise BadValue("the samples hold values that are not finite (NaN or infinity)")
 
+    if settings.pre_emphasis:
+        after = samples[1:] if samples.size > 1 else np.zeros(1, dtype=np.float32)
+        samples = after - np.float32(settings.pre_emphasis) * samples[: after.size]
     padded = np.pad(samples, settings.n_fft // 2, mode=settings.padding)
     frames = np.lib.stride_tricks.sliding_window_view(padded, settings.n_fft)[:: settings.hop]
-    window, filters = _hann(settings.n_fft), mel_filters(settings)
+    window, filters = hann(settings).astype(np.float32), mel_filters(settings)
     mel = np.empty((settings.n_mels, len(frames)), dtype=np.float32)
     for first in range(0, len(frames), _BLOCK):
         block = frames[first : first + _BLOCK]
@@ -176,8 +254,10 @@ def log_mel(samples: Float32Array, *, settings: LogMel) -> npt.NDArray[np.float3
         power = spectrum.real**2 + spectrum.imag**2
         np.matmul(filters, power.T, out=mel[:, first : first + _BLOCK])
 
-    decibels = np.log(np.maximum(mel, np.float32(settings.amin), out=mel), out=mel)
+    floored = np.add if settings.floor == "add" else np.maximum
+    decibels = np.log(floored(mel, np.float32(settings.amin), out=mel), out=mel)
     decibels *= np.float32(settings.decibels / np.log(10))
+    decibels += np.float32(settings.offset)
     if settings.top_db is not None:
         np.maximum(decibels, decibels.max() - np.float32(settings.top_db), out=decibels)
     return decibels
@@ -190,7 +270,8 @@ def mel_filters(settings: LogMel) -> npt.NDArray[np.float32]:
     returns : float32 (n_mels, 1 + n_fft // 2), read-only
 
     Slaney's scale (Auditory Toolbox, 1998) is linear to 1 kHz and logarithmic above; HTK's is
-    2595 log10(1 + f / 700). The slaney norm gives every triangle the same area.
+    2595 log10(1 + f / 700). Kaldi's is HTK's, with triangles whose sides are straight over mels,
+    not over Hz. The slaney norm gives every triangle the same area.
     """
     to_mel, to_hz = (
         (_hz_to_slaney, _slaney_to_hz)
@@ -198,10 +279,12 @@ def mel_filters(settings: LogMel) -> npt.NDArray[np.float32]:
         else (_hz_to_htk, _htk_to_hz)
     )
     ends = to_mel(np.array([settings.f_min, settings.f_max]))
-    corners = to_hz(np.linspace(ends[0], ends[1], settings.n_mels + 2))  # Hz
+    mels = np.linspace(ends[0], ends[1], settings.n_mels + 2)
+    corners = to_hz(mels)  # Hz
     bins = np.fft.rfftfreq(settings.n_fft, 1 / settings.rate)  # Hz
-    rising = (bins - corners[:-2, None]) / np.diff(corners)[:-1, None]
-    falling = (corners[2:, None] - bins) / np.diff(corners)[1:, None]
+    feet, places = (mels, to_mel(bins)) if settings.mel_scale == "kaldi" else (corners, bins)
+    rising = (places - feet[:-2, None]) / np.diff(feet)[:-1, None]
+    falling = (feet[2:, None] - places) / np.diff(feet)[1:, None]
     filters = np.maximum(0, np.minimum(rising, falling))
     if settings.mel_norm == "slaney":
         filters *= (2 / (corners[2:] - corners[:-2]))[:, None]
@@ -211,9 +294,15 @@ def mel_filters(settings: LogMel) -> npt.NDArray[np.float32]:
 
 
 @lru_cache(maxsize=8)
-def _hann(n: int) -> npt.NDArray[np.float32]:
-    """The periodic Hann window, as every STFT here uses it."""
-    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)).astype(np.float32)
+def hann(settings: LogMel) -> npt.NDArray[np.float64]:
+    """The Hann window of these settings, float64 (n_fft,), zeros around it where it is shorter."""
+    n = settings.hann_samples or settings.n_fft
+    period = n if settings.hann == "periodic" else n - 1
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / period)
+    before = (settings.n_fft - n) // 2
+    result = np.pad(window, (before, settings.n_fft - n - before))
+    result.setflags(write=False)
+    return result
 
 
 _Array = npt.NDArray[np.float64]

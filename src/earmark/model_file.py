@@ -47,7 +47,8 @@ class Card:
 
     tags : what each column of the logits means
     features : the spectrogram that the model was trained on
-    priors : share of songs that carry each tag, in (0, 1), where the tags were learned
+    priors : share of songs that carry each tag, in (0, 1), where the tags were learned; None where
+        nobody says it
     calibration : None where logits are taken as they are
     reliability : ROC-AUC of each tag on songs the model never saw; None where nobody measured it
     training : a record of how the weights came to be; empty where unknown
@@ -56,7 +57,7 @@ class Card:
     name: str
     tags: tuple[str, ...]
     features: LogMel
-    priors: tuple[float, ...]
+    priors: tuple[float, ...] | None
     source: str
     licence: str
     description: str = ""
@@ -76,12 +77,13 @@ class Card:
         for name, values in columns.items():
             if values is not None and len(values) != n_tags:
                 raise BadValue(f"{len(values)} {name} for {n_tags} tags")
-        if not all(0 < prior < 1 for prior in self.priors):
+        if not all(0 < prior < 1 for prior in self.priors or ()):
             raise BadValue("a prior is a share of songs, above 0 and below 1")
 
     def to_json(self) -> str:
         """The card as the model file holds it."""
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, sort_keys=True)
+        values = dataclasses.asdict(self) | {"features": self.features.to_dict()}
+        return json.dumps(values, ensure_ascii=False, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Card:
@@ -101,12 +103,13 @@ class Card:
             )
         try:
             calibration, reliability = values["calibration"], values["reliability"]
+            priors = values["priors"]
             return cls(
                 **values
                 | {
                     "tags": tuple(values["tags"]),
                     "features": LogMel.from_dict(values["features"]),
-                    "priors": _numbers(values["priors"]),
+                    "priors": None if priors is None else _numbers(priors),
                     "reliability": None if reliability is None else tuple(reliability),
                     "calibration": calibration
                     and Calibration(*(_numbers(calibration[key]) for key in ("scale", "offset"))),

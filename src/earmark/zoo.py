@@ -97,6 +97,18 @@ PUBLISHED: dict[str, Weights] = {
         citation=_WON_2020,
         description="CRNN of Won et al., trained on the Million Song Dataset",
     ),
+    "efficientat-mn04": Weights(
+        kind="efficientat",
+        file="efficientat_mn04_as.pt",
+        url="https://github.com/fschmid56/EfficientAT/releases/download/v0.0.1/mn04_as_mAP_432.pt",
+        sha256="899a8c6217063f6941793102a2780b3dd788ab11fce468d9cf5f0577c453321c",
+        size=4_066_513,
+        licence="MIT",
+        citation="F. Schmid, K. Koutini, G. Widmer: Efficient large-scale audio tagging via "
+        "Transformer-to-CNN knowledge distillation. ICASSP 2023, arXiv:2211.04772",
+        description="MobileNet of EfficientAT, trained on AudioSet: 527 sounds, from speech and "
+        "instruments to applause; for what is not music, too",
+    ),
     "cs2470": Weights(
         kind="cs2470",
         file="cs2470_trained_model.h5",

@@ -333,7 +333,10 @@ BROKEN = [
     (broken(blocks=[block(bias=zeros(3))]), "conv1: 4 filters"),
     (broken(blocks=[block(pool=(13, 1))]), r"conv1: pools \(13, 1\) of what are only \(12, 43\)"),
     (broken(blocks=[block(pool=(0, 1))]), r"conv1: pools \(0, 1\)"),
-    (broken(blocks=[block(activation="gelu")]), "conv1: activation 'gelu'; choose elu or relu"),
+    (
+        broken(blocks=[block(activation="gelu")]),
+        "conv1: activation 'gelu'; choose elu or relu or hardswish",
+    ),
     (broken(grus=[gru(kernel=zeros(7, 15))]), r"gru1 kernel: .* \(6, n_out\)"),
     (
         broken(grus=[gru(recurrent=zeros(4, 15))]),

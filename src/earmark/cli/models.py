@@ -31,6 +31,7 @@ class Kind(StrEnum):
     choi2016 = "choi2016"
     cs2470 = "cs2470"
     won2020 = "won2020"
+    efficientat = "efficientat"
 
 
 @models_app.command("list")
@@ -128,7 +129,7 @@ def pull(
 @models_app.command("import")
 def import_weights(
     kind: Annotated[Kind, typer.Argument(help="Whose weights they are.")],
-    weights: Annotated[Path, typer.Argument(help="The .h5 or .pth file.")],
+    weights: Annotated[Path, typer.Argument(help="The .h5, .pth or .pt file.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")],
     as_published: Annotated[
         bool,

@@ -131,10 +131,11 @@ def print_table(result: Tags, top: int, *, rank: Ranking) -> None:
         bar = "\N{FULL BLOCK}" * round(20 * tag.score)
         evidence = [f"{tag.evidence:+.1f}"] if rank == "evidence" else []
         trust = ["-" if tag.reliability is None else f"{tag.reliability:.2f}"] if measured else []
-        cells = [tag.tag, f"{tag.score:.2f}", bar, f"{tag.lift:.1f}x", *evidence, *trust, tag.group]
+        lift = "-" if tag.lift is None else f"{tag.lift:.1f}x"
+        cells = [tag.tag, f"{tag.score:.2f}", bar, lift, *evidence, *trust, tag.group]
         # below its prior: likelier than the tags that are not shown, but in this song less than in
         # any other
-        table.add_row(*cells, style="dim" if tag.lift < 1 else None)
+        table.add_row(*cells, style="dim" if tag.lift is not None and tag.lift < 1 else None)
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
     if result.damaged_packets:

@@ -74,7 +74,9 @@ class Scored:
 
     @property
     def priors(self) -> Float32Array:
-        """Share of songs with each tag where the model learned."""
+        """Share of songs with each tag where the model learned; all alike where it is not said."""
+        if self.card.priors is None:
+            return np.full(len(self.tags), 0.5, dtype=np.float32)
         places = [self.card.tags.index(tag) for tag in self.tags]
         return np.array(self.card.priors, dtype=np.float32)[places]
 

@@ -12,6 +12,31 @@ for every model file.
 """
 
 from earmark.graph.layers import build
-from earmark.graph.network import Affine, ConvBlock, Dense, Gru, Network, Norm, Pad, torch_gru
+from earmark.graph.network import (
+    Affine,
+    Conv,
+    ConvBlock,
+    Dense,
+    Gru,
+    InvertedResidual,
+    Network,
+    Norm,
+    Pad,
+    Pieces,
+    torch_gru,
+)
 
-__all__ = ["Affine", "ConvBlock", "Dense", "Gru", "Network", "Norm", "Pad", "build", "torch_gru"]
+__all__ = [
+    "Affine",
+    "Conv",
+    "ConvBlock",
+    "Dense",
+    "Gru",
+    "InvertedResidual",
+    "Network",
+    "Norm",
+    "Pad",
+    "Pieces",
+    "build",
+    "torch_gru",
+]

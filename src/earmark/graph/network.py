@@ -10,10 +10,11 @@ import numpy as np
 
 from earmark.arrays import Float32Array
 
-Activation = Literal["elu", "relu"]
+Activation = Literal["elu", "relu", "hardswish"]
 Gate = Literal["sigmoid", "hard_sigmoid"]
 Summary = Literal["flatten", "mean", "max"]
 Beside = Literal["none", "mean", "max"]
+Pool = Literal["logits", "scores"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +45,48 @@ class ConvBlock:
     weight : float32 (n_out, n_in, height, width), not flipped, odd height (mels) and width (frames)
     bias : float32 (n_out,)
     pool : mels and frames to one; what is left over at the end is dropped
+    stride : mels and frames from one place of the kernel to the next; of a block that pools, (1, 1)
     """
 
     weight: Float32Array
     bias: Float32Array
     pool: tuple[int, int]
     activation: Activation = "elu"
+    stride: tuple[int, int] = (1, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Conv:
+    """A convolution without anything after it.
+
+    weight : float32 (n_out, n_in, height, width); of a depthwise one n_in is 1
+    bias : float32 (n_out,)
+    """
+
+    weight: Float32Array
+    bias: Float32Array
+
+
+@dataclass(frozen=True, eq=False)
+class InvertedResidual:
+    """MobileNet's block: more channels, each convolved by itself, fewer channels.
+
+    Sandler et al., CVPR 2018; with squeeze-and-excitation as in Howard et al., ICCV 2019. The
+    input is added where the output has its shape.
+
+    expand : of 1 x 1; None where there are no more channels
+    depthwise : one kernel a channel, of the same size, with the stride
+    squeeze : each channel times what two dense layers make of all channels' means (ReLU between,
+        sigmoid behind)
+    project : of 1 x 1, without an activation
+    """
+
+    expand: Conv | None
+    depthwise: Conv
+    squeeze: tuple[Dense, Dense] | None
+    project: Conv
+    activation: Activation
+    stride: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,25 +115,43 @@ class Dense:
     bias: Float32Array
 
 
+@dataclass(frozen=True)
+class Pieces:
+    """A clip in shorter pieces, evenly spread, each of which the network hears alone.
+
+    n_frames : of a piece
+    pool : what is averaged over them: their logits, or their scores (sigmoids); the embedding is
+        the mean of theirs
+    """
+
+    n_frames: int
+    pool: Pool
+
+
 @dataclass(frozen=True, eq=False)
 class Network:
     """A whole tagger, from raw log-mel to logits.
 
+    n_mels, n_frames : of a clip
     front : what happens to the spectrogram, in this order
     grus : read the frames in order, bands and channels together; the last state is the embedding
     summary : without GRUs, how what the blocks leave becomes the embedding
     beside : with GRUs, the mean or maximum over time of what they read, which follows their last
         state in the embedding
+    hidden : a dense layer and its activation between the embedding and the output
+    pieces : None where the network hears the whole clip at once
     """
 
     n_mels: int
     n_frames: int
     front: Sequence[Affine | Pad]
-    blocks: Sequence[ConvBlock]
+    blocks: Sequence[ConvBlock | InvertedResidual]
     output: Dense
     grus: Sequence[Gru] = ()
     summary: Summary = "flatten"
     beside: Beside = "none"
+    hidden: tuple[Dense, Activation] | None = None
+    pieces: Pieces | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,9 @@
 """Weights that others published, as model files of ours; without Keras, TensorFlow or torch.
 
-choi2016   .h5 of Keras 1, CRNN or CNN, saved on Theano or TensorFlow: which of them, the file says
-cs2470     .h5 of Keras 2
-won2020    .pth of PyTorch, CRNN or FCN: which of them, the file says
+choi2016      .h5 of Keras 1, CRNN or CNN, saved on Theano or TensorFlow: the file says which
+cs2470        .h5 of Keras 2
+won2020       .pth of PyTorch, CRNN, FCN or musicnn: the file says which
+efficientat   .pt of PyTorch
 
 Names, licences and citations stand in `earmark.zoo`.
 """
@@ -18,13 +19,14 @@ from earmark.features import PRESETS
 from earmark.files import sha256
 from earmark.graph import Network, build
 from earmark.model_file import Card, write_model
-from earmark.published import choi2016, cs2470, won2020
+from earmark.published import choi2016, cs2470, efficientat, won2020
 from earmark.published.keras_file import SIGNATURE, read_keras
 from earmark.published.torch_file import LEGACY_SIGNATURE, ZIP_SIGNATURE, read_tensors
+from earmark.published.vocabularies import audioset_527
 from earmark.tags import MSD_50, msd_50_priors
 from earmark.zoo import PUBLISHED
 
-KINDS = ("choi2016", "cs2470", "won2020")
+KINDS = ("choi2016", "cs2470", "won2020", "efficientat")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -78,16 +80,24 @@ def _card(found: _Found, path: Path, *, as_published: bool) -> Card:
     if as_published:
         name, reading = f"{name}-as-published", "as published"
         description = "the same weights the way the published scripts read them; for comparison"
+    tags = _tags(found.name)
     return Card(
         name=name,
-        tags=MSD_50,
+        tags=tags,
         features=PRESETS[found.kind],
-        priors=tuple(float(prior) for prior in msd_50_priors()),
+        priors=tuple(map(float, msd_50_priors())) if tags is MSD_50 else None,
         source=origin.citation,
         licence=origin.licence,
         description=description,
         training={"reading": reading, "weights_sha256": sha256(path)},
     )
+
+
+def _tags(name: str) -> tuple[str, ...]:
+    """What the columns of a network of zoo.PUBLISHED mean."""
+    if name.startswith("efficientat"):
+        return audioset_527()
+    return MSD_50
 
 
 def _look_into(path: Path, *, as_published: bool) -> _Found:
@@ -112,6 +122,8 @@ def _look_into(path: Path, *, as_published: bool) -> _Found:
         if won2020.fits(tensors):
             name = "won2020-crnn" if won2020.is_crnn(tensors) else "won2020-fcn"
             return _Found("won2020", name, lambda: won2020.network(tensors))
+        if efficientat.fits(tensors):
+            return _Found("efficientat", "efficientat-mn04", lambda: efficientat.network(tensors))
         raise _unknown(path, "a PyTorch file", list(tensors))
     raise BadModel(
         f"{path} is neither a Keras file (HDF5) nor a PyTorch file: it starts with {start[:8]!r}. "

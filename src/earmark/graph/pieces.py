@@ -1,0 +1,61 @@
+"""A clip heard in pieces: cut apart before the network, and averaged behind it."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import numpy as np
+
+from earmark.errors import BadValue
+from earmark.graph.network import Pieces, Pool
+from earmark.graph.nodes import Nodes
+from earmark.graph.shape import Shape
+
+_LEAST = 1e-7  # a mean of scores has finite log-odds from here on
+
+
+def starts(n_frames: int, piece_frames: int) -> list[int]:
+    """The first frame of each piece: as few as hear every frame, evenly spread over the clip."""
+    n_pieces = -(-n_frames // piece_frames)
+    return np.linspace(0, n_frames - piece_frames, n_pieces).round().astype(int).tolist()
+
+
+def cut_pieces(graph: Nodes, x: str, shape: Shape, pieces: Pieces) -> tuple[str, Shape, int]:
+    """From clips (batch, 1, mels, frames) to pieces (batch * n_pieces, 1, mels, piece frames)."""
+    if not 1 <= pieces.n_frames <= shape.frames:
+        raise BadValue(f"pieces of {pieces.n_frames} frames of a clip of {shape.frames}")
+    if pieces.pool not in get_args(Pool):
+        raise BadValue(f"pool {pieces.pool!r}; choose {' or '.join(get_args(Pool))}")
+    axis, parts = graph.integers("piece.axis", [3]), []
+    for number, start in enumerate(starts(shape.frames, pieces.n_frames), start=1):
+        bounds = [
+            graph.integers(f"piece{number}.from", [start]),
+            graph.integers(f"piece{number}.to", [start + pieces.n_frames]),
+        ]
+        parts.append(graph.add("Slice", [x, *bounds, axis], f"piece{number}"))
+    x = graph.add("Concat", parts, "pieces", attributes={"axis": 1})
+    shape = shape._replace(frames=pieces.n_frames)
+    x = graph.add("Reshape", [x, graph.integers("piece.shape", [-1, *shape])], "piece.images")
+    return x, shape, len(parts)
+
+
+def join_pieces(
+    graph: Nodes, x: str, name: str, n_pieces: int, n_columns: int, *, pool: Pool = "logits"
+) -> str:
+    """From (batch * n_pieces, n_columns) to (batch, n_columns): means, of scores as logits."""
+    if pool == "scores":
+        x = graph.add("Sigmoid", [x], f"{name}.scores")
+    x = graph.add(
+        "Reshape", [x, graph.integers(f"{name}.shape", [-1, n_pieces, n_columns])], f"{name}.pieces"
+    )
+    axis = graph.integers(f"{name}.axis", [1])
+    x = graph.add("ReduceMean", [x, axis], f"{name}.mean", attributes={"keepdims": 0})
+    if pool == "logits":
+        return x
+    bounds = [
+        graph.floats(f"{name}.least", _LEAST), graph.floats(f"{name}.most", 1 - _LEAST)
+    ]  # fmt: skip
+    x = graph.add("Clip", [x, *bounds], f"{name}.clipped")
+    rest = graph.add("Sub", [graph.floats(f"{name}.one", 1.0), x], f"{name}.rest")
+    yes, no = (graph.add("Log", [part], f"{part}.log") for part in (x, rest))
+    return graph.add("Sub", [yes, no], f"{name}.log_odds")
