@@ -31,6 +31,7 @@ class Kind(StrEnum):
     choi2016 = "choi2016"
     cs2470 = "cs2470"
     won2020 = "won2020"
+    musicnn = "musicnn"
     efficientat = "efficientat"
 
 
@@ -121,7 +122,7 @@ def pull(
         weights = zoo.PUBLISHED[name]
         with progress(f"fetching {name}", total=weights.size) as advance:
             raw = zoo.fetch(name, progress=advance)
-        published.convert(weights.kind, raw, path)
+        published.convert(weights.kind, raw, path, name=name)
         say(f"{name}, licence: {weights.licence}. Please cite {weights.citation}")
     print(path)
 
@@ -129,8 +130,19 @@ def pull(
 @models_app.command("import")
 def import_weights(
     kind: Annotated[Kind, typer.Argument(help="Whose weights they are.")],
-    weights: Annotated[Path, typer.Argument(help="The .h5, .pth or .pt file.")],
+    weights: Annotated[
+        Path,
+        typer.Argument(
+            help="The .h5, .pth or .pt file; of musicnn the wheel, or the folder of a checkpoint."
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")],
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Which one of `earmark models list` it is, where several fit."
+        ),
+    ] = None,
     as_published: Annotated[
         bool,
         typer.Option(
@@ -142,7 +154,7 @@ def import_weights(
     """Make a model file from weights on this disk and print its path."""
     from earmark import published
 
-    published.convert(kind.value, weights, output, as_published=as_published)
+    published.convert(kind.value, weights, output, name=name, as_published=as_published)
     print(output)
 
 

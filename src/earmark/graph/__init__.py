@@ -19,10 +19,13 @@ from earmark.graph.network import (
     Dense,
     Gru,
     InvertedResidual,
+    Musicnn,
     Network,
     Norm,
     Pad,
     Pieces,
+    PooledConv,
+    Rectified,
     torch_gru,
 )
 
@@ -33,10 +36,13 @@ __all__ = [
     "Dense",
     "Gru",
     "InvertedResidual",
+    "Musicnn",
     "Network",
     "Norm",
     "Pad",
     "Pieces",
+    "PooledConv",
+    "Rectified",
     "build",
     "torch_gru",
 ]

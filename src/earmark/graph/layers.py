@@ -10,14 +10,17 @@ from earmark.errors import BadValue
 from earmark.graph import winograd
 from earmark.graph.activations import activate
 from earmark.graph.mobile import inverted_residual
+from earmark.graph.musicnn import musicnn, pooled_conv
 from earmark.graph.network import (
     Affine,
     Beside,
     ConvBlock,
     Dense,
     InvertedResidual,
+    Musicnn,
     Network,
     Pad,
+    PooledConv,
     Summary,
 )
 from earmark.graph.nodes import Nodes
@@ -54,6 +57,10 @@ def build(network: Network, *, by_winograd: bool = True) -> onnx.ModelProto:
     for number, block in enumerate(network.blocks, start=1):
         if isinstance(block, InvertedResidual):
             x, shape = inverted_residual(graph, x, shape, block, f"block{number}")
+        elif isinstance(block, PooledConv):
+            x, shape = pooled_conv(graph, x, shape, block, f"conv{number}")
+        elif isinstance(block, Musicnn):
+            x, shape = musicnn(graph, x, shape, block)
         else:
             x, shape = _conv_block(graph, x, shape, block, number, by_winograd=by_winograd)
     if network.grus:
@@ -70,6 +77,8 @@ def build(network: Network, *, by_winograd: bool = True) -> onnx.ModelProto:
         hidden, activation = network.hidden
         x, n_in = dense(graph, x, hidden, "hidden", n_in=n_in)
         x = activate(graph, x, activation, "hidden")
+        if network.embedding == "hidden":
+            embedding, n_dimensions = x, n_in
     output = LOGITS if network.pieces is None else "output"
     x, n_tags = dense(graph, x, network.output, "output", n_in=n_in, output=output)
     if network.pieces is not None:
@@ -179,9 +188,13 @@ def _summary(graph: Nodes, x: str, shape: Shape, summary: Summary) -> tuple[str,
         raise BadValue(f"summary {summary!r}; choose one of {', '.join(get_args(Summary))}")
     if summary == "flatten":
         return graph.add("Flatten", [x], "flat"), shape.channels * shape.mels * shape.frames
-    operator = {"mean": "GlobalAveragePool", "max": "GlobalMaxPool"}[summary]
-    x = graph.add(operator, [x], summary)
-    return graph.add("Flatten", [x], "flat"), shape.channels
+    operators = {"mean": "GlobalAveragePool", "max": "GlobalMaxPool"}
+    parts = [graph.add(operators[word], [x], word) for word in summary.split("-")]
+    if len(parts) > 1:
+        x = graph.add("Concat", parts, "summaries", attributes={"axis": 1})
+    else:
+        (x,) = parts
+    return graph.add("Flatten", [x], "flat"), len(parts) * shape.channels
 
 
 def dense(

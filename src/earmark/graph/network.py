@@ -12,9 +12,10 @@ from earmark.arrays import Float32Array
 
 Activation = Literal["elu", "relu", "hardswish"]
 Gate = Literal["sigmoid", "hard_sigmoid"]
-Summary = Literal["flatten", "mean", "max"]
+Summary = Literal["flatten", "mean", "max", "max-mean"]
 Beside = Literal["none", "mean", "max"]
 Pool = Literal["logits", "scores"]
+OverMels = Literal["max", "mean"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +116,48 @@ class Dense:
     bias: Float32Array
 
 
+@dataclass(frozen=True, eq=False)
+class Rectified:
+    """A convolution, ReLU and a norm, in this order.
+
+    weight : float32 (n_out, n_in, height, width); bias : float32 (n_out,)
+    norm : of shape (n_out, 1, 1); None where it came before the ReLU and is folded into the weights
+    """
+
+    weight: Float32Array
+    bias: Float32Array
+    norm: Affine | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class PooledConv:
+    """A rectified convolution of the same size and max-pooling, whose cells may overlap.
+
+    pool, stride : mels and frames of a cell, and from one cell to the next
+    """
+
+    conv: Rectified
+    pool: tuple[int, int]
+    stride: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Musicnn:
+    """musicnn's layers (Pons and Serra 2019): one image to (channels, 1, frames), frames kept.
+
+    timbral : high kernels, inside the image over mels; of their places over mels the largest counts
+    temporal : kernels of one mel, on each mel ("max": the largest counts) or on the mels' mean
+    middle : over the channels of all these; from the second on, the layer before is added
+
+    What comes out is all channels of timbral, temporal and middle layers in this order.
+    """
+
+    timbral: Sequence[Rectified]
+    temporal: Sequence[Rectified]
+    over_mels: OverMels
+    middle: Sequence[Rectified]
+
+
 @dataclass(frozen=True)
 class Pieces:
     """A clip in shorter pieces, evenly spread, each of which the network hears alone.
@@ -128,6 +171,9 @@ class Pieces:
     pool: Pool
 
 
+Block = ConvBlock | InvertedResidual | PooledConv | Musicnn
+
+
 @dataclass(frozen=True, eq=False)
 class Network:
     """A whole tagger, from raw log-mel to logits.
@@ -138,19 +184,22 @@ class Network:
     summary : without GRUs, how what the blocks leave becomes the embedding
     beside : with GRUs, the mean or maximum over time of what they read, which follows their last
         state in the embedding
-    hidden : a dense layer and its activation between the embedding and the output
+        "max-mean" is the maxima of all channels, then their means
+    hidden : a dense layer and its activation before the output
+    embedding : what the model file calls so: the summary, or what the hidden layer makes of it
     pieces : None where the network hears the whole clip at once
     """
 
     n_mels: int
     n_frames: int
     front: Sequence[Affine | Pad]
-    blocks: Sequence[ConvBlock | InvertedResidual]
+    blocks: Sequence[Block]
     output: Dense
     grus: Sequence[Gru] = ()
     summary: Summary = "flatten"
     beside: Beside = "none"
     hidden: tuple[Dense, Activation] | None = None
+    embedding: Literal["summary", "hidden"] = "summary"
     pieces: Pieces | None = None
 
 
