@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,18 @@ def shared() -> Path:
             "no ../shared beside this checkout: real music and weights are not in the clone"
         )
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def musicnn_wheel() -> Path:
+    """The wheel of the musicnn package, where somebody has fetched it and says where."""
+    wheel = os.environ.get("EARMARK_TEST_MUSICNN_WHEEL")
+    if not wheel:
+        pytest.skip(
+            "no musicnn wheel: run `pip download --no-deps musicnn==0.1.0` and name the file in "
+            "EARMARK_TEST_MUSICNN_WHEEL"
+        )
+    return Path(wheel)
 
 
 @pytest.fixture(autouse=True)

@@ -282,7 +282,11 @@ def mel_filters(settings: LogMel) -> npt.NDArray[np.float32]:
     mels = np.linspace(ends[0], ends[1], settings.n_mels + 2)
     corners = to_hz(mels)  # Hz
     bins = np.fft.rfftfreq(settings.n_fft, 1 / settings.rate)  # Hz
-    feet, places = (mels, to_mel(bins)) if settings.mel_scale == "kaldi" else (corners, bins)
+    feet, places = (
+        (mels, to_mel(bins.astype(np.float64)))
+        if settings.mel_scale == "kaldi"
+        else (corners, bins)
+    )
     rising = (places - feet[:-2, None]) / np.diff(feet)[:-1, None]
     falling = (feet[2:, None] - places) / np.diff(feet)[1:, None]
     filters = np.maximum(0, np.minimum(rising, falling))

@@ -80,10 +80,13 @@ class Card:
         if not all(0 < prior < 1 for prior in self.priors or ()):
             raise BadValue("a prior is a share of songs, above 0 and below 1")
 
+    def to_dict(self) -> dict[str, Any]:
+        """The card as JSON holds it."""
+        return dataclasses.asdict(self) | {"features": self.features.to_dict()}
+
     def to_json(self) -> str:
         """The card as the model file holds it."""
-        values = dataclasses.asdict(self) | {"features": self.features.to_dict()}
-        return json.dumps(values, ensure_ascii=False, sort_keys=True)
+        return json.dumps(self.to_dict(), ensure_ascii=False, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Card:

@@ -24,7 +24,8 @@ from earmark.files import sha256
 SHIPPED = "earmark"  # the model that is used where none is named; it lies inside this package
 _SHIPPED_FILE = Path(__file__).parent / "models" / "earmark.onnx"
 
-DEADLINE = 300.0  # seconds for a whole fetch: 2 MB over a slow telephone line
+DEADLINE = 300.0  # seconds for a whole fetch at least: 2 MB over a slow telephone line
+_SLOWEST = 20_000  # bytes a second of a line that larger files are waited for on
 
 
 @dataclass(frozen=True)
@@ -222,10 +223,11 @@ def resolve(model: str | Path | None = None) -> Path:
     return model_path(name)
 
 
-def fetch(name: str, *, deadline: float = DEADLINE, progress: OnBytes | None = None) -> Path:
+def fetch(name: str, *, deadline: float | None = None, progress: OnBytes | None = None) -> Path:
     """Published weights, on this disk and with the right sha256.
 
-    deadline : seconds for the whole download, however the server behaves
+    deadline : seconds for the whole download, however the server behaves; None is DEADLINE, and
+        more for what is larger than a few megabytes
     progress : called with how many more bytes have come, from another thread
 
     Raises ModelNotFound where there is no public address, DownloadFailed where the network did
@@ -250,9 +252,11 @@ def fetch(name: str, *, deadline: float = DEADLINE, progress: OnBytes | None = N
             f"EARMARK_OFFLINE forbids to fetch {name} from {url}. {_by_hand(name)}"
         )
 
+    seconds = max(DEADLINE, weights.size / _SLOWEST) if deadline is None else deadline
+
     def get(address: str, output: str, _: object) -> None:
         try:
-            body = download(address, most=weights.size, deadline=deadline, progress=progress)
+            body = download(address, most=weights.size, deadline=seconds, progress=progress)
         except DownloadFailed as error:
             raise DownloadFailed(f"{error}. Nothing was installed. {_by_hand(name)}") from error
         Path(output).write_bytes(_checked(name, address, body))
@@ -310,8 +314,9 @@ def _checked(name: str, url: str, body: bytes) -> bytes:
 def _by_hand(name: str) -> str:
     """How a model gets here without the network."""
     weights = PUBLISHED[name]
+    which = f" --name {name}" if weights.kind == "musicnn" else ""
     return (
         f"If you have {weights.file} (sha256 {weights.sha256}): put it in a folder, name the "
         f"folder in EARMARK_PUBLISHED and run `earmark models pull {name}`, or run "
-        f"`earmark models import {weights.kind} {weights.file} -o {name}.onnx`"
+        f"`earmark models import {weights.kind} {weights.file}{which} -o {name}.onnx`"
     )

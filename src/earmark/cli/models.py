@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import textwrap
 from enum import StrEnum
@@ -97,7 +96,7 @@ def info(
         "sha256": files.sha256(path),
     }
     if json:
-        print_json(facts | dataclasses.asdict(card))
+        print_json(facts | card.to_dict())
     else:
         print("\n".join(page(card, facts, tags=tags, width=_width())))
 
@@ -171,7 +170,7 @@ def _is_current(path: Path) -> bool:
 
 
 def _print_row(name: str, licence: str, download: str, here: str, words: str) -> None:
-    start = f"{name:14}{licence:13}{download:10}{here:6}"
+    start = f"{name:24}{licence:12}{download:9}{here:5}"
     wrapped = textwrap.wrap(words, max(20, _width() - len(start)))
     print(f"\n{'':{len(start)}}".join([start + wrapped[0], *wrapped[1:]]))
 

@@ -11,13 +11,11 @@ from earmark.graph.network import Pieces, Pool
 from earmark.graph.nodes import Nodes
 from earmark.graph.shape import Shape
 
-_LEAST = 1e-7  # a mean of scores has finite log-odds from here on
-
 
 def starts(n_frames: int, piece_frames: int) -> list[int]:
     """The first frame of each piece: as few as hear every frame, evenly spread over the clip."""
     n_pieces = -(-n_frames // piece_frames)
-    return np.linspace(0, n_frames - piece_frames, n_pieces).round().astype(int).tolist()
+    return [round(start) for start in np.linspace(0, n_frames - piece_frames, n_pieces)]
 
 
 def cut_pieces(graph: Nodes, x: str, shape: Shape, pieces: Pieces) -> tuple[str, Shape, int]:
@@ -43,19 +41,17 @@ def join_pieces(
     graph: Nodes, x: str, name: str, n_pieces: int, n_columns: int, *, pool: Pool = "logits"
 ) -> str:
     """From (batch * n_pieces, n_columns) to (batch, n_columns): means, of scores as logits."""
-    if pool == "scores":
-        x = graph.add("Sigmoid", [x], f"{name}.scores")
-    x = graph.add(
-        "Reshape", [x, graph.integers(f"{name}.shape", [-1, n_pieces, n_columns])], f"{name}.pieces"
-    )
-    axis = graph.integers(f"{name}.axis", [1])
-    x = graph.add("ReduceMean", [x, axis], f"{name}.mean", attributes={"keepdims": 0})
+    shape = graph.integers(f"{name}.shape", [-1, n_pieces, n_columns])
+    x = graph.add("Reshape", [x, shape], f"{name}.pieces")
+    axis, flat = graph.integers(f"{name}.axis", [1]), {"keepdims": 0}
     if pool == "logits":
-        return x
-    bounds = [
-        graph.floats(f"{name}.least", _LEAST), graph.floats(f"{name}.most", 1 - _LEAST)
-    ]  # fmt: skip
-    x = graph.add("Clip", [x, *bounds], f"{name}.clipped")
-    rest = graph.add("Sub", [graph.floats(f"{name}.one", 1.0), x], f"{name}.rest")
-    yes, no = (graph.add("Log", [part], f"{part}.log") for part in (x, rest))
-    return graph.add("Sub", [yes, no], f"{name}.log_odds")
+        return graph.add("ReduceMean", [x, axis], f"{name}.mean", attributes=flat)
+    # log(sum of sigmoids) - log(sum of the rest), from logarithms: small scores keep their digits
+    sums = []
+    for word, part in (("rest", x), ("yes", graph.add("Neg", [x], f"{name}.negative"))):
+        part = graph.add("Softplus", [part], f"{name}.{word}.softplus")
+        part = graph.add("Neg", [part], f"{name}.{word}.logs")
+        sums.append(
+            graph.add("ReduceLogSumExp", [part, axis], f"{name}.{word}.sum", attributes=flat)
+        )
+    return graph.add("Sub", [sums[1], sums[0]], f"{name}.log_odds")

@@ -30,7 +30,7 @@ from earmark.zoo import PUBLISHED
 KINDS = ("choi2016", "cs2470", "won2020", "musicnn", "efficientat")
 
 # The FCNs that learned from the Million Song Dataset and from MTG-Jamendo have the same arrays.
-_WON_2020 = {
+_WON_2020: dict[won2020.Kind, tuple[str, ...]] = {
     "CRNN": ("won2020-crnn",),
     "FCN": ("won2020-fcn", "won2020-jamendo-fcn"),
     "musicnn": ("won2020-jamendo-musicnn",),
@@ -143,9 +143,9 @@ def _look_into(path: Path, *, name: str | None, as_published: bool) -> _Found:
     if start.startswith(SIGNATURE):
         keras = read_keras(path)
         if choi2016.fits(keras):
-            names = ("choi2016",) if choi2016.is_crnn(keras) else ("choi2016-cnn",)
+            only = "choi2016" if choi2016.is_crnn(keras) else "choi2016-cnn"
             return _Found(
-                "choi2016", names, lambda: choi2016.network(keras, as_published=as_published)
+                "choi2016", (only,), lambda: choi2016.network(keras, as_published=as_published)
             )
         if cs2470.fits(keras):
             return _Found("cs2470", ("cs2470",), lambda: cs2470.network(keras))
@@ -156,8 +156,9 @@ def _look_into(path: Path, *, name: str | None, as_published: bool) -> _Found:
             names = _WON_2020[won2020.kind(tensors)]
             return _Found("won2020", names, lambda: won2020.network(tensors))
         if efficientat.fits(tensors):
-            names = ("efficientat-mn04",)
-            return _Found("efficientat", names, lambda: efficientat.network(tensors))
+            return _Found(
+                "efficientat", ("efficientat-mn04",), lambda: efficientat.network(tensors)
+            )
         raise _unknown(path, "a PyTorch file", list(tensors))
     raise BadModel(
         f"{path} is neither a Keras file (HDF5) nor a PyTorch file, and no archive or folder of "

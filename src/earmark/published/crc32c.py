@@ -10,7 +10,7 @@ import numpy.typing as npt
 _Words = npt.NDArray[np.uint32]
 _POLYNOMIAL = 0x82F63B78  # reflected
 _ONES = 0xFFFFFFFF
-_LANE = 512  # bytes that one lane steps through; a power of two
+_LANE = 64  # bytes that one lane steps through; a power of two
 
 
 def crc32c(data: bytes | memoryview) -> int:
@@ -64,7 +64,7 @@ def _zeros(n_bytes: int) -> _Words:
     """What so many zero bytes make of each bit of a state, uint32 (32,); a power of two."""
     if n_bytes == 1:
         bits = np.uint32(1) << np.arange(32, dtype=np.uint32)
-        return _table()[bits & 0xFF] ^ (bits >> 8)
+        return np.asarray(_table()[bits & 0xFF] ^ (bits >> 8), dtype=np.uint32)
     half = _zeros(n_bytes // 2)
     return _apply(half, half)
 

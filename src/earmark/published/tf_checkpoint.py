@@ -26,7 +26,7 @@ _FOOTER = 48  # bytes: two handles, padding, the magic number
 _TRAILER = 5  # bytes behind a block: how it is compressed, its checksum
 _MOST_DIMENSIONS = 8
 _MOST_ENTRIES = 10_000  # tensors; their checkpoints have a few hundred
-_DTYPES = {
+_DTYPES: dict[int, np.dtype[Any]] = {
     1: np.dtype("<f4"), 2: np.dtype("<f8"), 3: np.dtype("<i4"), 9: np.dtype("<i8"),
     19: np.dtype("<f2"),
 }  # fmt: skip
@@ -159,7 +159,7 @@ def _check_header(raw: bytes | None) -> None:
         raise _RefusedError("its index has no header")
     header = dict(_fields(raw))
     if header.get(1) != 1:
-        raise _RefusedError(f"its numbers lie in {header.get(1, 0)} files, not in one")
+        raise _RefusedError("its numbers lie in several files, not in one")
     if header.get(2, 0) != 0:
         raise _RefusedError("it was written on a machine of the other byte order")
 
@@ -169,7 +169,7 @@ def _entry(raw: bytes) -> _Entry:
     fields = dict(_fields(raw))
     kind, shape = fields.get(1, 0), fields.get(2, b"")
     offset, size, checksum = fields.get(4, 0), fields.get(5, 0), fields.get(6, b"")
-    if kind not in _DTYPES:
+    if not isinstance(kind, int) or kind not in _DTYPES:
         raise _RefusedError(f"it holds values of TensorFlow's type {kind!r}, not numbers")
     if fields.get(3, 0) != 0 or 7 in fields:
         raise _RefusedError("it holds parts of tensors")
@@ -177,7 +177,6 @@ def _entry(raw: bytes) -> _Entry:
         raise ValueError("an entry with fields of other kinds")
     if not isinstance(checksum, bytes) or len(checksum) != 4:
         raise ValueError("an entry without a checksum")
-    assert isinstance(kind, int)
     return _Entry(_DTYPES[kind], _shape(shape), offset, size, int.from_bytes(checksum, "little"))
 
 
