@@ -138,7 +138,7 @@ def logits_of(catalog: Catalog, output: Path, name: str) -> np.ndarray:
     """float32 (n_clips, 50): what a published network says of each clip."""
     path = output / f"logits-{name.replace(', ', '-').replace(' ', '-')}.npy"
     if not path.exists():
-        kind, file, as_published = READINGS[name]
+        kind, file, as_published, _ = READINGS[name]
         with tempfile.TemporaryDirectory() as folder:
             model = Path(folder) / "model.onnx"
             published.convert(kind, SHARED / "published" / file, model, as_published=as_published)

@@ -57,7 +57,10 @@ def shards(
         ),
     ] = None,
     features: Annotated[
-        str, typer.Option(metavar="NAME", help="choi2016, cs2470, won2020 or earmark.")
+        str,
+        typer.Option(
+            metavar="NAME", help="choi2016, cs2470, won2020, earmark, musicnn or efficientat."
+        ),
     ] = "choi2016",
     dtype: DType = DTypeName.float16,
     workers: Workers = None,
