@@ -41,8 +41,10 @@ def rewrite_card(path, change):
 
 @pytest.mark.parametrize("features", PRESETS)
 @pytest.mark.parametrize("priors", [(0.5, 0.1), None])
-def test_a_card_survives_its_json(features, priors):
-    card = dataclasses.replace(CARD, features=PRESETS[features], priors=priors)
+@pytest.mark.parametrize("pooling", ["logits", "scores"])
+def test_a_card_survives_its_json(features, priors, pooling):
+    card = dataclasses.replace(CARD, features=PRESETS[features], priors=priors, pooling=pooling)
+    assert ("pooling" in card.to_dict()) == (pooling == "scores")
     assert Card.from_json(card.to_json()) == card
 
 

@@ -112,6 +112,24 @@ def test_the_card_says_what_it_is(maker, name, n_tags, first, dimensions, tmp_pa
     assert Model(model).run(log_mels(kind, 1))[1].shape == (1, dimensions)
 
 
+@pytest.mark.parametrize("maker", ["efficientat", "vgg"])
+def test_a_song_of_several_clips_is_pooled_as_its_pieces_are(maker, tmp_path):
+    kind, weights = weights_of(maker, tmp_path)
+    tagger = Tagger.load(converted(kind, weights, tmp_path))
+    features = tagger.card.features
+    rng = np.random.default_rng(0)
+    loudness = np.repeat([0.3, 0.003], features.window_samples)
+    song = (loudness * rng.normal(size=loudness.size)).astype(np.float32)
+    heard = tagger.listen(song, rate=features.rate)
+    assert len(heard.logits) == 2
+    pooled = tagger.tags_of(heard)
+    mean = heard.logits.astype(np.float64)
+    mean = 1 / (1 + np.exp(-mean)) if maker == "vgg" else mean
+    mean = mean.mean(axis=0) if maker == "vgg" else 1 / (1 + np.exp(-mean.mean(axis=0)))
+    scores = {tag.tag: tag.score for tag in pooled.tags}
+    np.testing.assert_allclose([scores[tag] for tag in tagger.tags], mean, rtol=1e-4, atol=1e-7)
+
+
 def test_a_model_without_priors_ranks_by_score_alone(tmp_path):
     kind, weights = weights_of("efficientat", tmp_path)
     tagger = Tagger.load(converted(kind, weights, tmp_path))

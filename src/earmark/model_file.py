@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import onnx
 
 Float = TypeVar("Float", np.float32, np.float64)
+
+Pooling = Literal["logits", "scores"]
 
 FORMAT_VERSION = 1
 INPUT, LOGITS, EMBEDDING = "log_mel", "logits", "embedding"
@@ -52,6 +54,7 @@ class Card:
     calibration : None where logits are taken as they are
     reliability : ROC-AUC of each tag on songs the model never saw; None where nobody measured it
     training : a record of how the weights came to be; empty where unknown
+    pooling : what is averaged over the windows of a track: their logits or their scores
     """
 
     name: str
@@ -65,6 +68,7 @@ class Card:
     reliability: tuple[float | None, ...] | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+    pooling: Pooling = "logits"
 
     def __post_init__(self) -> None:
         """Refuse a card whose columns do not match its tags."""
@@ -79,10 +83,15 @@ class Card:
                 raise BadValue(f"{len(values)} {name} for {n_tags} tags")
         if not all(0 < prior < 1 for prior in self.priors or ()):
             raise BadValue("a prior is a share of songs, above 0 and below 1")
+        if self.pooling not in get_args(Pooling):
+            raise BadValue(f"pooling {self.pooling!r}; choose {' or '.join(get_args(Pooling))}")
 
     def to_dict(self) -> dict[str, Any]:
-        """The card as JSON holds it."""
-        return dataclasses.asdict(self) | {"features": self.features.to_dict()}
+        """The card as JSON holds it; pooling, which came later, only where it is not as ever."""
+        values = dataclasses.asdict(self) | {"features": self.features.to_dict()}
+        if self.pooling == "logits":
+            del values["pooling"]
+        return values
 
     def to_json(self) -> str:
         """The card as the model file holds it."""

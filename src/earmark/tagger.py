@@ -170,7 +170,7 @@ class Tagger:
         self, heard: Listening, *, path: Path | None = None, rank: Ranking = DEFAULT_RANKING
     ) -> Tags:
         """The tags of a track that was listened to, best first."""
-        scores = self.card.scores(windows.pool(heard.logits))
+        scores = self.card.scores(windows.pool(heard.logits, pooling=self.card.pooling))
         return Tags(
             path=path,
             seconds=heard.seconds,

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from earmark.arrays import Float32Array
 from earmark.errors import BadValue
 from earmark.features import LogMel
+from earmark.model_file import Pooling
 
 
 def fit(samples: Float32Array, *, settings: LogMel) -> Float32Array:
@@ -90,14 +91,21 @@ def cut(
         yield end - size, held[-size:]
 
 
-def pool(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """One track's logits from those of its windows: their mean, so that each has one vote.
+def pool(
+    logits: npt.NDArray[np.float32], *, pooling: Pooling = "logits"
+) -> npt.NDArray[np.float32]:
+    """One track's logits from those of its windows, each of which has one vote.
 
     logits : float32 (n_windows, n_tags), one window or more
+    pooling : the mean of the logits, or the log-odds of the mean score
     returns : float32 (n_tags,)
     """
-    pooled: npt.NDArray[np.float32] = logits.mean(axis=0)
-    return pooled
+    if pooling == "logits" or len(logits) == 1:
+        return np.asarray(logits.mean(axis=0), dtype=np.float32)
+    wide = logits.astype(np.float64)
+    # log(sum of sigmoids) - log(sum of the rest), from logarithms: small scores keep their digits
+    yes, rest = (np.logaddexp.reduce(-np.logaddexp(0, x), axis=0) for x in (-wide, wide))
+    return np.asarray(yes - rest, dtype=np.float32)
 
 
 def repeat(stretch: Float32Array, *, settings: LogMel) -> Float32Array:

@@ -97,4 +97,4 @@ class _Distorted:
     @staticmethod
     def _heard(session: Model, samples: Float32Array) -> Float32Array:
         heard = listen(session, samples, rate=RATE, options=Options(center=True))
-        return windows.pool(heard.logits)
+        return windows.pool(heard.logits, pooling=session.card.pooling)

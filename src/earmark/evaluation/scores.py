@@ -254,7 +254,8 @@ class LogitsOfFile:
 
     def __call__(self, path: Path) -> Float32Array:
         session = loaded(self.model, self.runtime)
-        return windows.pool(listen(session, path, options=self.options).logits)
+        heard = listen(session, path, options=self.options)
+        return windows.pool(heard.logits, pooling=session.card.pooling)
 
 
 @lru_cache(maxsize=1)

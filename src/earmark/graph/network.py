@@ -9,12 +9,12 @@ from typing import Literal
 import numpy as np
 
 from earmark.arrays import Float32Array
+from earmark.model_file import Pooling
 
 Activation = Literal["elu", "relu", "hardswish"]
 Gate = Literal["sigmoid", "hard_sigmoid"]
 Summary = Literal["flatten", "mean", "max", "max-mean"]
 Beside = Literal["none", "mean", "max"]
-Pool = Literal["logits", "scores"]
 OverMels = Literal["max", "mean"]
 
 
@@ -168,7 +168,7 @@ class Pieces:
     """
 
     n_frames: int
-    pool: Pool
+    pool: Pooling
 
 
 Block = ConvBlock | InvertedResidual | PooledConv | Musicnn

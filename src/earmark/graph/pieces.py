@@ -7,9 +7,10 @@ from typing import get_args
 import numpy as np
 
 from earmark.errors import BadValue
-from earmark.graph.network import Pieces, Pool
+from earmark.graph.network import Pieces
 from earmark.graph.nodes import Nodes
 from earmark.graph.shape import Shape
+from earmark.model_file import Pooling
 
 
 def starts(n_frames: int, piece_frames: int) -> list[int]:
@@ -22,8 +23,8 @@ def cut_pieces(graph: Nodes, x: str, shape: Shape, pieces: Pieces) -> tuple[str,
     """From clips (batch, 1, mels, frames) to pieces (batch * n_pieces, 1, mels, piece frames)."""
     if not 1 <= pieces.n_frames <= shape.frames:
         raise BadValue(f"pieces of {pieces.n_frames} frames of a clip of {shape.frames}")
-    if pieces.pool not in get_args(Pool):
-        raise BadValue(f"pool {pieces.pool!r}; choose {' or '.join(get_args(Pool))}")
+    if pieces.pool not in get_args(Pooling):
+        raise BadValue(f"pool {pieces.pool!r}; choose {' or '.join(get_args(Pooling))}")
     axis, parts = graph.integers("piece.axis", [3]), []
     for number, start in enumerate(starts(shape.frames, pieces.n_frames), start=1):
         bounds = [
@@ -38,7 +39,7 @@ def cut_pieces(graph: Nodes, x: str, shape: Shape, pieces: Pieces) -> tuple[str,
 
 
 def join_pieces(
-    graph: Nodes, x: str, name: str, n_pieces: int, n_columns: int, *, pool: Pool = "logits"
+    graph: Nodes, x: str, name: str, n_pieces: int, n_columns: int, *, pool: Pooling = "logits"
 ) -> str:
     """From (batch * n_pieces, n_columns) to (batch, n_columns): means, of scores as logits."""
     shape = graph.integers(f"{name}.shape", [-1, n_pieces, n_columns])

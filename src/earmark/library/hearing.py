@@ -66,7 +66,7 @@ class Hear:
         song = ScannedFile(
             path, before.st_size, before.st_mtime_ns, content, seconds, self.quick,
             listening.damaged_packets, artist, title, album,
-            tagger.card.scores(windows.pool(listening.logits)),
+            tagger.card.scores(windows.pool(listening.logits, pooling=tagger.card.pooling)),
         )  # fmt: skip
         return Heard(song, np.asarray(listening.embeddings.mean(axis=0), dtype=np.float32))
 

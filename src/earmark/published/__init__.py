@@ -81,10 +81,13 @@ def convert(
         )
     name = _name(found, path, name)
     try:
-        graph = build(found.network())
+        network = found.network()
+        graph = build(network)
     except BadValue as error:
         raise BadModel(f"{path}: {error}. Fetch it again from where it was published.") from error
     card = _card(kind, name, path, as_published=as_published)
+    if network.pieces is not None:
+        card = dataclasses.replace(card, pooling=network.pieces.pool)
     write_model(output, graph, card)
     return card
 
