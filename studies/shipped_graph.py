@@ -31,6 +31,7 @@ def main() -> None:
     features = card.features
     graph = build(to_graph(model, n_mels=features.n_mels, n_frames=features.n_frames))
     standardise = float(model.mean), float(model.deviation)
+    assert card.priors is not None
     task = Task(card.tags, features, card.priors, standardise)
     training = {**card.training, "largest_difference_to_torch": compare(model, graph, task)}
     write_model(options.output, graph, dataclasses.replace(card, training=training))

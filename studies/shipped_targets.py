@@ -44,7 +44,7 @@ def ask(name: str, store: Store, cache: Path) -> Array:
     """float64 (n_clips, 50): the logits of a teacher, kept in a file once they are there."""
     path = cache / f"logits-{name.replace(', ', '-').replace(' ', '-')}.npy"
     if not path.exists():
-        kind, file, as_published = READINGS[name]
+        kind, file, as_published, _ = READINGS[name]
         with tempfile.TemporaryDirectory() as folder:
             model = Path(folder) / "model.onnx"
             published.convert(kind, SHARED / "published" / file, model, as_published=as_published)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from pathlib import Path
@@ -38,6 +39,18 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")  # not the session: a file may have a model of its own
 def tagger(model: Path) -> Tagger:
     return Tagger.load(model)
+
+
+@pytest.fixture(scope="session")
+def musicnn_wheel() -> Path:
+    """The wheel of the musicnn package, where the environment names it."""
+    wheel = os.environ.get("EARMARK_TEST_MUSICNN_WHEEL")
+    if not wheel:
+        pytest.skip(
+            "no musicnn wheel: run `pip download --no-deps musicnn==0.1.0` and name the file in "
+            "EARMARK_TEST_MUSICNN_WHEEL"
+        )
+    return Path(wheel)
 
 
 @pytest.fixture(autouse=True)

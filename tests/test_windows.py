@@ -76,6 +76,14 @@ def test_pooling_gives_each_window_one_vote():
     assert windows.pool(logits).tolist() == [1, 1]
 
 
+def test_a_track_may_get_the_mean_of_its_windows_scores_instead_of_their_logits():
+    logits = np.array([[0, -20, 30], [2, -19, -4], [-3, -22, 33]], dtype=np.float32)
+    scores = (1 / (1 + np.exp(-logits.astype(np.float64)))).mean(axis=0)
+    expected = np.log(scores / (1 - scores))
+    np.testing.assert_allclose(windows.pool(logits, pooling="scores"), expected, rtol=1e-6)
+    np.testing.assert_array_equal(windows.pool(logits[:1], pooling="scores"), logits[0])
+
+
 @given(st.integers(1, 100), st.integers(1, 50), st.data())
 def test_a_stretch_is_repeated_until_it_fills_a_window(n, length, data):
     track = np.arange(1, n + 1, dtype=np.float32)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import onnx
 
 Float = TypeVar("Float", np.float32, np.float64)
+
+Pooling = Literal["logits", "scores"]
 
 FORMAT_VERSION = 1
 INPUT, LOGITS, EMBEDDING = "log_mel", "logits", "embedding"
@@ -48,16 +50,18 @@ class Card:
 
     tags : what each column of the logits means
     features : the spectrogram that the model was trained on
-    priors : share of songs that carry each tag, in (0, 1), where the tags were learned
+    priors : share of songs that carry each tag, in (0, 1), where the tags were learned; None where
+        nobody says it
     calibration : None where logits are taken as they are
     reliability : ROC-AUC of each tag on songs the model never saw; None where it was not measured
     training : a record of how the weights came to be; empty where unknown
+    pooling : what is averaged over the windows of a track: their logits or their scores
     """
 
     name: str
     tags: tuple[str, ...]
     features: LogMel
-    priors: tuple[float, ...]
+    priors: tuple[float, ...] | None
     source: str
     licence: str
     description: str = ""
@@ -65,6 +69,7 @@ class Card:
     reliability: tuple[float | None, ...] | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+    pooling: Pooling = "logits"
 
     def __post_init__(self) -> None:
         """Refuse a card whose columns do not match its tags."""
@@ -77,12 +82,17 @@ class Card:
         for name, values in columns.items():
             if values is not None and len(values) != n_tags:
                 raise BadValue(f"{len(values)} {name} for {n_tags} tags")
-        if not all(0 < prior < 1 for prior in self.priors):
+        if not all(0 < prior < 1 for prior in self.priors or ()):
             raise BadValue("each prior is a share of songs: it must be above 0 and below 1")
+        if self.pooling not in get_args(Pooling):
+            raise BadValue(f"pooling {self.pooling!r}; choose {' or '.join(get_args(Pooling))}")
 
     def to_dict(self) -> dict[str, Any]:
-        """The card as JSON holds it."""
-        return dataclasses.asdict(self) | {"features": self.features.to_dict()}
+        """The card as JSON holds it; pooling, which came later, where it is not the default."""
+        values = dataclasses.asdict(self) | {"features": self.features.to_dict()}
+        if self.pooling == "logits":
+            del values["pooling"]
+        return values
 
     def to_json(self) -> str:
         """The card as the model file holds it."""
@@ -106,12 +116,13 @@ class Card:
             )
         try:
             calibration, reliability = values["calibration"], values["reliability"]
+            priors = values["priors"]
             return cls(
                 **values
                 | {
                     "tags": tuple(values["tags"]),
                     "features": LogMel.from_dict(values["features"]),
-                    "priors": _numbers(values["priors"]),
+                    "priors": None if priors is None else _numbers(priors),
                     "reliability": None if reliability is None else tuple(reliability),
                     "calibration": calibration
                     and Calibration(*(_numbers(calibration[key]) for key in ("scale", "offset"))),

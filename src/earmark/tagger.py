@@ -30,15 +30,15 @@ class Tag:
     """One tag of one track.
 
     score : probability, in [0, 1]
-    lift : score / prior
-    evidence : log-odds of the score less a share of the prior's (earmark.ranking)
+    lift : score / prior; evidence : log-odds of the score less a share of the prior's
+        (earmark.ranking); both None where the model states no priors
     reliability : ROC-AUC of the tag on unseen songs, None where it was not measured
     """
 
     name: str
     score: float
-    lift: float
-    evidence: float
+    lift: float | None
+    evidence: float | None
     group: str
     reliability: float | None
 
@@ -91,8 +91,8 @@ class Tags:
                 {
                     "tag": tag.name,
                     "score": round(tag.score, 6),
-                    "lift": round(tag.lift, 4),
-                    "evidence": round(tag.evidence, 4),
+                    "lift": tag.lift and round(tag.lift, 4),
+                    "evidence": tag.evidence and round(tag.evidence, 4),
                     "group": tag.group,
                     "reliability": tag.reliability and round(tag.reliability, 4),
                 }
@@ -197,7 +197,7 @@ class Tagger:
         self, heard: Listening, *, path: Path | None = None, rank: Ranking = DEFAULT_RANKING
     ) -> Tags:
         """The tags of a track from what `listen` returned, best first."""
-        scores = self.card.scores(windows.pool(heard.logits))
+        scores = self.card.scores(windows.pool(heard.logits, pooling=self.card.pooling))
         return Tags(
             path=path,
             seconds=heard.seconds,
@@ -251,17 +251,31 @@ def rank_tags(
     """The tags of one track, best first.
 
     scores : float32 (n_tags,), in [0, 1], in the order of card.tags
+
+    Raises BadValue for a ranking by priors where the model states none.
     """
-    priors = np.array(card.priors, dtype=np.float32)
-    order = np.argsort(-ranking.rank_values(scores, priors, by=by), kind="stable")
-    lifts, evidences = ranking.lift(scores, priors), ranking.evidence(scores, priors)
-    reliability = card.reliability or (None,) * len(card.tags)
+    unknown: tuple[None, ...] = (None,) * len(card.tags)
+    lifts: Sequence[float | None] = unknown
+    evidences: Sequence[float | None] = unknown
+    values = scores
+    if card.priors is not None:
+        priors = np.array(card.priors, dtype=np.float32)
+        values = ranking.rank_values(scores, priors, by=by)
+        lifts = ranking.lift(scores, priors).tolist()
+        evidences = ranking.evidence(scores, priors).tolist()
+    elif by != "score":
+        raise BadValue(
+            f"the model {card.name} does not say how frequent its tags are, which the ranking "
+            f"{by!r} needs; use score"
+        )
+    order = np.argsort(-values, kind="stable")
+    reliability = card.reliability or unknown
     return tuple(
         Tag(
             name=card.tags[i],
             score=float(scores[i]),
-            lift=float(lifts[i]),
-            evidence=float(evidences[i]),
+            lift=lifts[i],
+            evidence=evidences[i],
             group=tags.group(card.tags[i]),
             reliability=reliability[i],
         )

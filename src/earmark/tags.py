@@ -66,11 +66,16 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 _GROUP_OF = {tag: group for group, members in GROUPS.items() for tag in members}
+_JAMENDO_GROUPS = {"genre": "genre", "instrument": "instrument", "mood/theme": "mood"}
 
 
 def group(tag: str) -> str:
-    """The group of a tag: genre, mood, era, instrument, voice or other."""
-    return _GROUP_OF.get(tag, "other")
+    """The group of a tag: genre, mood, era, instrument, voice or other.
+
+    MTG-Jamendo's tags say theirs: genre---rock.
+    """
+    category, marks, _ = tag.partition("---")
+    return _JAMENDO_GROUPS.get(category, "other") if marks else _GROUP_OF.get(tag, "other")
 
 
 def place_of_group(name: str) -> int:

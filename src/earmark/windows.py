@@ -18,6 +18,7 @@ from earmark import audio
 from earmark.arrays import Float32Array, Int64Array
 from earmark.errors import BadValue, UnreadableAudio
 from earmark.features import LogMel
+from earmark.model_file import Pooling
 from earmark.signal_check import Level
 
 
@@ -212,14 +213,19 @@ def centre_crop(samples: Float32Array, *, settings: LogMel) -> Float32Array:
     return samples[spare // 2 : spare // 2 + settings.window_samples]
 
 
-def pool(logits: Float32Array) -> Float32Array:
-    """One track's logits from those of its windows: their mean, so that each has one vote.
+def pool(logits: Float32Array, *, pooling: Pooling = "logits") -> Float32Array:
+    """One track's logits from those of its windows, each of which has one vote.
 
     logits : float32 (n_windows, n_tags), one window or more
+    pooling : the mean of the logits, or the log-odds of the mean score
     returns : float32 (n_tags,)
     """
-    pooled: Float32Array = logits.mean(axis=0)
-    return pooled
+    if pooling == "logits" or len(logits) == 1:
+        return np.asarray(logits.mean(axis=0), dtype=np.float32)
+    wide = logits.astype(np.float64)
+    # log(sum of sigmoids) - log(sum of the rest), from logarithms: small scores keep their digits
+    yes, rest = (np.logaddexp.reduce(-np.logaddexp(0, x), axis=0) for x in (-wide, wide))
+    return np.asarray(yes - rest, dtype=np.float32)
 
 
 def over_time(

@@ -25,7 +25,8 @@ from earmark.published.weights import Weights as Weights
 SHIPPED = "earmark"  # the default model, a file of this package
 _SHIPPED_FILE = Path(__file__).parent / "models" / "earmark.onnx"
 
-DEADLINE = 300.0  # seconds for a whole download: 2 MB at 7 kB/s
+DEADLINE = 300.0  # seconds for a whole download at least: 2 MB at 7 kB/s
+_SLOWEST = 20_000  # bytes a second of the slowest connection that larger files are waited for on
 
 
 ALIASES = {"won2020": "won2020-fcn"}  # the better of the two: .774 to .753 on labelled clips
@@ -86,14 +87,15 @@ def pull(name: str, *, force: bool = False, progress: OnBytes | None = None) -> 
     if name == SHIPPED or (not force and _is_current(path)):
         return path
     name = canonical(name)
-    published.convert(PUBLISHED[name].kind, fetch(name, progress=progress), path)
+    published.convert(PUBLISHED[name].kind, fetch(name, progress=progress), path, name=name)
     return path
 
 
-def fetch(name: str, *, deadline: float = DEADLINE, progress: OnBytes | None = None) -> Path:
+def fetch(name: str, *, deadline: float | None = None, progress: OnBytes | None = None) -> Path:
     """Published weights: their file on this disk, downloaded if needed, with the right sha256.
 
-    deadline : seconds for the whole download, however the server behaves
+    deadline : seconds for the whole download, however the server behaves; None is DEADLINE, and
+        more for what is larger than a few megabytes
     progress : called with how many more bytes have arrived, from another thread
 
     Raises ModelNotFound where no public address is known, DownloadFailed where the download failed.
@@ -116,6 +118,8 @@ def fetch(name: str, *, deadline: float = DEADLINE, progress: OnBytes | None = N
             f"EARMARK_OFFLINE forbids fetching {name} from {url}. {_by_hand(name)}"
         )
 
+    if deadline is None:
+        deadline = max(DEADLINE, weights.size / _SLOWEST)
     try:
         body = download(url, most=weights.size, deadline=deadline, progress=progress)
     except DownloadFailed as error:
@@ -179,8 +183,9 @@ def _checked(name: str, url: str, body: bytes) -> bytes:
 def _by_hand(name: str) -> str:
     """How to get a model without the network."""
     weights = PUBLISHED[name]
+    which = f" --name {name}" if weights.kind == "musicnn" else ""
     return (
         f"If you have {weights.file} (sha256 {weights.sha256}): put it in a folder, name the "
         f"folder in EARMARK_PUBLISHED and run `earmark models pull {name}`, or run "
-        f"`earmark models import {weights.kind} {weights.file} -o {name}.onnx`"
+        f"`earmark models import {weights.kind} {weights.file}{which} -o {name}.onnx`"
     )

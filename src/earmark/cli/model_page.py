@@ -124,16 +124,16 @@ def _groups(card: Card, width: int) -> Iterator[str]:
 
 def _table(card: Card) -> Iterator[str]:
     """A row for each tag, the most reliable first."""
-    reliability = card.reliability or (None,) * len(card.tags)
-    rows = sorted(
-        zip(card.tags, reliability, card.priors, strict=True), key=lambda row: -(row[1] or 0)
-    )
+    unknown = (None,) * len(card.tags)
+    columns = card.tags, card.reliability or unknown, card.priors or unknown
+    rows = sorted(zip(*columns, strict=True), key=lambda row: -(row[1] or 0))
     yield f"{'tag':24}{'reliability':>12}{'prior':>9}  group"
     for tag, trust, prior in rows:
         shown = "-" if trust is None else f"{trust:.2f}"
-        yield f"{tag:24}{shown:>12}{prior:>9.4f}  {group(tag)}"
+        share = "-" if prior is None else f"{prior:.4f}"
+        yield f"{tag:24}{shown:>12}{share:>9}  {group(tag)}"
     yield ""
     yield (
         "reliability: ROC-AUC on songs outside the training data; - if not measured\n"
-        "prior: share of songs with the tag in the training data"
+        "prior: share of songs with the tag in the training data; - if not known"
     )

@@ -29,6 +29,8 @@ class Kind(StrEnum):
     choi2016 = "choi2016"
     cs2470 = "cs2470"
     won2020 = "won2020"
+    musicnn = "musicnn"
+    efficientat = "efficientat"
 
 
 @models_app.command("list")
@@ -121,8 +123,19 @@ def pull(
 @models_app.command("import")
 def import_weights(
     kind: Annotated[Kind, typer.Argument(help="Whose weights they are.")],
-    weights: Annotated[Path, typer.Argument(help="The .h5 or .pth file.")],
+    weights: Annotated[
+        Path,
+        typer.Argument(
+            help="The .h5, .pth or .pt file; of musicnn the wheel, or the folder of a checkpoint."
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")],
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Which one of `earmark models list` it is, where several fit."
+        ),
+    ] = None,
     as_published: Annotated[
         bool,
         typer.Option(
@@ -134,12 +147,12 @@ def import_weights(
     """Make a model file from weights on this disk and print its path."""
     from earmark import published
 
-    published.convert(kind.value, weights, output, as_published=as_published)
+    published.convert(kind.value, weights, output, name=name, as_published=as_published)
     print(output)
 
 
 def _print_row(name: str, licence: str, download: str, here: str, words: str) -> None:
-    start = f"{name:14}{licence:13}{download:10}{here:6}"
+    start = f"{name:24}{licence:12}{download:9}{here:5}"
     wrapped = textwrap.wrap(words, max(20, _width() - len(start)))
     print(f"\n{'':{len(start)}}".join([start + wrapped[0], *wrapped[1:]]))
 

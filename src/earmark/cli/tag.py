@@ -119,9 +119,10 @@ def print_table(result: Tags, top: int, *, rank: Ranking) -> None:
         bar = "\N{FULL BLOCK}" * round(20 * tag.score)
         evidence = [f"{tag.evidence:+.1f}"] if rank == "evidence" else []
         trust = ["-" if tag.reliability is None else f"{tag.reliability:.2f}"] if measured else []
-        cells = [tag.tag, f"{tag.score:.2f}", bar, f"{tag.lift:.1f}x", *evidence, *trust, tag.group]
+        lift = "-" if tag.lift is None else f"{tag.lift:.1f}x"
+        cells = [tag.tag, f"{tag.score:.2f}", bar, lift, *evidence, *trust, tag.group]
         # a score below the prior: this song is less likely to have the tag than an average song
-        table.add_row(*cells, style="dim" if tag.lift < 1 else None)
+        table.add_row(*cells, style="dim" if tag.lift is not None and tag.lift < 1 else None)
     with above_the_bar():
         Console(highlight=False, soft_wrap=True).print(table)
     if result.damaged_packets:

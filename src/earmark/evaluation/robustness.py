@@ -102,4 +102,4 @@ class _DistortedLogits:
 
 def _logits(tagger: Tagger, samples: Float32Array) -> Float32Array:
     heard = tagger.listen(samples, rate=RATE, options=Options(center=True))
-    return windows.pool(heard.logits)
+    return windows.pool(heard.logits, pooling=tagger.card.pooling)

@@ -78,7 +78,9 @@ class ScoredSongs:
 
     @property
     def priors(self) -> Float32Array:
-        """Share of songs with each tag in the model's training data, float32 (n_tags,)."""
+        """Share of songs with each tag in the training data, float32 (n_tags,); .5 if not known."""
+        if self.card.priors is None:
+            return np.full(len(self.tags), 0.5, dtype=np.float32)
         places = [self.card.tags.index(tag) for tag in self.tags]
         return np.array(self.card.priors, dtype=np.float32)[places]
 
@@ -252,7 +254,9 @@ class _LogitsOfFile:
 
     def __call__(self, path: Path) -> Float32Array:
         tagger = Tagger(model_of_worker(self.model, self.runtime))
-        return windows.pool(tagger.listen(path, options=self.options).logits)
+        return windows.pool(
+            tagger.listen(path, options=self.options).logits, pooling=tagger.card.pooling
+        )
 
 
 def _scored(

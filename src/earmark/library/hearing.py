@@ -62,7 +62,7 @@ class ReadFile:
         song = ScannedFile(
             path, before.st_size, before.st_mtime_ns, audio_sha256, seconds, self.quick,
             heard.damaged_packets, artist, title, album,
-            tagger.card.scores(windows.pool(heard.logits)),
+            tagger.card.scores(windows.pool(heard.logits, pooling=tagger.card.pooling)),
             warnings=doubts(peak=heard.peak, unrest=heard.unrest),
         )  # fmt: skip
         return FileContent(song, heard.embedding)

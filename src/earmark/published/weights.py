@@ -26,11 +26,28 @@ class Weights:
 
 
 _CHOI = "https://raw.githubusercontent.com/keunwoochoi/music-auto_tagging-keras/90b294091adaada477b9003201dd20a9fe15a3c1/data/"
-_WON = "https://raw.githubusercontent.com/minzwon/sota-music-tagging-models/ffcd1f90b97a1e923a50c6e5283f147cf9dd7dfd/models/msd/"
+_WON = "https://raw.githubusercontent.com/minzwon/sota-music-tagging-models/ffcd1f90b97a1e923a50c6e5283f147cf9dd7dfd/models/"
 _WON_2020 = (
     "M. Won, A. Ferraro, D. Bogdanov, X. Serra: Evaluation of CNN-based automatic music tagging "
     "models. SMC 2020, arXiv:2006.00751"
 )
+
+
+def _musicnn(description: str) -> Weights:
+    """One of the four networks in the wheel of the musicnn package."""
+    return Weights(
+        kind="musicnn",
+        file="musicnn-0.1.0-py3-none-any.whl",
+        url="https://files.pythonhosted.org/packages/1b/6f/"
+        "38229e7d99c438e11114bbfa39c8c39185458c398011d0b6d7d7c7401617/musicnn-0.1.0-py3-none-any.whl",
+        sha256="f38a4890c648c1ddbb141c5d96d2b0a8cfcd36746002d896989f7b88beb65cfa",
+        size=29_292_476,
+        licence="ISC",
+        citation="J. Pons, X. Serra: musicnn: pre-trained convolutional neural networks for music "
+        "audio tagging. ISMIR 2019 late-breaking, arXiv:1909.06654",
+        description=description,
+    )
+
 
 PUBLISHED: dict[str, Weights] = {
     "choi2016": Weights(
@@ -58,7 +75,7 @@ PUBLISHED: dict[str, Weights] = {
     "won2020-fcn": Weights(
         kind="won2020",
         file="won2020_msd_fcn.pth",
-        url=_WON + "fcn/best_model.pth",
+        url=_WON + "msd/fcn/best_model.pth",
         sha256="6012aa7eecf864a8081faedca56af054521e8dfb9c5c98659a3dd5d3e1e66f21",
         size=1_902_815,
         licence="MIT",
@@ -68,12 +85,52 @@ PUBLISHED: dict[str, Weights] = {
     "won2020-crnn": Weights(
         kind="won2020",
         file="won2020_msd_crnn.pth",
-        url=_WON + "crnn/best_model.pth",
+        url=_WON + "msd/crnn/best_model.pth",
         sha256="ebb99855ed0c83f38845db9cfb383dd6fc70938bc58701dcb66e18af9ee7fbea",
         size=1_687_711,
         licence="MIT",
         citation=_WON_2020,
         description="CRNN of Won et al., trained on the Million Song Dataset",
+    ),
+    "won2020-jamendo-musicnn": Weights(
+        kind="won2020",
+        file="won2020_jamendo_musicnn.pth",
+        url=_WON + "jamendo/musicnn/best_model.pth",
+        sha256="66280f4859376377c47f64313c7ac889a3201fdb06a01bf6e94ac6e619081bb5",
+        size=3_257_168,
+        licence="MIT",
+        citation=_WON_2020,
+        description="musicnn of Won et al., trained on MTG-Jamendo: genres of free music, "
+        "instruments, five moods",
+    ),
+    "won2020-jamendo-fcn": Weights(
+        kind="won2020",
+        file="won2020_jamendo_fcn.pth",
+        url=_WON + "jamendo/fcn/best_model.pth",
+        sha256="7bce08a66dbc70d096b0a330f44b4cacd9aa25519b83489fbb98f2164a194e2b",
+        size=1_902_815,
+        licence="MIT",
+        citation=_WON_2020,
+        description="FCN of Won et al., trained on MTG-Jamendo",
+    ),
+    "musicnn-msd": _musicnn("musicnn trained on the Million Song Dataset"),
+    "vgg-msd": _musicnn("VGG of musicnn's authors, trained on the Million Song Dataset"),
+    "musicnn-mtt": _musicnn(
+        "musicnn trained on MagnaTagATune: instruments, voices, classical music; not for genres "
+        "of pop"
+    ),
+    "vgg-mtt": _musicnn("VGG of musicnn's authors, trained on MagnaTagATune"),
+    "efficientat-mn04": Weights(
+        kind="efficientat",
+        file="efficientat_mn04_as.pt",
+        url="https://github.com/fschmid56/EfficientAT/releases/download/v0.0.1/mn04_as_mAP_432.pt",
+        sha256="899a8c6217063f6941793102a2780b3dd788ab11fce468d9cf5f0577c453321c",
+        size=4_066_513,
+        licence="MIT",
+        citation="F. Schmid, K. Koutini, G. Widmer: Efficient large-scale audio tagging via "
+        "Transformer-to-CNN knowledge distillation. ICASSP 2023, arXiv:2211.04772",
+        description="MobileNet of EfficientAT, trained on AudioSet: 527 sounds, from speech and "
+        "instruments to applause; for what is not music, too",
     ),
     "cs2470": Weights(
         kind="cs2470",

@@ -57,7 +57,7 @@ def _muted(
     mel: Float32Array, bands: npt.NDArray[np.int64], frames: npt.NDArray[np.int64], settings: LogMel
 ) -> Iterator[Float32Array]:
     """The window with one region after the other at the level of silence, in batches."""
-    silence = np.float32(settings.decibels * np.log10(settings.amin))
+    silence = np.float32(settings.silence)
     if settings.top_db is not None:
         silence = max(silence, mel.max() - np.float32(settings.top_db))
     batch: list[Float32Array] = []

@@ -14,7 +14,7 @@ class TagSchema(_Schema):
 
     tag: str
     score: float
-    lift: float
+    lift: float | None
     evidence: float
     group: str
     reliability: float | None
@@ -71,7 +71,7 @@ class ModelTagSchema(_Schema):
 
     tag: str
     group: str
-    prior: float
+    prior: float | None
     reliability: float | None
 
 

@@ -192,7 +192,8 @@ class Service:
         """The card of the model that is served, with a row for each tag."""
         card = self.tagger.card
         reliability = card.reliability or (None,) * len(card.tags)
-        columns = zip(card.tags, card.priors, reliability, strict=True)
+        priors = card.priors or (None,) * len(card.tags)
+        columns = zip(card.tags, priors, reliability, strict=True)
         model = {
             "name": card.name,
             "sha256": self._sha256,
@@ -206,7 +207,7 @@ class Service:
                 {
                     "tag": tag,
                     "group": tags.group(tag),
-                    "prior": round(prior, 6),
+                    "prior": prior and round(prior, 6),
                     "reliability": reliable,
                 }
                 for tag, prior, reliable in columns

@@ -50,7 +50,8 @@ def shards(
         ),
     ] = None,
     features: Annotated[
-        str, typer.Option(metavar="NAME", help="choi2016, cs2470 or won2020.")
+        str,
+        typer.Option(metavar="NAME", help="choi2016, cs2470, won2020, musicnn or efficientat."),
     ] = "choi2016",
     dtype: DType = DTypeName.float16,
     workers: Workers = None,

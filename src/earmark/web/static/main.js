@@ -170,8 +170,9 @@ async function choose(tag) {
   const [start, end] = strongest(song.result.taggram, tag);
   $("detail-tag").textContent = tag;
   if (innerWidth <= 980) $("detail").scrollIntoView({ block: "nearest", behavior: "smooth" });
-  $("detail-words").textContent = `${percent(heard.score)} over the whole song, `
-    + `${times(heard.lift)} that of an average song; ${percent(known.prior)} of all songs carry it. `
+  const beside = heard.lift == null ? ""
+    : `, ${times(heard.lift)} that of an average song; ${percent(known.prior)} of all songs carry it`;
+  $("detail-words").textContent = `${percent(heard.score)} over the whole song${beside}. `
     + `Strongest from ${clock(start)} to ${clock(end)}. ${capital(trust(known.reliability))}.`;
 }
 
