@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def fill(library: Library, model: LibraryModel, paths: list[Path], *, stat: bool
         library.put(model, song, embedding=rng.normal(size=DIMENSIONS).astype(np.float32))
 
 
-def timed(work, times: int = 5) -> float:
+def timed(work: Callable[[], object], times: int = 5) -> float:
     """Seconds, the median of some runs."""
     seconds = []
     for _ in range(times):

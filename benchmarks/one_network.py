@@ -44,9 +44,9 @@ def spectrogram(path: Path) -> np.ndarray:
 
 def whole_clips(todo: Any, done: Any) -> None:
     """The work of a process that does it all."""
-    session = Model(zoo.resolve(), threads=1)
+    model = Model(zoo.resolve(), threads=1)
     while (path := todo.get()) is not None:
-        done.put(session.run(spectrogram(path)[None])[0])
+        done.put(model.run(spectrogram(path)[None])[0])
 
 
 def into_memory(todo: Any, done: Any, name: str, free: Any) -> None:
@@ -95,14 +95,14 @@ def clips_a_second(
 
 def through_memory(paths: list[Path], threads: int) -> float:
     """Clips a second; threads : of the one network."""
-    session = Model(zoo.resolve(), threads=threads)
+    model = Model(zoo.resolve(), threads=threads)
     memory = SharedMemory(create=True, size=4 * int(np.prod(SHAPE)))
     free = get_context("spawn").Queue()
     for slot in range(SLOTS):
         free.put(slot)
 
     def finish(slot: int) -> None:
-        session.run(np.ndarray(SHAPE, np.float32, memory.buf)[slot : slot + 1])
+        model.run(np.ndarray(SHAPE, np.float32, memory.buf)[slot : slot + 1])
         free.put(slot)
 
     try:

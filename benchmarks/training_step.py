@@ -18,10 +18,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from earmark.training.learner import Learner
+
+Step = Callable[[Any, Any], float]  # clips and labels to the loss
 N_MELS, N_FRAMES, N_TAGS = 96, 1366, 50
 CHILDREN = ("plain", "ours", "plain, memory kept")
 
@@ -70,12 +78,15 @@ def in_turns(batch: int, n_steps: int) -> dict[str, list[float]]:
     seconds: dict[str, list[float]] = {name: [] for name in CHILDREN}
     for turn in range(n_steps + 2):
         for name, process in children.items():
+            assert process.stdin is not None
+            assert process.stdout is not None
             process.stdin.write("step\n")
             process.stdin.flush()
             taken = float(process.stdout.readline())
             if turn >= 2:  # the first ones warm up
                 seconds[name].append(taken)
     for process in children.values():
+        assert process.stdin is not None
         process.stdin.close()
         process.wait()
     return seconds
@@ -99,12 +110,12 @@ def child(name: str, batch: int) -> None:
         print(time.perf_counter() - started, flush=True)
 
 
-def ours():
+def ours() -> Step:
     learner = new_learner()
     return lambda clips, labels: learner.step(clips, labels).item()
 
 
-def new_learner():
+def new_learner() -> Learner:
     import torch
 
     from earmark.features import PRESETS
@@ -120,7 +131,7 @@ def new_learner():
     return Learner(task.network(recipe), recipe, processes=processes, n_steps=1000)
 
 
-def plain():
+def plain() -> Step:
     import torch
     import torch.nn.functional as F  # noqa: N812 - its name everywhere
 
@@ -129,10 +140,10 @@ def plain():
     model = seeded(N_TAGS)
     optimiser = torch.optim.Adam(model.parameters(), 1e-3)
 
-    def step(clips, labels) -> float:
+    def step(clips: Tensor, labels: Tensor) -> float:
         optimiser.zero_grad()
         loss = F.binary_cross_entropy_with_logits(model(clips), labels)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         return loss.item()
 

@@ -78,7 +78,7 @@ def _member(owner: str, name: str, value: Any) -> Iterator[str]:
         yield _code(f"{name}: {inspect.signature(value.fget).return_annotation}")
         yield _text(value.fget)
     elif isinstance(value, classmethod | staticmethod) or inspect.isfunction(value):
-        function = getattr(value, "__func__", value)
+        function: Any = getattr(value, "__func__", value)
         signature = inspect.signature(function)
         if not isinstance(value, staticmethod):
             signature = signature.replace(parameters=list(signature.parameters.values())[1:])

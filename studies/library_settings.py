@@ -27,8 +27,8 @@ from earmark.model_file import Card, read_card
 from earmark.ranking import log_odds
 from earmark.runtime import Model
 from earmark.tagger import rank_tags
-from studies.q4_folds import SHARED
-from studies.shipped_music import MAPPED, N_FOLDS, Music, read_music
+from studies.q4 import N_FOLDS, SHARED
+from studies.shipped_music import MAPPED, Music, read_music
 
 LEAST = (0.2, 0.3, 0.4, 0.5, 0.6)
 TOP = 2
@@ -60,8 +60,8 @@ def main() -> None:
     shared, pairs = [], 0
     for fold in range(N_FOLDS):
         clips = np.flatnonzero(music.labelled & (music.folds == fold))
-        session = Model(folder / f"without-{fold}.onnx")
-        heard = [session.run(store.log_mels(part)) for part in np.array_split(clips, 4)]
+        model = Model(folder / f"without-{fold}.onnx")
+        heard = [model.run(store.log_mels(part)) for part in np.array_split(clips, 4)]
         scores[clips] = card.scores(np.concatenate([logits for logits, _ in heard]))
         vectors = unit(np.concatenate([embeddings for _, embeddings in heard]))
         shared += neighbours(music, clips, vectors)

@@ -9,83 +9,57 @@ Eleven minutes of one core's work, spread over two processes.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from earmark import engine, published, ranking
+from earmark import engine, ranking
 from earmark.audio import load_audio
 from earmark.features import log_mel
 from earmark.files import sha256
 from earmark.provenance import commit
 from earmark.runtime import BATCH, Model
-from earmark.tags import MSD_50, index, msd_50_priors
+from earmark.tags import msd_50_priors
 from earmark.windows import centre_crop
+from studies.q4 import COLUMNS, SHARED, TAGS, read_labels
+from studies.readings import READINGS, write_reading
 
-# 4Q's word: the network's
-TAGS = {
-    "Pop/Rock": "rock", "Jazz": "jazz", "Electronic": "electronic", "R&B": "rnb",
-    "Country": "country", "Blues": "blues", "Rap": "Hip-Hop", "Folk": "folk",
-    "Easy Listening": "easy listening", "Happy": "happy", "Sad": "sad", "Sexy": "sexy",
-    "Fun": "party", "Calm": "Mellow", "Peaceful": "ambient", "Relaxed": "chillout",
-}  # fmt: skip
-COLUMNS = [index(MSD_50, tag) for tag in TAGS.values()]
-
-# name: kind, weights, as published
-READINGS = {
-    "Choi CRNN, as published": ("choi2016", "music_tagger_crnn_weights_theano.h5", True),
-    "Choi CRNN, restored": ("choi2016", "music_tagger_crnn_weights_theano.h5", False),
-    "Choi CNN, as published": ("choi2016", "music_tagger_cnn_weights_theano.h5", True),
-    "Choi CNN, restored": ("choi2016", "music_tagger_cnn_weights_theano.h5", False),
-    "CS2470 CRNN": ("cs2470", "cs2470_trained_model.h5", False),
-    "Won 2020 CRNN": ("won2020", "won2020_msd_crnn.pth", False),
-    "Won 2020 FCN": ("won2020", "won2020_msd_fcn.pth", False),
-}
 RANKED = "Choi CRNN, restored"
 SHRINKAGES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 
 
 @dataclass(frozen=True)
 class Listen:
-    """The logits of all models for some clips; the work of one process."""
+    """The logits of some model files for some clips; the work of one process."""
 
-    models: tuple[Path, ...]
+    paths: tuple[Path, ...]
 
-    def __call__(self, paths: tuple[Path, ...]) -> np.ndarray:
-        sessions = [_session(model) for model in self.models]
+    def __call__(self, clips: tuple[Path, ...]) -> np.ndarray:
+        models = [_loaded(path) for path in self.paths]
         log_mels = {}
-        for features in {session.card.features for session in sessions}:
+        for features in {model.card.features for model in models}:
             crops = [
-                centre_crop(_samples(path, features.rate), settings=features) for path in paths
+                centre_crop(_samples(path, features.rate), settings=features) for path in clips
             ]
             log_mels[features] = np.stack([log_mel(crop, settings=features) for crop in crops])
-        return np.stack([session.run(log_mels[session.card.features])[0] for session in sessions])
+        return np.stack([model.run(log_mels[model.card.features])[0] for model in models])
 
 
 @lru_cache(maxsize=len(READINGS))
-def _session(model: Path) -> Model:
-    return Model(model, threads=1)
+def _loaded(path: Path) -> Model:
+    return Model(path, threads=1)
 
 
 @lru_cache(maxsize=2 * BATCH)  # two front ends share a rate
 def _samples(path: Path, rate: int) -> np.ndarray:
     return load_audio(path, rate=rate).samples
-
-
-def read_labels(q4: Path) -> tuple[list[Path], np.ndarray]:
-    """Paths, and bool (n_clips, 16)."""
-    with (q4 / "tracks.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    words = [{*row["genres"].split("|"), *row["moods"].split("|")} for row in rows]
-    labels = np.array([[tag in of_clip for tag in TAGS] for of_clip in words])
-    return [q4 / row["path"] for row in rows], labels
 
 
 def listen(models: list[Path], paths: list[Path], workers: int) -> np.ndarray:
@@ -95,6 +69,7 @@ def listen(models: list[Path], paths: list[Path], workers: int) -> np.ndarray:
     for outcome in engine.map_units(Listen(tuple(models)), units, workers=workers):
         if outcome.error is not None:
             raise outcome.error
+        assert outcome.value is not None
         parts.append(outcome.value)
         print(f"\r{sum(part.shape[1] for part in parts)} clips", end="", file=sys.stderr)
     print(file=sys.stderr)
@@ -123,14 +98,13 @@ def rankings(scores: np.ndarray) -> dict[str, np.ndarray]:
     return {name: array[:, COLUMNS] for name, array in values.items()}
 
 
-def measure(shared: Path, workers: int) -> dict:
+def measure(shared: Path, workers: int) -> dict[str, Any]:
     paths, labels = read_labels(shared / "q4")
     with tempfile.TemporaryDirectory() as folder:
         models, cards = [], []
-        for number, (kind, file, as_published) in enumerate(READINGS.values()):
+        for number, name in enumerate(READINGS):
             models.append(Path(folder) / f"{number}.onnx")
-            weights = shared / "published" / file
-            cards.append(published.convert(kind, weights, models[-1], as_published=as_published))
+            cards.append(write_reading(name, models[-1], shared=shared))
         hashes = [sha256(model) for model in models]
         logits = listen(models, paths, workers)
     scores = {
@@ -163,9 +137,8 @@ def measure(shared: Path, workers: int) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    default = Path(__file__).resolve().parents[2] / "shared"
     parser.add_argument(
-        "--shared", type=Path, default=default, help="the folder with q4/ and published/"
+        "--shared", type=Path, default=SHARED, help="the folder with q4/ and published/"
     )
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--json", action="store_true", help="one JSON object")

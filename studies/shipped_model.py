@@ -31,7 +31,8 @@ from earmark.training import Terms, export_run, read_recipe, train
 from earmark.training.export.calibration import calibrate
 from earmark.training.songs import priors as shares
 from earmark.training.targets import write_targets
-from studies.q4_folds import CNN, N_FOLDS, SHARED, score
+from studies.q4 import N_FOLDS, SHARED
+from studies.q4_folds import CNN, score
 from studies.shipped_measures import labels_of, measure, show
 from studies.shipped_music import NEAR, WIDER, Music, read_music
 from studies.shipped_targets import TEACHERS, ask, make_targets, mean_of

@@ -22,8 +22,8 @@ from earmark.runtime import Model
 from earmark.tags import MSD_50
 from earmark.training.probe import fit
 from earmark.training.targets import Targets
-from studies.published_table import READINGS
-from studies.q4_folds import SHARED
+from studies.q4 import SHARED
+from studies.readings import READINGS
 from studies.shipped_music import NEAR, SAME, WIDER, Music
 
 Array = npt.NDArray[np.float64]

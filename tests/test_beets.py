@@ -8,17 +8,11 @@ import subprocess
 import sys
 
 import pytest
-import tiny_model
 from mediafile import MediaFile
 from music_folder import write_silence, write_song
 
 from earmark.library.writing.tag_file import read_fields
 from earmark.tagger import Tagger
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx")
 
 
 @pytest.fixture

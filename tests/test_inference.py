@@ -6,7 +6,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-import tiny_model
 from audio_files import tone, write_audio
 
 from earmark.audio import load_audio
@@ -32,14 +31,9 @@ class Recorder:
         return self.model.run(log_mels)
 
 
-@pytest.fixture(scope="module")
-def model_path(tmp_path_factory):
-    return tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx")
-
-
 @pytest.fixture
-def recorder(model_path):
-    return Recorder(Model(model_path, threads=1))
+def recorder(model):
+    return Recorder(Model(model, threads=1))
 
 
 @pytest.fixture(scope="module")
@@ -159,5 +153,5 @@ def test_samples_that_cannot_be_heard_are_refused(recorder, samples, rate, messa
         hear(recorder, samples, rate=rate)
 
 
-def test_a_worker_loads_its_model_once(model_path):
-    assert model_of_worker(model_path, "onnxruntime") is model_of_worker(model_path, "onnxruntime")
+def test_a_worker_loads_its_model_once(model):
+    assert model_of_worker(model, "onnxruntime") is model_of_worker(model, "onnxruntime")

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import tiny_model
 
 from earmark import runtime
 from earmark.errors import BadModel, BadValue, FeatureMismatch, ModelNotFound
 from earmark.runtime import Model
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx")
 
 
 @pytest.fixture(scope="module")

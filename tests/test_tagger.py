@@ -10,7 +10,6 @@ import sys
 import numpy as np
 import psutil
 import pytest
-import tiny_model
 from audio_files import tone, write_audio
 
 import earmark
@@ -20,16 +19,6 @@ from earmark.inference import Options
 from earmark.tagger import Failure, Tagger
 
 RATE = 12_000
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx")
-
-
-@pytest.fixture(scope="module")
-def tagger(model):
-    return Tagger.load(model)
 
 
 @pytest.fixture(scope="module")

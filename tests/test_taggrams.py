@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
-import tiny_model
 
 from earmark import features, taggrams, windows
-from earmark.tagger import Tagger
 
 FEATURES = features.PRESETS["choi2016"]
-
-
-@pytest.fixture(scope="module")
-def tagger(tmp_path_factory):
-    return Tagger.load(tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx"))
 
 
 def noise(seconds, level=0.1):

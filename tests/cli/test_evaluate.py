@@ -108,7 +108,7 @@ def test_robustness_is_a_table_of_conditions(run, monkeypatch):
     few = {name: distortions.DISTORTIONS[name] for name in ("as it is", "gain -12 dB")}
     monkeypatch.setattr(
         robustness.robustness, "__kwdefaults__",
-        robustness.robustness.__kwdefaults__ | {"conditions": tuple(few)},
+        {**(robustness.robustness.__kwdefaults__ or {}), "conditions": tuple(few)},
     )  # fmt: skip
     output = run("a.onnx", "--catalog", "songs.csv", "--robustness", "--workers", "1").stdout
     assert "gain -12 dB" in output

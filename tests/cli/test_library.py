@@ -19,11 +19,6 @@ from earmark.library.writing.tag_file import read_fields
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx")
-
-
-@pytest.fixture(scope="module")
 def home(tmp_path_factory, model):
     """A folder with music/ and a library that has scanned it."""
     home = tmp_path_factory.mktemp("home")

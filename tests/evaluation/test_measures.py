@@ -19,9 +19,10 @@ from earmark.evaluation.measures import measure
 from earmark.evaluation.mistakes import confusions, worst
 from earmark.evaluation.scores import score_catalog, score_store
 from earmark.files import sha256
+from earmark.inference import Options
 from earmark.model_file import Calibration
 from earmark.runtime import Model
-from earmark.tagger import Options, Tagger
+from earmark.tagger import Tagger
 
 
 def measured(scored, n=20, seed=0):

@@ -227,12 +227,12 @@ def test_a_journey_goes_step_by_step_from_one_song_to_the_other(library):
         add(library, f"{degrees:02}.mp3", vector=circle(degrees), artist=artist)
     model, ends = library.model(), (Path("/music/00.mp3"), Path("/music/90.mp3"))
     path = journey(library, model, *ends, length=Length(songs=7))
-    degrees = [int(name[:2]) for name in names(path)]
-    assert degrees[0] == 0
-    assert degrees[-1] == 90
-    assert degrees == sorted(degrees)
-    assert len(degrees) == 7
-    assert max(np.diff(degrees)) <= 25
+    passed = [int(name[:2]) for name in names(path)]
+    assert passed[0] == 0
+    assert passed[-1] == 90
+    assert passed == sorted(passed)
+    assert len(passed) == 7
+    assert max(np.diff(passed)) <= 25
     back = journey(library, model, *reversed(ends), length=Length(songs=7))
     assert names(back)[0] == "90.mp3"
     few = journey(library, model, *ends, length=Length(songs=15, per_artist=1))

@@ -28,16 +28,6 @@ from earmark.library.writing.tag_file import write_fields
 from earmark.tagger import Tagger
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx")
-
-
-@pytest.fixture(scope="module")
-def tagger(model):
-    return Tagger.load(model)
-
-
 @pytest.fixture
 def library(tmp_path):
     with Library.open(tmp_path / "data" / "library.sqlite", make=True) as library:

@@ -13,13 +13,11 @@ import sys
 import mutagen
 import numpy as np
 import pytest
-import tiny_model
 from audio_files import FORMATS, music, write_audio, write_format
 from music_folder import scan_once, songs, write_silence, write_song
 
 from earmark.audio import load_audio
 from earmark.errors import BadValue, NotScanned
-from earmark.library.database import Library
 from earmark.library.settings import GroupRule, default_text, read_settings
 from earmark.library.writing import journal
 from earmark.library.writing.fields import changed_fields, fields_from
@@ -32,23 +30,12 @@ from earmark.library.writing.write import (
     plan_writing,
     write_tags,
 )
-from earmark.tagger import Tagger, rank_tags
+from earmark.tagger import rank_tags
 
 SETTINGS = dataclasses.replace(
     read_settings(),
     groups={"other": GroupRule(0, 0), "genre": GroupRule(0, 2), "mood": GroupRule(0, 2)},
 )  # a tiny network's scores mean nothing; take the best two
-
-
-@pytest.fixture(scope="module")
-def tagger(tmp_path_factory):
-    return Tagger.load(tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx"))
-
-
-@pytest.fixture
-def library(tmp_path):
-    with Library.open(tmp_path / "library.sqlite", make=True) as library:
-        yield library
 
 
 @pytest.fixture

@@ -114,7 +114,7 @@ def test_the_same_network_saved_on_theano_and_on_tensorflow_gives_the_same_logit
     logits = [
         Model(converted("choi2016", weights, tmp_path)).run(x)[0] for weights in (first, second)
     ]
-    np.testing.assert_allclose(*logits, atol=1e-6)
+    np.testing.assert_allclose(logits[0], logits[1], atol=1e-6)
 
 
 def test_a_state_dict_whose_first_norm_lies_in_the_front_end_is_the_same_network(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import mutagen
 from audio_files import tone, write_audio
@@ -57,7 +58,7 @@ def scan_once(
 
 
 def songs(
-    library: Library, model: LibraryModel | None = None, **choice: bool | None
+    library: Library, model: LibraryModel | None = None, **choice: Any
 ) -> dict[str, ScannedFile]:
     """The songs of a library by the names of their files."""
     found = library.songs(model or library.model(), **choice)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from earmark.data.catalog.catalog import Catalog, Song
-from earmark.data.store.format import StoreFormat
+from earmark.data.store.format import DType, StoreFormat
 from earmark.features import LogMel
 
 TINY = LogMel(
@@ -46,7 +46,7 @@ def write_audio(folder: Path, n: int, *, missing: Sequence[int] = ()) -> None:
             write_wav(folder / "audio" / f"{song(number).id}.wav", seed=number)
 
 
-def tiny_format(dtype: str = "float16", clips_per_shard: int = 4) -> StoreFormat:
+def tiny_format(dtype: DType = "float16", clips_per_shard: int = 4) -> StoreFormat:
     """A store format whose clips are 16 x 33."""
     return StoreFormat(TINY, dtype, clips_per_shard)
 

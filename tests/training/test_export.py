@@ -15,7 +15,7 @@ import torch
 from few_threads import one_thread  # noqa: F401 - a fixture for every test here
 from network_kinds import KINDS, TASK, clips, name_of, trained
 from tiny_recipe import MODEL, tiny_recipe
-from tiny_store import TAGS, TINY, write_tiny_store
+from tiny_store import TAGS, TINY
 
 from earmark.audio import load_audio
 from earmark.data.store.reader import open_store
@@ -32,11 +32,6 @@ from earmark.training.export.from_graph import from_model_file
 from earmark.training.export.to_graph import to_graph
 from earmark.training.loop import train
 from earmark.windows import centre_crop
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_store(tmp_path_factory.mktemp("store") / "store", n=64)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +112,7 @@ def test_a_graph_that_differs_from_the_network_is_refused():
     model = trained(recurrent="gru")
     graph = exporting.build(to_graph(model, n_mels=16, n_frames=32))
     with torch.no_grad():
-        model.output.bias += 1e-3
+        model.output.bias.add_(1e-3)
     with pytest.raises(BadModel, match=r"differ by 1\.0e-03 in the logits of 1 clips"):
         compare(model, graph, TASK)
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import keras_backend
 import numpy as np
@@ -21,7 +22,6 @@ from few_threads import one_thread  # noqa: F401 - a fixture for every test here
 from network_kinds import KINDS, clips, name_of, trained
 from published_weights import write_cs2470
 from tiny_recipe import tiny_recipe
-from tiny_store import write_tiny_store
 from typer.testing import CliRunner
 
 from earmark.cli import app
@@ -50,11 +50,6 @@ STEPS = 6  # an epoch, of 48 songs in batches of 8
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_store(tmp_path_factory.mktemp("store") / "store", n=64)
-
-
-@pytest.fixture(scope="module")
 def run(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "run"
     train(tiny_recipe(**WHOLE), store, folder, framework="keras")
@@ -68,7 +63,7 @@ WHOLE = {
 }
 
 
-def history(run: Path) -> list[dict]:
+def history(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
 
 

@@ -17,7 +17,6 @@ from web_server import serving
 
 from earmark import taggrams
 from earmark.inference import Options
-from earmark.tagger import Tagger
 from earmark.web import schemas
 
 SECONDS = 40  # more than a window
@@ -43,11 +42,6 @@ def server(model):
 
     with serving(model, similar=similar) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def tagger(model):
-    return Tagger.load(model)
 
 
 def post(server, route, *paths, field="file", **query):

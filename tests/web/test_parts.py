@@ -13,9 +13,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import tiny_model
 from audio_files import music, write_audio
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import (  # type: ignore[import-untyped]
+    threadpool_info,
+    threadpool_limits,
+)
 from web_server import wait_until
 
 from earmark.audio import load_audio
@@ -35,11 +37,6 @@ from earmark.web.server import access_for, serve
 FEATURES = PRESETS["choi2016"]
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx")
-
-
 def spectrograms(n, seed):
     shape = (n, FEATURES.n_mels, FEATURES.n_frames)
     return np.random.default_rng(seed).normal(-30, 15, shape).astype(np.float32)
@@ -57,15 +54,15 @@ def test_what_many_threads_ask_goes_through_together_and_comes_apart_again(model
         held.wait()
         return run(mels)
 
-    slow.run = slow_run
+    slow.run = slow_run  # type: ignore[method-assign]
     shared = SharedModel(slow, on_batch=batches.append)
     with ThreadPoolExecutor(1 + len(asked)) as threads:
         first = threads.submit(shared.run, spectrograms(1, 99))
         entered.wait()  # the network is busy, and all that follow must wait
-        answers = threads.map(shared.run, asked)
+        under_way = threads.map(shared.run, asked)
         wait_until(lambda: shared._waiting.qsize() == len(asked))
         held.set()
-        answers = list(answers)
+        answers = list(under_way)
         first.result()
     shared.close()
     for (logits, embeddings), expected in zip(answers, alone, strict=True):
@@ -167,7 +164,7 @@ def test_the_muted_region_that_matters_is_the_one_that_is_shown(model):
         logits[:, 1] = -logits[:, 0]
         return logits, np.zeros((len(mels), 5), dtype=np.float32)
 
-    tagger.model.run = run
+    tagger.model.run = run  # type: ignore[method-assign]
     noise = np.random.default_rng(0).normal(0, 0.1, FEATURES.window_samples).astype(np.float32)
     told = occlusion.sensitivity(tagger, noise, start=7.0)
     falls = np.array(told["falls"])

@@ -85,6 +85,21 @@ def read_list(paths: list[str]) -> list[str]:
     return result
 
 
+class LineTimer:
+    """Times the lines of progress that replace a bar: one every ten seconds."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + _SECONDS_BETWEEN_LINES
+
+    def is_due(self) -> bool:
+        """Whether it is time for a line; the next one is then due ten seconds later."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + _SECONDS_BETWEEN_LINES
+        return True
+
+
 class _Region:
     """The last lines of the terminal, where a bar is drawn and redrawn."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,8 @@ from earmark.data.store.writer import write_shards
 from earmark.errors import BadStore, BadValue, FeatureMismatch
 from earmark.features import PRESETS
 
-WRITERS = [write_tars, write_numpy]
+Writer = Callable[[Store, Path], list[Path]]
+WRITERS: list[Writer] = [write_tars, write_numpy]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.mark.parametrize("write", WRITERS)
 def test_what_is_exported_and_imported_is_the_same(
-    store: Store, tmp_path: Path, write: object, monkeypatch: pytest.MonkeyPatch
+    store: Store, tmp_path: Path, write: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exporting, "CLIPS_PER_FILE", 4)
     paths = write(store, tmp_path / "out")
@@ -57,7 +59,7 @@ def test_what_is_exported_and_imported_is_the_same(
 
 @pytest.mark.parametrize("write", WRITERS)
 def test_an_export_has_the_same_bytes_each_time(
-    store: Store, tmp_path: Path, write: object
+    store: Store, tmp_path: Path, write: Writer
 ) -> None:
     write(store, tmp_path / "a")
     write(store, tmp_path / "b")

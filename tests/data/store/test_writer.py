@@ -149,7 +149,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}  # with tests/support
-    command = [sys.executable, script, store, tmp_path / "previews", "120"]
+    command = [sys.executable, str(script), str(store), str(tmp_path / "previews"), "120"]
     kills = 0
     for n_shards in (1, 4, 8):  # kill it when so many stand
         run = subprocess.Popen([*command, "2"], env=environment)
