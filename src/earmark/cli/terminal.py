@@ -232,21 +232,6 @@ def progress(words: str, *, total: int | None = None) -> Iterator[Callable[[int]
         yield show
 
 
-class LineTimer:
-    """Times the lines of progress that replace a bar: one every ten seconds."""
-
-    def __init__(self) -> None:
-        self._next = time.monotonic() + _SECONDS_BETWEEN_LINES
-
-    def is_due(self) -> bool:
-        """Whether it is time for a line; the next one is then due ten seconds later."""
-        now = time.monotonic()
-        if now < self._next:
-            return False
-        self._next = now + _SECONDS_BETWEEN_LINES
-        return True
-
-
 def _line_at_times(words: str, *, total: int | None) -> Callable[[int], None]:
     """A function to call with how many more are done, which prints a line every ten seconds."""
     done, started, timer = 0, time.monotonic(), LineTimer()
