@@ -74,5 +74,5 @@ def test_a_file_that_is_no_model_is_refused(tmp_path, model, name):
 
 
 def test_no_threads_are_refused(model):
-    with pytest.raises(BadValue, match="0 threads"):
+    with pytest.raises(BadValue, match="threads is 0"):
         Model(model, threads=0)

@@ -61,7 +61,7 @@ class Model:
         self.path = Path(path)
         self.runtime = runtime or os.environ.get("EARMARK_RUNTIME") or RUNTIMES[0]
         if threads is not None and threads < 1:
-            raise BadValue(f"threads is {threads}; give one or more")
+            raise BadValue(f"threads is {threads}; it must be one or more")
         if self.runtime not in RUNTIMES:
             raise BadValue(f"no runtime {self.runtime!r}; choose one of {', '.join(RUNTIMES)}")
         data = model_file.read_bytes(path)
