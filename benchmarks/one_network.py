@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmarks.suite import material
 from earmark import audio, engine, windows, zoo
-from earmark.engine.processes import what_a_worker_inherits
+from earmark.engine.processes import worker_environment
 from earmark.features import log_mel, preset
 from earmark.runtime import Model
 
@@ -75,7 +75,7 @@ def clips_a_second(
         context.Process(target=work, args=(todo, done, *given), daemon=True)
         for _ in range(engine.cpu_count())
     ]
-    with what_a_worker_inherits(1):  # native thread
+    with worker_environment(1):  # native thread
         for process in crew:
             process.start()
     for path in [*paths, *[None] * len(crew)]:

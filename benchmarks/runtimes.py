@@ -71,11 +71,11 @@ def onnx_runtime(path: Path) -> Forward:
 def plain_graph(model: Path, target: Path) -> Path:
     """The model without Winograd's algorithm; BadModel for one that earmark did not train."""
     from earmark.training.export.from_graph import from_model_file
-    from earmark.training.export.to_graph import network
+    from earmark.training.export.to_graph import to_graph
 
     card = read_card(model)
     shape = {"n_mels": card.features.n_mels, "n_frames": card.features.n_frames}
-    write_model(target, build(network(from_model_file(model), **shape), by_winograd=False), card)
+    write_model(target, build(to_graph(from_model_file(model), **shape), by_winograd=False), card)
     return target
 
 

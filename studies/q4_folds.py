@@ -33,9 +33,7 @@ from earmark.files import sha256, write_json
 from earmark.metrics import Statistic, average_precision, bootstrap, roc_auc
 from earmark.provenance import commit
 from earmark.runtime import Model
-from earmark.training.export.exporter import Terms, export
-from earmark.training.loop import train
-from earmark.training.recipe import read_recipe
+from earmark.training import Terms, export_run, read_recipe, train
 from studies.q4 import N_FOLDS, SHARED, read_catalog
 from studies.readings import READINGS, write_reading
 
@@ -60,7 +58,11 @@ SCRATCH = (
 WAYS = {
     "scratch": ("CRNN from scratch", "finetune", SCRATCH),
     "finetune": ("restored CRNN, learned on", "finetune", (f"init={CRNN}",)),
-    "finetune-cnn": ("restored CNN and a GRU, learned on", "default", (f"init={CNN}",)),
+    "finetune-cnn": (
+        "restored CNN and a GRU, learned on",
+        "shipped",
+        (f"init={CNN}", "data.targets=labels"),
+    ),
 }
 
 
@@ -92,7 +94,7 @@ def main() -> None:
 def make_store(catalog: Catalog, output: Path, features: str) -> Store:
     """The store of a preset, made where it is missing."""
     folder = output / f"store-{features}"
-    write_shards(catalog, folder, form=StoreFormat(PRESETS[features]), audio=SHARED / "q4")
+    write_shards(catalog, folder, store_format=StoreFormat(PRESETS[features]), audio=SHARED / "q4")
     return open_store(folder)
 
 
@@ -154,7 +156,7 @@ def learned(store: Store, output: Path, way: str, fold: int, changes: Sequence[s
     if result.stopped_by is not None:
         sys.exit(f"stopped by {result.stopped_by}; start again to go on")
     if not model.exists():
-        export(run, model, terms=Terms(name=f"4q-{way}-{fold}", licence="research only"))
+        export_run(run, model, terms=Terms(name=f"4q-{way}-{fold}", licence="research only"))
     return score(model, store, _fold(store, fold)[0])
 
 

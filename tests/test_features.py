@@ -14,6 +14,10 @@ from earmark.errors import BadValue, FeatureMismatch
 from earmark.features import PRESETS, LogMel, log_mel, mel_filters, preset
 
 librosa = pytest.importorskip("librosa")
+# and a hop that no power of two divides, up to 8 kHz, with 80 dB of the textbook's decibels
+SETTINGS = PRESETS | {
+    "hop341": LogMel("hop341", rate=16_000, hop=341, f_max=8_000.0, window_samples=465_465)
+}
 
 
 def music(rate: int, seconds: float = 5.0) -> np.ndarray:
@@ -50,12 +54,12 @@ def librosa_log_mel(samples: np.ndarray, settings: LogMel) -> np.ndarray:
     )
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("padding", ["constant", "reflect"])
 @pytest.mark.parametrize("scale", ["slaney", "htk"])
 @pytest.mark.parametrize("norm", ["slaney", "none"])
 def test_every_preset_and_its_variants_equal_librosa(name, padding, scale, norm):
-    settings = dataclasses.replace(PRESETS[name], padding=padding, mel_scale=scale, mel_norm=norm)
+    settings = dataclasses.replace(SETTINGS[name], padding=padding, mel_scale=scale, mel_norm=norm)
     samples = music(settings.rate)
     ours, theirs = log_mel(samples, settings=settings), librosa_log_mel(samples, settings)
     assert ours.dtype == np.float32
@@ -80,9 +84,9 @@ def test_the_filter_bank_equals_librosas(name):
     np.testing.assert_allclose(mel_filters(settings), theirs, rtol=2e-5, atol=1e-8)
 
 
-@pytest.mark.parametrize("name", ["choi2016", "cs2470", "earmark"])
+@pytest.mark.parametrize("name", ["choi2016", "cs2470", "hop341"])
 def test_one_window_is_1366_frames(name):
-    settings = PRESETS[name]
+    settings = SETTINGS[name]
     assert settings.n_frames == 1366
     assert log_mel(np.ones(settings.window_samples), settings=settings).shape == (96, 1366)
     assert settings.seconds == pytest.approx(29.1, abs=0.03)
@@ -139,7 +143,7 @@ def test_other_shapes_are_refused(shape):
 @given(st.floats(0.01, 10))
 @hypothesis_settings(max_examples=20, deadline=None)
 def test_gain_moves_every_value_above_the_floor_by_the_same_decibels(gain):
-    settings = dataclasses.replace(PRESETS["earmark"], top_db=None)
+    settings = dataclasses.replace(SETTINGS["hop341"], top_db=None)
     samples = music(settings.rate, 1.0)
     quiet, loud = (log_mel(g * samples, settings=settings) for g in (1.0, gain))
     heard = quiet > quiet.max() - 40
@@ -175,5 +179,5 @@ def test_impossible_settings_are_refused(wrong):
 
 
 def test_an_unknown_preset_is_answered_with_the_names_there_are():
-    with pytest.raises(BadValue, match="choi2016, cs2470, won2020, earmark"):
+    with pytest.raises(BadValue, match=r"choose one of choi2016, cs2470, won2020$"):
         preset("musicnn")

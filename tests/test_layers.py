@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ LAYERS = [
     {"audio", "signal_check", "download", "model_file", "metrics", "ranking"},
     {"features", "tags"},
     {"loudness", "privacy"},
-    {"files", "folder_lock", "sqlite_file", "provenance", "arrays"},
+    {"files", "folder_lock", "sqlite_file", "parquet_file", "provenance", "arrays"},
     {"errors"},
 ]
 ALSO = {
@@ -47,6 +48,11 @@ WALLS = {
         "previews": {"catalog", "matching"},
         "store": {"catalog"},
     },
+    "engine": {
+        "worker": set(),
+        "processes": {"worker"},
+        "ray": {"worker"},
+    },
 }
 # What may import earmark.training, beside itself: it brings torch.
 TRAINERS = {"cli/train.py"}
@@ -60,13 +66,6 @@ CIRCLES: list[set[str]] = [
         "earmark.data.previews.sources.folder",
         "earmark.data.previews.sources.itunes",
         "earmark.data.previews.sources.service",
-    },
-    # the loop chooses Keras, whose epochs need the loop's batches
-    {
-        "earmark.training.keras",
-        "earmark.training.keras.fit",
-        "earmark.training.loop",
-        "earmark.training.session",
     },
 ]
 # The rules of matching read and write nothing; catalogs and stores ask no network.
@@ -239,3 +238,13 @@ def test_the_public_names_are_there_and_are_the_whole_of_all():
         assert getattr(earmark, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'Taggger'"):
         _ = earmark.Taggger  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["earmark.library", "earmark.evaluation"])
+def test_the_face_of_a_folder_has_each_of_its_names_and_lists_them(name):
+    face = import_module(name)
+    assert dir(face) == sorted(face.__all__)
+    for public in face.__all__:
+        assert getattr(face, public).__module__.startswith(name)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = face.nothing

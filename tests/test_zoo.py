@@ -395,8 +395,8 @@ def test_a_folder_of_a_models_name_does_not_hide_it(
 def test_a_name_that_is_not_installed_says_what_to_run() -> None:
     with pytest.raises(ModelNotFound) as failure:
         zoo.resolve("choi2016")
-    assert (
-        str(failure.value) == "the model choi2016 is not here: run `earmark models pull choi2016`"
+    assert str(failure.value) == (
+        "the model choi2016 is not on this machine. Run `earmark models pull choi2016`"
     )
 
 

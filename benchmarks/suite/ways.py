@@ -120,8 +120,8 @@ def earmark_shard(
     from earmark.features import PRESETS
 
     songs = [Song(Path(path).stem, path=path, tags=("rock",)) for path in paths]
-    catalog, form = Catalog.from_songs(songs), StoreFormat(PRESETS[features])
-    index = write_shards(catalog, target, form=form, progress=told)
+    catalog, store_format = Catalog.from_songs(songs), StoreFormat(PRESETS[features])
+    index = write_shards(catalog, target, store_format=store_format, progress=told)
     assert index.n_clips == len(songs), index.failures
     return iter(())  # each clip has had its line
 

@@ -141,17 +141,6 @@ PRESETS: dict[str, LogMel] = {
         top_db=None,
         window_samples=464_000,
     ),
-    # Ours: the textbook's decibels with their whole 80 dB, up to 8 kHz, and no silence that a
-    # network could mistake for music. 341 samples of hop make the same 1366 frames in 29.1 s.
-    "earmark": LogMel(
-        "earmark",
-        rate=16_000,
-        hop=341,
-        f_max=8_000.0,
-        padding="reflect",
-        window_samples=465_465,
-        short="repeat",
-    ),
 }
 
 

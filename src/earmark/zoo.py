@@ -18,7 +18,7 @@ from pathlib import Path
 from earmark import model_file, published
 from earmark.download import OnBytes, download
 from earmark.errors import BadValue, DownloadFailed, ModelError, ModelNotFound
-from earmark.files import cache_folder, sha256
+from earmark.files import cache_folder, sha256, write_bytes
 from earmark.published.weights import PUBLISHED as PUBLISHED
 from earmark.published.weights import Weights as Weights
 
@@ -99,8 +99,6 @@ def fetch(name: str, *, deadline: float = DEADLINE, progress: OnBytes | None = N
     Raises ModelNotFound where no public address is known, DownloadFailed where the download failed.
     Under the final name there is only ever the whole file.
     """
-    import pooch
-
     name = canonical(name)
     weights = PUBLISHED[name]
     if (given := _already_given(weights)) is not None:
@@ -118,23 +116,15 @@ def fetch(name: str, *, deadline: float = DEADLINE, progress: OnBytes | None = N
             f"EARMARK_OFFLINE forbids fetching {name} from {url}. {_by_hand(name)}"
         )
 
-    def get(address: str, output: str, _: object) -> None:
-        try:
-            body = download(address, most=weights.size, deadline=deadline, progress=progress)
-        except DownloadFailed as error:
-            raise DownloadFailed(f"{error}. Nothing was installed. {_by_hand(name)}") from error
-        Path(output).write_bytes(_checked(name, address, body))
-
-    log = pooch.get_logger()
-    level = log.level
-    log.setLevel("WARNING")  # it reports every download on stderr; a library is silent
     try:
-        path = pooch.retrieve(url, f"sha256:{weights.sha256}", weights.file, folder, downloader=get)
-    except OSError as error:  # an error of the disk; those of the network are DownloadFailed
+        body = download(url, most=weights.size, deadline=deadline, progress=progress)
+    except DownloadFailed as error:
+        raise DownloadFailed(f"{error}. Nothing was installed. {_by_hand(name)}") from error
+    try:
+        write_bytes(cached, _checked(name, url, body))
+    except OSError as error:
         raise DownloadFailed(f"cannot write {name} to {folder}: {error}") from error
-    finally:
-        log.setLevel(level)
-    return Path(path)
+    return cached
 
 
 def _is_current(path: Path) -> bool:

@@ -386,7 +386,7 @@ def test_a_library_of_version_1_that_cannot_be_written_to_is_refused(tmp_path, m
     as_version_1(path)
     before = path.read_bytes()
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
-    with pytest.raises(BadLibrary, match=r"is of version 1.*Copy it to where it can be written"):
+    with pytest.raises(BadLibrary, match=r"is of version 1.*Copy the folder to a place"):
         Library.open(path)
     assert path.read_bytes() == before
 

@@ -95,5 +95,7 @@ def csv_of(catalog: Catalog, path: Path) -> Path:
 
 def store(catalog: Catalog, folder: Path, *, audio: Path, features: str = "choi2016") -> Path:
     """The catalog's spectrograms."""
-    write_shards(catalog, folder, form=StoreFormat(PRESETS[features]), audio=audio, workers=1)
+    write_shards(
+        catalog, folder, store_format=StoreFormat(PRESETS[features]), audio=audio, workers=1
+    )
     return folder

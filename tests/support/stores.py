@@ -46,8 +46,8 @@ def write_audio(folder: Path, n: int, *, missing: Sequence[int] = ()) -> None:
             write_wav(folder / "audio" / f"{song(number).id}.wav", seed=number)
 
 
-def tiny_form(dtype: DType = "float16", clips_per_shard: int = 4) -> StoreFormat:
-    """A form whose clips are 16 x 33."""
+def tiny_format(dtype: DType = "float16", clips_per_shard: int = 4) -> StoreFormat:
+    """A store format whose clips are 16 x 33."""
     return StoreFormat(TINY, dtype, clips_per_shard)
 
 

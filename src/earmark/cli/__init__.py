@@ -25,7 +25,7 @@ COMMANDS = {
     "doctor": "Show what is installed, which runtime and model are used, and how fast they are.",
     "data": "From song ids to a store of spectrograms.",
     "train": "Train a network.",
-    "export": "Make the best weights of a run the one-file model.",
+    "export": "Write the best weights of a run as a model file.",
     "evaluate": "Measure how well a model's scores agree with known tags.",
 }
 _MODULES = {"export": "train"}  # modules with another name than the command

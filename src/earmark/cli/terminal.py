@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -85,6 +85,21 @@ def read_list(paths: list[str]) -> list[str]:
     return result
 
 
+class LineTimer:
+    """Times the lines of progress that replace a bar: one every ten seconds."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + _SECONDS_BETWEEN_LINES
+
+    def is_due(self) -> bool:
+        """Whether it is time for a line; the next one is then due ten seconds later."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + _SECONDS_BETWEEN_LINES
+        return True
+
+
 class _Region:
     """The last lines of the terminal, where a bar is drawn and redrawn."""
 
@@ -112,18 +127,35 @@ class _Region:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Delay Ctrl-C and SIGTERM until the end of the block: half of a bar would stay for good."""
+    """Delay Ctrl-C and SIGTERM until the end of the block: half of a bar would stay for good.
+
+    They are also kept from interrupting a write, of which Python loses the rest where its streams
+    are unbuffered (PYTHONUNBUFFERED).
+    """
     came: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
     try:
-        for number in before:
+        _block(numbers)
+        for number in numbers:
             signal.signal(number, lambda number, _: came.append(number))
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        _unblock(numbers)
         for late in came:
             signal.raise_signal(late)
+
+
+def _block(numbers: Iterable[int]) -> None:
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+
+
+def _unblock(numbers: Iterable[int]) -> None:
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
 
 
 _region: _Region | None = None  # the one of this process
@@ -198,21 +230,6 @@ def progress(words: str, *, total: int | None = None) -> Iterator[Callable[[int]
             bar.update(task, advance=more, rate=f"{speed:.1f} a second" if speed else "")
 
         yield show
-
-
-class LineTimer:
-    """Times the lines of progress that replace a bar: one every ten seconds."""
-
-    def __init__(self) -> None:
-        self._next = time.monotonic() + _SECONDS_BETWEEN_LINES
-
-    def is_due(self) -> bool:
-        """Whether it is time for a line; the next one is then due ten seconds later."""
-        now = time.monotonic()
-        if now < self._next:
-            return False
-        self._next = now + _SECONDS_BETWEEN_LINES
-        return True
 
 
 def _line_at_times(words: str, *, total: int | None) -> Callable[[int], None]:

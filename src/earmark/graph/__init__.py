@@ -12,6 +12,27 @@ for every model file.
 """
 
 from earmark.graph.layers import build
-from earmark.graph.network import Affine, ConvBlock, Dense, Gru, Network, Norm, Pad, torch_gru
+from earmark.graph.network import (
+    Affine,
+    ConvBlock,
+    Dense,
+    Gru,
+    Network,
+    Norm,
+    Pad,
+    swap_gates,
+    torch_gru,
+)
 
-__all__ = ["Affine", "ConvBlock", "Dense", "Gru", "Network", "Norm", "Pad", "build", "torch_gru"]
+__all__ = [
+    "Affine",
+    "ConvBlock",
+    "Dense",
+    "Gru",
+    "Network",
+    "Norm",
+    "Pad",
+    "build",
+    "swap_gates",
+    "torch_gru",
+]

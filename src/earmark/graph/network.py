@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from earmark.arrays import Float32Array
+from earmark.arrays import AnyArray, Float32Array
 
 Activation = Literal["elu", "relu"]
 Gate = Literal["sigmoid", "hard_sigmoid"]
@@ -133,9 +133,12 @@ def torch_gru(
     weight_ih: Float32Array, weight_hh: Float32Array, bias_ih: Float32Array, bias_hh: Float32Array
 ) -> Gru:
     """A layer of torch.nn.GRU, which stacks the gates r, z, h as rows."""
+    weights = weight_ih, weight_hh, bias_ih, bias_hh
+    kernel, recurrent, bias, recurrent_bias = (swap_gates(rows).T for rows in weights)
+    return Gru(kernel, recurrent, bias, recurrent_bias)
 
-    def reorder(rows: Float32Array) -> Float32Array:
-        reset, update, candidate = np.split(rows, 3)
-        return np.concatenate([update, reset, candidate]).T
 
-    return Gru(reorder(weight_ih), reorder(weight_hh), reorder(bias_ih), reorder(bias_hh))
+def swap_gates(rows: AnyArray) -> AnyArray:
+    """Rows of three gates in torch's order r, z, h as rows in the order z, r, h, or back."""
+    first, second, third = np.split(rows, 3)
+    return np.concatenate([second, first, third])

@@ -19,7 +19,7 @@ from earmark.errors import BadLibrary, LibraryError, NotScanned
 from earmark.library.embeddings import JOIN, VECTOR, EmbeddingIndex, from_vector, keep
 from earmark.library.song import COLUMNS, ScannedFile, from_row, to_row
 from earmark.model_file import Card
-from earmark.sqlite_file import Database, Format
+from earmark.sqlite_file import Database, SqliteFormat
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS models (
@@ -76,7 +76,7 @@ CREATE INDEX IF NOT EXISTS journal_by_run ON journal (run);
 # From each older version to the next one.
 _UPGRADES = {1: "ALTER TABLE songs ADD COLUMN warnings TEXT;"}
 
-FORM = Format(
+FORM = SqliteFormat(
     name="library",
     application_id=0x6561726C,  # "earl"
     version=2,
@@ -113,7 +113,7 @@ def library_path() -> Path:
 class Library(Database):
     """An open library. Raises BadLibrary, and LibraryError for errors of the disk."""
 
-    form = FORM
+    format = FORM
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         super().__init__(path, connection)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from earmark.audio import Audio
-from earmark.engine.processes import what_a_worker_inherits
+from earmark.engine.processes import worker_environment
 from earmark.errors import UnreadableAudio, WorkerDied
 from earmark.web import decoder_process
 from earmark.web.errors import TooCostly, TooLong
@@ -116,7 +116,7 @@ class Decoders:
             name="earmark decoder",
             daemon=True,
         )
-        with self._starting, what_a_worker_inherits(threads=1):
+        with self._starting, worker_environment(threads=1):
             process.start()
         theirs.close()
         return _Decoder(process, ours)

@@ -40,7 +40,7 @@ Result = TypeVar("Result")
 Similar = Callable[[npt.NDArray[np.float32]], list[Json]]
 OnShare = Callable[[float], None]  # called with the share of a song that was heard, in [0, 1]
 
-_REQUESTS_PER_DECODER = 2  # requests a decoder: one decodes while the other is heard
+_REQUESTS_PER_DECODER = 2  # one is decoded while the other is heard
 _FIRST_GUESS = 1.0  # seconds that a request takes, before one was served
 
 
@@ -181,7 +181,7 @@ class Service:
         }
 
     def sensitivity(self, upload: Upload, *, start: float) -> Json:
-        """Which regions of the window from `start` seconds on each tag depends on."""
+        """The regions that each tag depends on, of the window from `start` seconds on."""
         seconds = self.tagger.card.features.seconds
         audio = self._decode(upload, start=start, seconds=seconds)
         if not audio.samples.size:

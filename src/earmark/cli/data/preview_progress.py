@@ -1,4 +1,4 @@
-"""How a run of the downloader shows itself on stderr: a bar on a terminal, else a line at times."""
+"""The progress of a download on stderr: a bar on a terminal, else a line every ten seconds."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from earmark.data.previews.download import DownloadListener
-    from earmark.data.previews.downloader import DownloadProgress
-    from earmark.data.previews.status import Status
+    from earmark.data.previews.run import DownloadProgress
+    from earmark.data.previews.status import PreviewStatus
 
 
 @contextmanager
 def report_progress() -> Iterator[DownloadListener]:
-    """A listener that shows what it hears."""
+    """A listener that shows what it is told."""
     from earmark.data.previews.download import DownloadListener
 
     class Reporter(DownloadListener):
@@ -28,7 +28,7 @@ def report_progress() -> Iterator[DownloadListener]:
             self.before = self.total = 0
             self.timer = LineTimer()
 
-        def started(self, status: Status) -> None:
+        def started(self, status: PreviewStatus) -> None:
             self.total = status.total
             self.before = status.total - status.remaining - status.failed
             if self.bar is not None:
@@ -48,8 +48,8 @@ def report_progress() -> Iterator[DownloadListener]:
         def checked(self, n_files: int) -> None:
             say(f"checked {n_files} previews that the ledger did not know")
 
-        def ledger_was_damaged(self, aside: str) -> None:
-            say(f"the ledger was damaged and is now {aside}; making it again from the previews")
+        def ledger_was_damaged(self, moved_to: str) -> None:
+            say(f"the ledger is damaged and was moved to {moved_to}; the previews give a new one")
 
     with live_bar() as bar:
         yield Reporter(bar)
