@@ -58,7 +58,7 @@ WALLS = {
 TRAINERS = {"cli/train.py"}
 # The rules of matching read and write nothing; catalogs and stores ask no network.
 INPUT_AND_OUTPUT = {"io", "os", "pathlib", "shutil", "sqlite3", "subprocess", "tempfile"}
-NETWORK = {"asyncio", "http", "httpx2", "pooch", "requests", "socket", "ssl", "urllib"}
+NETWORK = {"asyncio", "http", "httpx2", "requests", "socket", "ssl", "urllib"}
 WITHOUT = {
     "data/matching/": INPUT_AND_OUTPUT | NETWORK,
     "data/catalog/": NETWORK,
@@ -77,7 +77,7 @@ ONLY = {
 }
 HEAVY = (
     "numpy", "av", "soxr", "onnx", "onnxruntime", "openvino", "torch", "keras", "h5py",
-    "matplotlib", "pyarrow", "ray", "httpx2", "sklearn", "scipy", "pooch", "pydantic", "rapidfuzz",
+    "matplotlib", "pyarrow", "ray", "httpx2", "sklearn", "scipy", "pydantic", "rapidfuzz",
     "fastapi", "uvicorn", "starlette", "prometheus_client", "plotly",
     "mutagen",
 )  # fmt: skip

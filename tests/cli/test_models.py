@@ -265,7 +265,7 @@ def test_a_failed_pull_is_one_line_and_exit_1() -> None:
     process = earmark("pull", "choi2016", EARMARK_OFFLINE="1")
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "")
-    assert err.startswith("error: EARMARK_OFFLINE forbids to fetch choi2016")
+    assert err.startswith("error: EARMARK_OFFLINE forbids fetching choi2016")
     assert err.count("\n") == 1
 
 
