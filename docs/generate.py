@@ -27,7 +27,7 @@ def commands(target: Path) -> None:
 
 
 def modules() -> dict[str, str]:
-    """The first line of each file of src/earmark, by its path; those that say nothing are left out.
+    """The first line of each file of src/earmark, by its path; "" where a file says nothing.
 
     A folder's __init__.py stands under the folder's own name where it holds only that line.
     """

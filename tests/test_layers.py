@@ -56,18 +56,6 @@ WALLS = {
 }
 # What may import earmark.training, beside itself: it brings torch.
 TRAINERS = {"cli/train.py"}
-# Imports that go round, written at the top of a file, in a function or for types alone. Each waits
-# to be untied; a new one fails, and so does one that stands here and is gone.
-CIRCLES: list[set[str]] = [
-    # the protocols that the sources fulfil stand beside the function that opens one of them
-    {
-        "earmark.data.previews.sources",
-        "earmark.data.previews.sources.deezer",
-        "earmark.data.previews.sources.folder",
-        "earmark.data.previews.sources.itunes",
-        "earmark.data.previews.sources.service",
-    },
-]
 # The rules of matching read and write nothing; catalogs and stores ask no network.
 INPUT_AND_OUTPUT = {"io", "os", "pathlib", "shutil", "sqlite3", "subprocess", "tempfile"}
 NETWORK = {"asyncio", "http", "httpx2", "requests", "socket", "ssl", "urllib"}
@@ -199,7 +187,8 @@ def circles() -> list[set[str]]:
 
 
 def test_no_imports_go_round():
-    assert circles() == CIRCLES
+    """Neither at the top of a file, nor in a function, nor for types alone."""
+    assert circles() == []
 
 
 def test_studies_import_no_benchmark():

@@ -18,13 +18,8 @@ from earmark.data.previews.entry import LedgerEntry, State, StoredReply
 from earmark.data.previews.failures import RateLimited, RequestRefused, TransientFailure
 from earmark.data.previews.http import HttpClient, HttpLimits
 from earmark.data.previews.rate_limit import RatePolicy
-from earmark.data.previews.sources import (
-    FetchedAudio,
-    Source,
-    SourceChoice,
-    open_source,
-    read_reply,
-)
+from earmark.data.previews.sources import SourceChoice, open_source, read_reply
+from earmark.data.previews.sources.source import FetchedAudio, Source
 from earmark.errors import BadValue
 
 LIMITS = HttpLimits(deadline=5, max_bytes=2**20)

@@ -26,7 +26,7 @@ from earmark.data.previews.http import HttpClient, HttpLimits, attempts
 from earmark.data.previews.ledger import Ledger
 from earmark.data.previews.options import DownloadOptions
 from earmark.data.previews.rate_limit import RatePolicy
-from earmark.data.previews.sources import Source
+from earmark.data.previews.sources.source import Source
 from earmark.errors import DownloadFailed, EarmarkError
 from earmark.folder_lock import disk_errors
 

@@ -15,7 +15,7 @@ from earmark.data.matching.hit import Hit
 from earmark.data.matching.text import normalise
 from earmark.data.previews.failures import RequestRefused, TransientFailure
 from earmark.data.previews.http import HttpClient, HttpLimits
-from earmark.data.previews.sources import FetchedAudio, WantedSong
+from earmark.data.previews.sources.source import FetchedAudio, WantedSong
 from earmark.errors import BadValue
 
 # kinds of a hit: a file with the song's id or path, which needs no judgement; one with its names

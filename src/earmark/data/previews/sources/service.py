@@ -11,7 +11,7 @@ from urllib.parse import urljoin
 from earmark.data.matching.judge import search_term
 from earmark.data.previews.failures import RequestRefused, TransientFailure
 from earmark.data.previews.http import HttpClient, HttpLimits, Reply, host_of
-from earmark.data.previews.sources import FetchedAudio, WantedSong
+from earmark.data.previews.sources.source import FetchedAudio, WantedSong
 
 if TYPE_CHECKING:
     from earmark.data.matching.hit import Hit
