@@ -1,4 +1,4 @@
-"""Parquet files: pyarrow where it is installed, and whole files read without its threads."""
+"""Parquet files: the import of pyarrow, or an error where it is missing; reading without threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network as ONNX nodes, in the shape that runs fastest."""
+"""The layers of a network as ONNX nodes, in the form that runs fastest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Safe changes of a file: in a copy, which replaces the file only when all is right."""
+"""Safe changes of a file: made in a copy, which replaces the file when every check has passed."""
 
 from __future__ import annotations
 
