@@ -1,4 +1,4 @@
-"""Parquet files: the import of pyarrow, or an error where it is missing; reading without threads."""
+"""Parquet files: imports pyarrow, or says how to install it; reads whole files without threads."""
 
 from __future__ import annotations
 

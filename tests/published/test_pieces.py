@@ -229,7 +229,7 @@ def without_numbers(arrays):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (without_a_layer, "no weights of musicnn: conv2d_3/kernel is missing"),
+        (without_a_layer, "not weights of musicnn: conv2d_3/kernel is missing"),
         (of_ten_tags, r"dense_1/kernel has the shape \(200, 10\) instead of \(200, 50\)"),
         (without_numbers, r"temporal1\.weight holds values that are not finite"),
     ],
