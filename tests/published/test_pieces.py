@@ -264,7 +264,7 @@ def test_a_mobile_network_with_other_arrays_is_refused(change, message, tmp_path
 
 def test_a_folder_without_a_checkpoint_is_not_found(tmp_path):
     (tmp_path / "MSD_vgg").mkdir()
-    with pytest.raises(ModelNotFound, match=r"cannot read the weights .*without \.index"):
+    with pytest.raises(ModelNotFound, match=r"cannot read the weights .*has no file \.index"):
         published.convert("musicnn", tmp_path / "MSD_vgg", tmp_path / "model.onnx")
 
 
