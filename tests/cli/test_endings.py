@@ -135,7 +135,7 @@ def test_library_scan_and_its_watch(home, tmp_path):
         home, "library", "scan", tmp_path / "quiet", "--model", "tiny.onnx", "--watch",
         "--library", tmp_path / "library.sqlite",
     )  # fmt: skip
-    watch.wait_for("watching")
+    watch.wait_for("scanning again")
     kill(watch, watch.family(of=0))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["library.sqlite", "quiet"]
 

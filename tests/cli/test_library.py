@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -185,9 +186,9 @@ def test_the_default_settings_are_printed():
     assert "[group.genre]" in done.stdout
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent otherwise there")
-def test_a_watcher_hears_what_comes_until_ctrl_c(tmp_path, model):
-    write_songs(tmp_path / "music", 1)
+@contextlib.contextmanager
+def watcher(tmp_path, model):
+    """A process that scans tmp_path / "music" each second; gone at the end, however that comes."""
     with subprocess.Popen(
         [
             sys.executable, "-m", "earmark", "library", "scan", tmp_path / "music", "--model",
@@ -195,10 +196,21 @@ def test_a_watcher_hears_what_comes_until_ctrl_c(tmp_path, model):
         ],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent otherwise there")
+def test_a_watcher_hears_what_comes_until_ctrl_c(tmp_path, model):
+    write_songs(tmp_path / "music", 1)
+    with watcher(tmp_path, model) as process:
         assert json.loads(process.stdout.readline())["path"].endswith("0.flac")
         assert json.loads(process.stdout.readline())["heard"] == 1
-        new = write_song(tmp_path / "music" / "new.flac", pitch=500)
+        new = write_song(tmp_path / "new.flac", pitch=500)
         os.utime(new, (time.time() - 60,) * 2)
+        new.rename(tmp_path / "music" / "new.flac")  # seen whole and old, or not at all
         assert json.loads(process.stdout.readline())["path"].endswith("new.flac")
         assert json.loads(process.stdout.readline())["heard"] == 1
         process.send_signal(signal.SIGINT)
@@ -246,13 +258,7 @@ def test_bad_links_get_their_lines_and_a_watcher_lives_on(tmp_path, model):
     )  # fmt: skip
     assert tagged.returncode == 3
     assert ["error" in line for line in lines(tagged)] == [False, True, True, True]
-    with subprocess.Popen(
-        [
-            sys.executable, "-m", "earmark", "library", "scan", tmp_path / "music", "--model",
-            model, "--library", tmp_path / "library.sqlite", "--watch", "--every", "1", "--json",
-        ],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
+    with watcher(tmp_path, model) as process:
         rows = [json.loads(process.stdout.readline()) for _ in range(5)]
         assert [os.path.basename(row["path"]) for row in rows[:4]] == ["0.flac", *bad]  # noqa: PTH119
         assert all("a broken link" in row["error"]["message"] for row in rows[1:4])
