@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from earmark import features, loudness
 from earmark.errors import BadValue, FeatureMismatch
 from earmark.features import PRESETS, LogMel, log_mel, mel_filters, preset
 
@@ -154,6 +155,25 @@ def test_one_window_is_1366_frames(name):
     assert settings.n_frames == 1366
     assert log_mel(np.ones(settings.window_samples), settings=settings).shape == (96, 1366)
     assert settings.seconds == pytest.approx(29.1, abs=0.03)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("block", [1, 2, 5])
+def test_the_frames_are_those_of_all_samples_at_once_in_blocks_of_any_size(
+    monkeypatch, name, block
+):
+    monkeypatch.setattr(features, "_BLOCK", block)
+    settings = dataclasses.replace(PRESETS[name], level=-14.0)
+    hop, share = settings.hop, np.float32(settings.pre_emphasis)
+    for n_samples in (2, 257, 513, 514, 1025, 4 * hop, 6 * hop + 1, 8 * hop - 1):
+        samples = music(settings.rate, 0.25)[:n_samples]
+        whole = loudness.at_level(samples, rate=settings.rate, level=-14.0)
+        whole = whole[1:] - share * whole[:-1] if share else whole
+        padded = np.pad(whole, settings.n_fft // 2, mode=settings.padding)
+        expected = np.lib.stride_tricks.sliding_window_view(padded, settings.n_fft)[::hop]
+        blocks = list(features._frames(samples, settings))
+        assert len(blocks) == -(-len(expected) // block)
+        np.testing.assert_array_equal(np.concatenate(blocks), expected)
 
 
 def test_the_published_arrays_come_out_of_the_published_clips(shared):

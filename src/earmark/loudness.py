@@ -23,8 +23,23 @@ def loudness(samples: Float32Array, *, rate: int) -> float:
     samples : float32 (n_samples,), one or more, at `rate` Hz
     returns : -inf for digital silence
     """
-    power = _power(samples, rate=rate)
+    power = _power(samples, rate=rate, mean=np.float32(0))
     return float(10 * np.log10(power)) if power else -np.inf
+
+
+def mean_and_gain(
+    samples: Float32Array, *, rate: int, level: float
+) -> tuple[np.float32, np.float32]:
+    """The mean to take off, then the factor that makes the samples as loud as `level` says.
+
+    samples : float32 (n_samples,), one or more, at `rate` Hz; level : dB, as of `loudness`
+    returns : 0 and 1 for silence, which is left as it is
+    """
+    mean = samples.mean()
+    power = _power(samples, rate=rate, mean=mean)
+    if power <= 10 ** (SILENCE / 10):
+        return np.float32(0), np.float32(1)
+    return mean, np.float32(10 ** (level / 20) / np.sqrt(power))
 
 
 def at_level(samples: Float32Array, *, rate: int, level: float) -> Float32Array:
@@ -33,18 +48,16 @@ def at_level(samples: Float32Array, *, rate: int, level: float) -> Float32Array:
     samples : float32 (n_samples,), one or more, at `rate` Hz; level : dB, as of `loudness`
     returns : float32 (n_samples,), the same for any gain before it and for any constant offset
     """
-    centred: Float32Array = samples - samples.mean(dtype=np.float64).astype(np.float32)
-    power = _power(centred, rate=rate)
-    if power <= 10 ** (SILENCE / 10):
-        return samples
-    centred *= np.float32(10 ** (level / 20) / np.sqrt(power))
-    return centred
+    mean, gain = mean_and_gain(samples, rate=rate, level=level)
+    return samples if mean == 0 and gain == 1 else (samples - mean) * gain
 
 
-def _power(samples: Float32Array, *, rate: int) -> float:
-    starts = np.arange(0, samples.size, max(1, round(BLOCK_SECONDS * rate)))
-    lengths = np.diff(starts, append=samples.size)
-    energies = np.add.reduceat(np.square(samples), starts).astype(np.float64)
+def _power(samples: Float32Array, *, rate: int, mean: np.float32) -> float:
+    """Mean square of the blocks that sound, once the mean is off; block by block, in the cache."""
+    size = max(1, round(BLOCK_SECONDS * rate))
+    blocks = [samples[start : start + size] for start in range(0, samples.size, size)]
+    energies = np.array([np.square(block - mean).sum() for block in blocks], dtype=np.float64)
+    lengths = np.array([block.size for block in blocks])
     gate = GATE * energies.sum() / samples.size
     if not gate:
         return 0.0
