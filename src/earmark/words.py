@@ -1,4 +1,4 @@
-"""The words of the shipped model: for each its group, its other names and what it means in one line.
+"""The words of the shipped model: for each its group, its other names and its meaning in one line.
 
 MSD-50 and the genres, instruments, voices, eras and moods behind it, in the order of the model's
 columns, and the words for what is not music. `earmark.tags` answers for all vocabularies; a word
