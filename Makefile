@@ -13,26 +13,31 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c const
 export EARMARK_PUBLISHED ?= $(wildcard ../shared/published)
 MODEL ?= earmark
 
-.PHONY: tag test test-quick lint docs bench clean
+.PHONY: tag test suite test-quick coverage lint docs bench clean
 
 tag: $(VENV)/.core ## make tag FILES="song.mp3 folder" [MODEL=earmark]
 	@test -n "$(FILES)" || { echo 'usage: make tag FILES="song.mp3 folder ..."' >&2; exit 2; }
 	@$(BIN)/earmark models info $(MODEL) >/dev/null 2>&1 || $(BIN)/earmark models pull $(MODEL) >/dev/null
 	@$(BIN)/earmark tag --model $(MODEL) $(FILES)
 
-test: lint $(VENV)/.dev ## everything; five to ten minutes on two cores
+test: lint suite ## everything; five to ten minutes on two cores
+
+suite: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10
 
 test-quick: $(VENV)/.dev ## without the tests that take more than ten seconds each
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+coverage: $(VENV)/.dev ## as test-quick, and how much of the code it runs; the floor stands in pyproject.toml
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" --cov --cov-report=term
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-docs: $(VENV)/.dev ## docs/reference/cli.md, from the commands themselves
-	$(BIN)/python -m typer earmark.cli utils docs --name earmark --output docs/reference/cli.md
+docs: $(VENV)/.dev ## the pages that are made from the code
+	$(BIN)/python docs/generate.py
 
 BENCH ?= -o docs/reference/performance.md
 bench: $(VENV)/.dev ## how fast, beside others: half an hour; BENCH="--tiny" for a minute

@@ -21,7 +21,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.suite.context import TINY, Context, Sizes, as_json, make_setting
+from benchmarks.suite.context import TINY, Context, Sizes, as_json, make_context
 from benchmarks.suite.page import page
 from benchmarks.suite.plot import write_plot
 from benchmarks.suite.records import Records, machine
@@ -38,31 +38,31 @@ def main() -> int:
     changes = {name: getattr(options, name) for name in ("rounds", "clips", "growth", "long")}
     sizes = dataclasses.replace(sizes, **{k: v for k, v in changes.items() if v is not None})
     stages = tuple(options.only or (TINY_STAGES if options.tiny else STAGES))
-    setting = make_setting(options.work / "tiny" if options.tiny else options.work, sizes)
+    context = make_context(options.work / "tiny" if options.tiny else options.work, sizes)
     started = time.perf_counter()
-    header = {"machine": machine(), "setting": as_json(setting)}
-    records = Records(setting.work / "records.jsonl", header)
+    header = {"machine": machine(), "setting": as_json(context)}
+    records = Records(context.work / "records.jsonl", header)
     load = f"load before the run {_load()}"
     try:
-        measure(records, setting, stages)
+        measure(records, context, stages)
     except CommandFailed as error:
         say(f"error: {error}")
         return 1
-    target = options.output or setting.work / "performance.md"
+    target = options.output or context.work / "performance.md"
     command = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
-    figures = Summary(records, setting)
+    summary = Summary(records, context)
     plot, results = target.with_suffix(".svg"), target.with_suffix(".json")
-    write_plot(figures, plot)
+    write_plot(summary, plot)
     results.write_text(json.dumps({**records.header, "rows": records.rows}, indent=1) + "\n")
-    words = page(figures, command=command, load=load, plot=plot.name, results=results.name)
+    words = page(summary, command=command, load=load, plot=plot.name, results=results.name)
     target.write_text(words, encoding="utf-8")
     say(f"{target} after {time.perf_counter() - started:.0f} s")
     return 0
 
 
-def measure(records: Records, setting: Context, stages: tuple[str, ...]) -> None:
+def measure(records: Records, context: Context, stages: tuple[str, ...]) -> None:
     """Do what is not done, and keep each row."""
-    todo = list(tasks(setting, stages))
+    todo = list(tasks(context, stages))
     if records.is_continued:
         done = sum(records.has(**task.key) for task in todo)
         say(f"{done} of {len(todo)} measurements are there already, in {records.path}")

@@ -99,10 +99,10 @@ def through(folder: Path, shared: Path, n_songs: int) -> dict[str, object]:
         print(earmark("retry", parts[0], "--json", fails=True))
         print(earmark("merge", *parts, "-o", folder / "all", "--json"))
     state = json.loads(earmark("status", folder / "all", "--json"))
-    words = ("shards", catalog, "-o", store, "--audio", folder / "all",
+    shards = ("shards", catalog, "-o", store, "--audio", folder / "all",
              "--features", "choi2016", "--clips-per-shard", 200)  # fmt: skip
-    earmark(*words, kill_after=20 if n_songs > 200 else 6)
-    print(earmark(*words, fails=True))
+    earmark(*shards, kill_after=20 if n_songs > 200 else 6)
+    print(earmark(*shards, fails=True))
     print(earmark("verify", store, fails=n_songs < len(songs)))
     return state
 

@@ -13,8 +13,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from earmark.data.matching.judge import Hit
-from earmark.data.previews.ledger import Answer, Ledger, LedgerEntry, State
+from earmark.data.matching.hit import Hit
+from earmark.data.previews.entry import LedgerEntry, State, StoredReply
+from earmark.data.previews.ledger import Ledger
 
 SPLIT = 242_854  # songs of the Million Song split that the project trains on
 BATCH = 64  # as many as a run of 8 connections has in flight
@@ -44,7 +45,7 @@ def main() -> None:
                     replace(entry, state=State.MATCHED, hit=HIT, hit_at=time.time(), score=1.0)
                     for entry in claimed
                 ]
-                answers = [Answer(entry.id, time.time(), "itunes", REPLY) for entry in claimed]
+                answers = [StoredReply(entry.id, time.time(), "itunes", REPLY) for entry in claimed]
                 ledger.put(matched, answers)
                 ledger.put(
                     replace(entry, state=State.DOWNLOADED, file=f"{entry.id}.m4a", sha256="0" * 64)

@@ -52,8 +52,7 @@ def pieces_of(clips: Path | None, number: int) -> list[np.ndarray]:
 
         paths = sorted(path for path in clips.iterdir() if path.is_file())[:number]
         return [load_audio(path, rate=RATE).samples for path in paths]
-    sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-    from make_music import make_song
+    from examples.make_music import make_song
 
     return [make_song(30, seed=seed)[0] for seed in range(number)]
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from earmark.features import PRESETS
-from earmark.library.changes import survey
+from earmark.library.changes import find_changes
 from earmark.library.database import Library, LibraryModel
 from earmark.library.playlists.similar import similar
 from earmark.library.song import ScannedFile
@@ -55,7 +56,7 @@ def fill(library: Library, model: LibraryModel, paths: list[Path], *, stat: bool
         library.put(model, song, embedding=rng.normal(size=DIMENSIONS).astype(np.float32))
 
 
-def timed(work, times: int = 5) -> float:
+def timed(work: Callable[[], object], times: int = 5) -> float:
     """Seconds, the median of some runs."""
     seconds = []
     for _ in range(times):
@@ -77,10 +78,10 @@ def main() -> None:
             started = time.perf_counter()
             fill(library, model, make_files(music, options.files), stat=True)
             print(f"{options.files} rows made in {time.perf_counter() - started:.1f} s")
-            found = survey(library, model, [music])
+            found = find_changes(library, model, [music])
             if found.unchanged != options.files or found.new:
                 raise SystemExit("the library does not know its own files")
-            print(f"second scan: {timed(lambda: survey(library, model, [music]), 3):.2f} s")
+            print(f"second scan: {timed(lambda: find_changes(library, model, [music]), 3):.2f} s")
         with Library.open(Path(folder) / "songs.sqlite", make=True) as library:
             model = library.add_model("0" * 64, CARD)
             paths = [Path(f"/music/{i // A_FOLDER}/{i}.mp3") for i in range(options.songs)]

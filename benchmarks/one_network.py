@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmarks.suite import material
 from earmark import audio, engine, windows, zoo
-from earmark.engine.processes import what_a_worker_inherits
+from earmark.engine.processes import worker_environment
 from earmark.features import log_mel, preset
 from earmark.runtime import Model
 
@@ -38,14 +38,15 @@ SHAPE = (SLOTS, FEATURES.n_mels, FEATURES.n_frames)
 def spectrogram(path: Path) -> np.ndarray:
     """The centre crop's."""
     blocks = audio.stream_audio(path, rate=FEATURES.rate)
-    return log_mel(windows.centre(blocks, settings=FEATURES)[1], settings=FEATURES)
+    [window] = windows.centre(blocks, settings=FEATURES)
+    return log_mel(window.samples, settings=FEATURES)
 
 
 def whole_clips(todo: Any, done: Any) -> None:
     """The work of a process that does it all."""
-    session = Model(zoo.resolve(), threads=1)
+    model = Model(zoo.resolve(), threads=1)
     while (path := todo.get()) is not None:
-        done.put(session.run(spectrogram(path)[None])[0])
+        done.put(model.run(spectrogram(path)[None])[0])
 
 
 def into_memory(todo: Any, done: Any, name: str, free: Any) -> None:
@@ -74,7 +75,7 @@ def clips_a_second(
         context.Process(target=work, args=(todo, done, *given), daemon=True)
         for _ in range(engine.cpu_count())
     ]
-    with what_a_worker_inherits(1):  # native thread
+    with worker_environment(1):  # native thread
         for process in crew:
             process.start()
     for path in [*paths, *[None] * len(crew)]:
@@ -94,14 +95,14 @@ def clips_a_second(
 
 def through_memory(paths: list[Path], threads: int) -> float:
     """Clips a second; threads : of the one network."""
-    session = Model(zoo.resolve(), threads=threads)
+    model = Model(zoo.resolve(), threads=threads)
     memory = SharedMemory(create=True, size=4 * int(np.prod(SHAPE)))
     free = get_context("spawn").Queue()
     for slot in range(SLOTS):
         free.put(slot)
 
     def finish(slot: int) -> None:
-        session.run(np.ndarray(SHAPE, np.float32, memory.buf)[slot : slot + 1])
+        model.run(np.ndarray(SHAPE, np.float32, memory.buf)[slot : slot + 1])
         free.put(slot)
 
     try:

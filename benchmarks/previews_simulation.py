@@ -151,7 +151,8 @@ def complete(command: list[str], ends_at: list[float], folder: Path, n_songs: in
 
 def verify(folder: Path, n_songs: int) -> dict[str, int]:
     """What is wrong; all zeros if nothing is."""
-    from earmark.data.previews.ledger import Ledger, State
+    from earmark.data.previews.entry import State
+    from earmark.data.previews.ledger import Ledger
 
     meant = {"nothing": State.NO_RESULT, "karaoke": State.REJECTED, "downloaded": State.DOWNLOADED}
     wrong = Counter({"lost": 0, "duplicated": 0, "wrongly no_result": 0, "another song's audio": 0})

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
-from studies.published_table import COLUMNS, read_labels
+from studies.q4 import COLUMNS, SHARED, read_labels
 
 from earmark import engine, zoo
 from earmark.audio import load_audio
@@ -55,26 +55,27 @@ def spectrograms(paths: list[Path], features: LogMel) -> np.ndarray:
     for outcome in engine.map_units(Spectrogram(features), paths):
         if outcome.error is not None:
             raise outcome.error
+        assert outcome.value is not None
         made.append(outcome.value)
         print(f"\r{len(made)} clips", end="", file=sys.stderr)
     print(file=sys.stderr)
     return np.stack(made)
 
 
-def onnx_runtime(model: Path) -> Forward:
+def onnx_runtime(path: Path) -> Forward:
     """What earmark uses."""
-    session = Model(model, runtime="onnxruntime", threads=1)
-    return lambda log_mel: session.run(log_mel)[0]
+    model = Model(path, runtime="onnxruntime", threads=1)
+    return lambda log_mel: model.run(log_mel)[0]
 
 
 def plain_graph(model: Path, target: Path) -> Path:
     """The model without Winograd's algorithm; BadModel for one that earmark did not train."""
     from earmark.training.export.from_graph import from_model_file
-    from earmark.training.export.to_graph import network
+    from earmark.training.export.to_graph import to_graph
 
     card = read_card(model)
     shape = {"n_mels": card.features.n_mels, "n_frames": card.features.n_frames}
-    write_model(target, build(network(from_model_file(model), **shape), by_winograd=False), card)
+    write_model(target, build(to_graph(from_model_file(model), **shape), by_winograd=False), card)
     return target
 
 
@@ -85,7 +86,7 @@ def int8(model: Path, clips: np.ndarray, folder: Path) -> Forward:
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    class Clips(CalibrationDataReader):
+    class Clips(CalibrationDataReader):  # type: ignore[misc]
         """One clip after the other."""
 
         def __init__(self) -> None:
@@ -139,8 +140,7 @@ def main() -> None:
     parser.add_argument("--model", default=zoo.SHIPPED, help="one with MSD-50's tags first")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--clips", type=int, default=900)
-    default = Path(__file__).resolve().parents[2] / "shared"
-    parser.add_argument("--shared", type=Path, default=default, help="the folder with q4/")
+    parser.add_argument("--shared", type=Path, default=SHARED, help="the folder with q4/")
     options = parser.parse_args()
     model = zoo.resolve(options.model)
     card = Model(model).card
@@ -160,7 +160,7 @@ def main() -> None:
         ways: dict[str, Forward] = {}
         for name, make in makers.items():
             try:
-                ways[name] = make()
+                ways[name] = make()  # type: ignore[no-untyped-call]
             except (BadModel, ImportError, LookupError) as error:
                 print(f"{name}: left out: {error}", file=sys.stderr)
         times: dict[str, list[float]] = {name: [] for name in ways}

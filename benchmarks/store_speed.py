@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from earmark.data.store.format import (
-    Row,
+    ShardRow,
     StoredClip,
     StoreFormat,
     crc32c,
@@ -35,25 +35,25 @@ BATCH = 64
 BATCHES = 60
 
 
-def rows(form: StoreFormat, first: int, n: int) -> Iterator[Row]:
+def rows(store_format: StoreFormat, first: int, n: int) -> Iterator[ShardRow]:
     rng = np.random.default_rng(first)
-    noise = rng.uniform(-80, 20, form.clip_shape).astype(np.float32)
+    noise = rng.uniform(-80, 20, store_format.clip_shape).astype(np.float32)
     for number in range(first, first + n):
-        codes, offset, step = pack(np.roll(noise, number, axis=1), dtype=form.dtype)
-        yield Row(
+        codes, offset, step = pack(np.roll(noise, number, axis=1), dtype=store_format.dtype)
+        yield ShardRow(
             str(number), "train", ["rock"], "", StoredClip(codes, offset, step, crc32c(codes)), None
         )
 
 
-def write_store(folder: Path, form: StoreFormat, n_clips: int) -> None:
+def write_store(folder: Path, store_format: StoreFormat, n_clips: int) -> None:
     folder.mkdir(parents=True)
-    card = shard_card(form, tags=["rock"], songs_sha256="")
+    card = shard_card(store_format, tags=["rock"], songs_sha256="")
     names = []
-    for number, first in enumerate(range(0, n_clips, form.clips_per_shard)):
-        n = min(form.clips_per_shard, n_clips - first)
-        write_shard(folder, number, rows(form, first, n), card=card)
+    for number, first in enumerate(range(0, n_clips, store_format.clips_per_shard)):
+        n = min(store_format.clips_per_shard, n_clips - first)
+        write_shard(folder, number, rows(store_format, first, n), card=card)
         names.append(f"shard-{number:05d}")
-    write_index(folder, make_index(folder, names, form=form, tags=("rock",)))
+    write_index(folder, make_index(folder, names, store_format=store_format, tags=("rock",)))
 
 
 def rate(read: Callable[[np.ndarray], object], n: int) -> list[float]:
@@ -75,11 +75,11 @@ def main() -> None:
     arguments = parser.parse_args()
     for dtype in ("float16", "uint8"):
         with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
-            form = StoreFormat(PRESETS["choi2016"], dtype)
+            store_format = StoreFormat(PRESETS["choi2016"], dtype)
             folder = Path(name) / "store"
-            write_store(folder, form, arguments.clips)
-            raw = np.zeros((BATCH, *form.clip_shape), dtype)
-            decibels = np.zeros((BATCH, *form.clip_shape), np.float32)
+            write_store(folder, store_format, arguments.clips)
+            raw = np.zeros((BATCH, *store_format.clip_shape), dtype)
+            decibels = np.zeros((BATCH, *store_format.clip_shape), np.float32)
             medians = {}
             for resident in (True, False):
                 started = time.perf_counter()

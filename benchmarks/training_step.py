@@ -18,10 +18,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from earmark.training.learner import Learner
+
+Step = Callable[[Any, Any], float]  # clips and labels to the loss
 N_MELS, N_FRAMES, N_TAGS = 96, 1366, 50
 CHILDREN = ("plain", "ours", "plain, memory kept")
 
@@ -70,12 +78,15 @@ def in_turns(batch: int, n_steps: int) -> dict[str, list[float]]:
     seconds: dict[str, list[float]] = {name: [] for name in CHILDREN}
     for turn in range(n_steps + 2):
         for name, process in children.items():
+            assert process.stdin is not None
+            assert process.stdout is not None
             process.stdin.write("step\n")
             process.stdin.flush()
             taken = float(process.stdout.readline())
             if turn >= 2:  # the first ones warm up
                 seconds[name].append(taken)
     for process in children.values():
+        assert process.stdin is not None
         process.stdin.close()
         process.wait()
     return seconds
@@ -99,12 +110,12 @@ def child(name: str, batch: int) -> None:
         print(time.perf_counter() - started, flush=True)
 
 
-def ours():
+def ours() -> Step:
     learner = new_learner()
     return lambda clips, labels: learner.step(clips, labels).item()
 
 
-def new_learner():
+def new_learner() -> Learner:
     import torch
 
     from earmark.features import PRESETS
@@ -116,11 +127,11 @@ def new_learner():
     recipe = read_recipe("choi2016", changes=["model.recurrent=gru", "model.input_norm=channel"])
     tags = tuple(f"tag{number}" for number in range(N_TAGS))
     task = Task(tags, PRESETS["choi2016"], tuple([0.05] * N_TAGS), (-31.0, 14.6))
-    here = Processes(torch.device("cpu"))
-    return Learner(task.network(recipe), recipe, here=here, n_steps=1000)
+    processes = Processes(torch.device("cpu"))
+    return Learner(task.network(recipe), recipe, processes=processes, n_steps=1000)
 
 
-def plain():
+def plain() -> Step:
     import torch
     import torch.nn.functional as F  # noqa: N812 - its name everywhere
 
@@ -129,10 +140,10 @@ def plain():
     model = seeded(N_TAGS)
     optimiser = torch.optim.Adam(model.parameters(), 1e-3)
 
-    def step(clips, labels) -> float:
+    def step(clips: Tensor, labels: Tensor) -> float:
         optimiser.zero_grad()
         loss = F.binary_cross_entropy_with_logits(model(clips), labels)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         return loss.item()
 
@@ -143,14 +154,15 @@ def reading(batch: int, n_steps: int) -> tuple[float, float]:
     """(share of time that ours waits for a store on disk, clips a second)."""
     import torch
 
-    from earmark.training.clips import ClipSource, shuffled
+    from earmark.training.batches import shuffled
+    from earmark.training.clips import open_clips
     from earmark.training.fast_cpu import keep_freed_memory
 
     keep_freed_memory()
     learner = new_learner()
     with tempfile.TemporaryDirectory() as folder:
         write_store(Path(folder), n=batch * (n_steps + 2))
-        source = ClipSource(folder, held="disk", device=torch.device("cpu"))
+        source = open_clips(folder, held="disk", device=torch.device("cpu"))
         clips = source.clips(np.arange(len(source.store)))
         labels = torch.from_numpy(source.store.labels).float()
         places = shuffled(len(labels), batch=batch, seed=0, epoch=0)
@@ -165,7 +177,7 @@ def reading(batch: int, n_steps: int) -> tuple[float, float]:
 
 def write_store(folder: Path, *, n: int) -> None:
     from earmark.data.store.format import (
-        Row,
+        ShardRow,
         StoredClip,
         StoreFormat,
         crc32c,
@@ -176,19 +188,19 @@ def write_store(folder: Path, *, n: int) -> None:
     from earmark.data.store.index import make_index, write_index
     from earmark.features import PRESETS
 
-    form, random = StoreFormat(PRESETS["choi2016"]), np.random.default_rng(0)
+    store_format, random = StoreFormat(PRESETS["choi2016"]), np.random.default_rng(0)
     tags = tuple(f"tag{number}" for number in range(N_TAGS))
 
-    def row(place: int) -> Row:
-        x = random.normal(-31, 14.6, form.clip_shape).astype(np.float32)
-        codes, offset, step = pack(x, dtype=form.dtype)
+    def row(place: int) -> ShardRow:
+        x = random.normal(-31, 14.6, store_format.clip_shape).astype(np.float32)
+        codes, offset, step = pack(x, dtype=store_format.dtype)
         carried = [tag for tag in tags if random.random() < 0.05]
         clip = StoredClip(codes, offset, step, crc32c(codes), 29.12)
-        return Row(str(place), "train", carried, "", clip, None)
+        return ShardRow(str(place), "train", carried, "", clip, None)
 
-    card = shard_card(form, tags=tags, songs_sha256="0" * 64)
+    card = shard_card(store_format, tags=tags, songs_sha256="0" * 64)
     write_shard(folder, 0, map(row, range(n)), card=card)
-    write_index(folder, make_index(folder, ["shard-00000"], form=form, tags=tags))
+    write_index(folder, make_index(folder, ["shard-00000"], store_format=store_format, tags=tags))
 
 
 if __name__ == "__main__":

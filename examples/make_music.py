@@ -32,7 +32,7 @@ def make_song(seconds: float, *, seed: int = 0) -> np.ndarray:
     """A short song, float32 (2, seconds * RATE) in [-1, 1]."""
     rng = np.random.default_rng(seed)
     beat = 60 / rng.uniform(90, 130)  # seconds
-    key = rng.integers(45, 57)  # MIDI note of the lowest step
+    key = int(rng.integers(45, 57))  # MIDI note of the lowest step
     progression = PROGRESSIONS[rng.integers(len(PROGRESSIONS))]
     song = np.zeros((2, round(seconds * RATE)), dtype=np.float32)
 
@@ -46,7 +46,7 @@ def make_song(seconds: float, *, seed: int = 0) -> np.ndarray:
             add(song, time, pluck(pitch(key - 12, root), beat / 2, harmonics=3), 0.20, pan=0.5)
             add(song, time, noise(rng, 0.04), 0.04, pan=0.7)
             if rng.random() < 0.6:
-                step = root + rng.choice((0, 2, 4, 5, 7))
+                step = root + int(rng.choice((0, 2, 4, 5, 7)))
                 add(song, time, pluck(pitch(key + 24, step), beat, harmonics=7), 0.14, pan=0.6)
         for quarter in range(4):
             add(song, start + quarter * beat, kick(), 0.45 if quarter % 2 == 0 else 0.0, pan=0.5)

@@ -17,11 +17,9 @@ from pathlib import Path
 
 from earmark.data.store.reader import open_store
 from earmark.evaluation.learning_curve import learning_curve
-from earmark.evaluation.scores import Scored, score_store
+from earmark.evaluation.scores import ScoredSongs, score_store
 from earmark.runtime import Model
-from earmark.training.export.exporter import Terms, export
-from earmark.training.loop import train
-from earmark.training.recipe import read_recipe
+from earmark.training import Terms, export_run, read_recipe, train
 
 
 def main() -> None:
@@ -49,10 +47,10 @@ def main() -> None:
         )
         if done.stopped_by is not None:
             sys.exit(f"stopped by {done.stopped_by}; run it again to go on")
-        export(run, model, terms=Terms(name=f"{songs} songs", licence="not stated"))
+        export_run(run, model, terms=Terms(name=f"{songs} songs", licence="not stated"))
         return model
 
-    def score(model: Path) -> Scored:
+    def score(model: Path) -> ScoredSongs:
         with open_store(options.store, resident=False) as store:
             return score_store(Model(model), store, split=options.split)
 

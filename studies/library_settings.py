@@ -21,14 +21,14 @@ from earmark import zoo
 from earmark.data.store.reader import open_store
 from earmark.library.embeddings import unit
 from earmark.library.playlists.similar import NEAR, NEAR_LOG_ODDS
-from earmark.library.settings import Rule, TagRules, read_settings
-from earmark.library.writing.fields import GENRE, MOOD, wanted
+from earmark.library.settings import GroupRule, TagRules, read_settings
+from earmark.library.writing.fields import GENRE, MOOD, fields_from
 from earmark.model_file import Card, read_card
 from earmark.ranking import log_odds
 from earmark.runtime import Model
 from earmark.tagger import rank_tags
-from studies.q4_folds import SHARED
-from studies.shipped_music import MAPPED, N_FOLDS, Music, read_music
+from studies.q4 import N_FOLDS, SHARED
+from studies.shipped_music import MAPPED, Music, read_music
 
 LEAST = (0.2, 0.3, 0.4, 0.5, 0.6)
 TOP = 2
@@ -60,8 +60,8 @@ def main() -> None:
     shared, pairs = [], 0
     for fold in range(N_FOLDS):
         clips = np.flatnonzero(music.labelled & (music.folds == fold))
-        session = Model(folder / f"without-{fold}.onnx")
-        heard = [session.run(store.log_mels(part)) for part in np.array_split(clips, 4)]
+        model = Model(folder / f"without-{fold}.onnx")
+        heard = [model.run(store.log_mels(part)) for part in np.array_split(clips, 4)]
         scores[clips] = card.scores(np.concatenate([logits for logits, _ in heard]))
         vectors = unit(np.concatenate([embeddings for _, embeddings in heard]))
         shared += neighbours(music, clips, vectors)
@@ -86,13 +86,15 @@ def judge(
 ) -> None:
     """A line of the table."""
     usual = read_settings()
-    settings: TagRules = replace(usual, groups={**usual.groups, group: Rule(least, TOP)})
+    settings: TagRules = replace(usual, groups={**usual.groups, group: GroupRule(least, TOP)})
     tag_of = {usual.name(tag): tag for tag in reversed(card.tags)}
     word_of = {tag: word for word, tag in MAPPED.items()} | WIDER_OF
     n_files = n_right_files = 0
     right, quarter = [], []
     for clip in clips:
-        said = wanted(rank_tags(card, scores[clip]), settings=settings, model="", sha256="")[group]
+        said = fields_from(rank_tags(card, scores[clip]), settings=settings, model="", sha256="")[
+            group
+        ]
         words = [word_of.get(tag_of[name], tag_of[name]) for name in said]
         carried = [word in music.words[clip] for word in words]
         right += carried

@@ -15,36 +15,31 @@ last; FOLDER/results.json holds them too. 4Q and the weights lie in ../shared be
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 import tempfile
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from earmark import published
-from earmark.data.catalog.catalog import Catalog, Song
+from earmark.data.catalog.catalog import Catalog
 from earmark.data.store.format import StoreFormat
 from earmark.data.store.reader import Store, open_store
 from earmark.data.store.writer import write_shards
 from earmark.features import PRESETS
 from earmark.files import sha256, write_json
-from earmark.metrics import average_precision, bootstrap, roc_auc
+from earmark.metrics import Statistic, average_precision, bootstrap, roc_auc
 from earmark.provenance import commit
 from earmark.runtime import Model
-from earmark.training.export.exporter import Terms, export
-from earmark.training.loop import train
-from earmark.training.recipe import read_recipe
-from studies.published_table import READINGS
+from earmark.training import Terms, export_run, read_recipe, train
+from studies.q4 import N_FOLDS, SHARED, read_catalog
+from studies.readings import READINGS, write_reading
 
-SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 CRNN = SHARED / "published" / "music_tagger_crnn_weights_theano.h5"
 CNN = SHARED / "published" / "music_tagger_cnn_weights_theano.h5"
-N_TAGS, N_FOLDS = 50, 5
-STATISTICS = ("roc_auc", "average_precision")
+STATISTICS: tuple[Statistic, ...] = ("roc_auc", "average_precision")
 
 RESTORED = "Choi CRNN, restored"
 FIVE = ("Choi CRNN, as published", RESTORED, "CS2470 CRNN", "Won 2020 CRNN", "Won 2020 FCN")
@@ -63,7 +58,11 @@ SCRATCH = (
 WAYS = {
     "scratch": ("CRNN from scratch", "finetune", SCRATCH),
     "finetune": ("restored CRNN, learned on", "finetune", (f"init={CRNN}",)),
-    "finetune-cnn": ("restored CNN and a GRU, learned on", "default", (f"init={CNN}",)),
+    "finetune-cnn": (
+        "restored CNN and a GRU, learned on",
+        "shipped",
+        (f"init={CNN}", "data.targets=labels"),
+    ),
 }
 
 
@@ -92,34 +91,10 @@ def main() -> None:
     write_json(options.output / "results.json", {**record, "results": results})
 
 
-def read_catalog(q4: Path) -> Catalog:
-    """All clips, with the 50 most frequent tags, folds as splits."""
-    with (q4 / "tracks.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    words = [
-        [word for column in ("genres", "moods") for word in row[column].split("|") if word]
-        for row in rows
-    ]
-    counts = Counter(word for of_clip in words for word in set(of_clip))
-    frequent = sorted(counts, key=lambda word: (-counts[word], word))[:N_TAGS]
-    songs = (
-        Song(
-            id=row["id"],
-            artist=row["artist"],
-            title=row["title"],
-            split=row["fold"],
-            path=row["path"],
-            tags=tuple(tag for tag in frequent if tag in of_clip),
-        )
-        for row, of_clip in zip(rows, words, strict=True)
-    )
-    return Catalog.from_songs(songs, tags=frequent, source="csv")
-
-
 def make_store(catalog: Catalog, output: Path, features: str) -> Store:
     """The store of a preset, made where it is missing."""
     folder = output / f"store-{features}"
-    write_shards(catalog, folder, form=StoreFormat(PRESETS[features]), audio=SHARED / "q4")
+    write_shards(catalog, folder, store_format=StoreFormat(PRESETS[features]), audio=SHARED / "q4")
     return open_store(folder)
 
 
@@ -138,11 +113,10 @@ def logits_of(catalog: Catalog, output: Path, name: str) -> np.ndarray:
     """float32 (n_clips, 50): what a published network says of each clip."""
     path = output / f"logits-{name.replace(', ', '-').replace(' ', '-')}.npy"
     if not path.exists():
-        kind, file, as_published = READINGS[name]
         with tempfile.TemporaryDirectory() as folder:
             model = Path(folder) / "model.onnx"
-            published.convert(kind, SHARED / "published" / file, model, as_published=as_published)
-            store = make_store(catalog, output, kind)
+            write_reading(name, model)
+            store = make_store(catalog, output, READINGS[name].kind)
             logits = score(model, store, np.arange(len(store)))
         np.save(path, logits)
     return np.load(path)
@@ -182,23 +156,23 @@ def learned(store: Store, output: Path, way: str, fold: int, changes: Sequence[s
     if result.stopped_by is not None:
         sys.exit(f"stopped by {result.stopped_by}; start again to go on")
     if not model.exists():
-        export(run, model, terms=Terms(name=f"4q-{way}-{fold}", licence="research only"))
+        export_run(run, model, terms=Terms(name=f"4q-{way}-{fold}", licence="research only"))
     return score(model, store, _fold(store, fold)[0])
 
 
-def score(model: Path, store: Store, indices: np.ndarray) -> np.ndarray:
+def score(path: Path, store: Store, indices: np.ndarray) -> np.ndarray:
     """float32 (n, n_tags): a model file's logits."""
-    session = Model(model)
+    model = Model(path)
     parts = [
-        session.run(store.log_mels(indices[first : first + 64]))[0]
+        model.run(store.log_mels(indices[first : first + 64]))[0]
         for first in range(0, len(indices), 64)
     ]
     return np.concatenate(parts)
 
 
-def measure(store: Store, of_folds: dict[int, np.ndarray]) -> dict[str, dict[str, object]]:
+def measure(store: Store, of_folds: dict[int, np.ndarray]) -> dict[str, dict[str, Any]]:
     """Mean over the folds of each statistic, and its 95 % interval by bootstrap within each."""
-    results: dict[str, dict[str, object]] = {}
+    results: dict[str, dict[str, Any]] = {}
     for statistic in STATISTICS:
         function = {"roc_auc": roc_auc, "average_precision": average_precision}[statistic]
         values, errors = [], []
@@ -221,7 +195,7 @@ def measure(store: Store, of_folds: dict[int, np.ndarray]) -> dict[str, dict[str
     return results
 
 
-def show(results: dict[str, dict[str, dict[str, object]]]) -> None:
+def show(results: dict[str, dict[str, dict[str, Any]]]) -> None:
     print(f"{'macro, mean of the folds [95 %]':40} {'ROC-AUC':>20} {'AP':>20}   each fold")
     for name, of_model in results.items():
         cells = [

@@ -16,7 +16,7 @@ from earmark.graph import build
 from earmark.model_file import read_card, write_model
 from earmark.training.export.exporter import compare
 from earmark.training.export.from_graph import from_model_file
-from earmark.training.export.to_graph import network
+from earmark.training.export.to_graph import to_graph
 from earmark.training.task import Task
 
 
@@ -29,8 +29,9 @@ def main() -> None:
     card = read_card(path)
     model = from_model_file(path)
     features = card.features
-    graph = build(network(model, n_mels=features.n_mels, n_frames=features.n_frames))
+    graph = build(to_graph(model, n_mels=features.n_mels, n_frames=features.n_frames))
     standardise = float(model.mean), float(model.deviation)
+    assert card.priors is not None
     task = Task(card.tags, features, card.priors, standardise)
     training = {**card.training, "largest_difference_to_torch": compare(model, graph, task)}
     write_model(options.output, graph, dataclasses.replace(card, training=training))

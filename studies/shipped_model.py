@@ -27,13 +27,12 @@ from earmark.files import sha256, write_json
 from earmark.model_file import Calibration, Card, read_card, write_model
 from earmark.provenance import commit
 from earmark.tags import msd_50_priors
+from earmark.training import Terms, export_run, read_recipe, train
 from earmark.training.export.calibration import calibrate
-from earmark.training.export.exporter import Terms, export
-from earmark.training.loop import train
-from earmark.training.recipe import read_recipe
 from earmark.training.songs import priors as shares
 from earmark.training.targets import write_targets
-from studies.q4_folds import CNN, N_FOLDS, SHARED, score
+from studies.q4 import N_FOLDS, SHARED
+from studies.q4_folds import CNN, score
 from studies.shipped_measures import labels_of, measure, show
 from studies.shipped_music import NEAR, WIDER, Music, read_music
 from studies.shipped_targets import TEACHERS, ask, make_targets, mean_of
@@ -83,7 +82,7 @@ def main() -> None:
 
 def make_store(music: Music, output: Path, features: str) -> Store:
     folder = output / f"store-{features}"
-    write_shards(music.catalog, folder, form=StoreFormat(PRESETS[features]), audio=SHARED)
+    write_shards(music.catalog, folder, store_format=StoreFormat(PRESETS[features]), audio=SHARED)
     return open_store(folder)
 
 
@@ -102,7 +101,7 @@ def learn(
     write_targets(targets, make_targets(music, logits, without=without))
     split = "data.train=all" if without is None else f"data.test_fold={without}"
     recipe = read_recipe(
-        "default",
+        "shipped",
         changes=[f"init={CNN}", f"data.targets={targets}", split, "name=earmark", *changes],
     )
 
@@ -113,7 +112,7 @@ def learn(
     if result.stopped_by is not None:
         sys.exit(f"stopped by {result.stopped_by}; start again to go on")
     # again each time, as it takes a second: a run that goes on has checked recipe and targets
-    export(output / name, model, terms=Terms("earmark", LICENCE, DESCRIPTION))
+    export_run(output / name, model, terms=Terms("earmark", LICENCE, DESCRIPTION))
     return model
 
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from earmark.data.catalog.catalog import Catalog, Song
 from earmark.tags import MSD_50
-from studies.q4_folds import N_FOLDS, SHARED
-from studies.q4_folds import read_catalog as read_q4
+from studies.q4 import N_FOLDS, SHARED
+from studies.q4 import read_catalog as read_q4
 
 # 4Q's words for what MSD-50 has a tag for. Its labels teach these tags.
 SAME = {

@@ -22,8 +22,8 @@ from earmark.runtime import Model
 from earmark.tags import MSD_50
 from earmark.training.probe import fit
 from earmark.training.targets import Targets
-from studies.published_table import READINGS
-from studies.q4_folds import SHARED
+from studies.q4 import SHARED
+from studies.readings import READINGS
 from studies.shipped_music import NEAR, SAME, WIDER, Music
 
 Array = npt.NDArray[np.float64]
@@ -44,7 +44,7 @@ def ask(name: str, store: Store, cache: Path) -> Array:
     """float64 (n_clips, 50): the logits of a teacher, kept in a file once they are there."""
     path = cache / f"logits-{name.replace(', ', '-').replace(' ', '-')}.npy"
     if not path.exists():
-        kind, file, as_published = READINGS[name]
+        kind, file, as_published, _ = READINGS[name]
         with tempfile.TemporaryDirectory() as folder:
             model = Path(folder) / "model.onnx"
             published.convert(kind, SHARED / "published" / file, model, as_published=as_published)

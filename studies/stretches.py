@@ -9,7 +9,6 @@ each clip, for each of its quarters repeated four times, and for the mean of the
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -18,36 +17,33 @@ from earmark import metrics, windows
 from earmark.audio import load_audio
 from earmark.features import log_mel
 from earmark.runtime import Model
-from studies.published_table import COLUMNS, TAGS
+from studies.q4 import COLUMNS, SHARED, read_labels
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path)
-    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument("--shared", type=Path, default=SHARED)
     parser.add_argument("--clips", type=int, default=160)
     arguments = parser.parse_args()
-    session = Model(arguments.model)
-    settings = session.card.features
-    with (arguments.shared / "q4" / "tracks.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    chosen = np.random.default_rng(0).permutation(len(rows))[: arguments.clips]
+    model = Model(arguments.model)
+    settings = model.card.features
+    paths, labels = read_labels(arguments.shared / "q4")
+    chosen = np.random.default_rng(0).permutation(len(paths))[: arguments.clips]
     quarter = settings.window_samples // 4
     logits = []
     for i in chosen:
-        path = arguments.shared / "q4" / rows[i]["path"]
-        crop = windows.centre_crop(load_audio(path, rate=settings.rate).samples, settings=settings)
+        samples = load_audio(paths[i], rate=settings.rate).samples
+        crop = windows.centre_crop(samples, settings=settings)
         heard = [crop] + [
             windows.repeat(crop[k * quarter :][:quarter], settings=settings) for k in range(4)
         ]
-        logits.append(session.run(np.stack([log_mel(x, settings=settings) for x in heard]))[0])
+        logits.append(model.run(np.stack([log_mel(x, settings=settings) for x in heard]))[0])
     scores = np.array(logits)[:, :, COLUMNS]
-    own = [set(f"{rows[i]['genres']}|{rows[i]['moods']}".split("|")) for i in chosen]
-    labels = np.array([[tag in names for tag in TAGS] for names in own])
     table = {"centre crop": scores[:, 0], "mean of the quarters": scores[:, 1:].mean(axis=1)}
     table |= {f"quarter {k}": scores[:, k] for k in range(1, 5)}
     for name, values in table.items():
-        print(f"{name:<24}{metrics.roc_auc(labels, values):.3f}")
+        print(f"{name:<24}{metrics.roc_auc(labels[chosen], values):.3f}")
 
 
 if __name__ == "__main__":

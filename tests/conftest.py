@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from pathlib import Path
@@ -9,8 +10,10 @@ from types import FrameType
 from typing import Any
 
 import pytest
+import tiny_model
 
 from earmark.privacy import keep_private
+from earmark.tagger import Tagger
 
 keep_private()  # the libraries that tests import themselves
 TESTS = Path(__file__).resolve().parent
@@ -25,6 +28,29 @@ def shared() -> Path:
             "no ../shared beside this checkout: real music and weights are not in the clone"
         )
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a tiny model; no test writes to it."""
+    return tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx")
+
+
+@pytest.fixture(scope="module")  # not the session: a file may have a model of its own
+def tagger(model: Path) -> Tagger:
+    return Tagger.load(model)
+
+
+@pytest.fixture(scope="session")
+def musicnn_wheel() -> Path:
+    """The wheel of the musicnn package, where the environment names it."""
+    wheel = os.environ.get("EARMARK_TEST_MUSICNN_WHEEL")
+    if not wheel:
+        pytest.skip(
+            "no musicnn wheel: run `pip download --no-deps musicnn==0.1.0` and name the file in "
+            "EARMARK_TEST_MUSICNN_WHEEL"
+        )
+    return Path(wheel)
 
 
 @pytest.fixture(autouse=True)

@@ -8,17 +8,11 @@ import subprocess
 import sys
 
 import pytest
-import tiny_model
 from mediafile import MediaFile
 from music_folder import write_silence, write_song
 
 from earmark.library.writing.tag_file import read_fields
 from earmark.tagger import Tagger
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx")
 
 
 @pytest.fixture
@@ -130,14 +124,14 @@ def test_what_the_plugin_wrote_is_what_earmark_would_write(home, model, tmp_path
 
     from earmark.library.database import Library
     from earmark.library.settings import read_settings
-    from earmark.library.writing.write import plan
+    from earmark.library.writing.write import plan_writing
 
     beet(home, "import", "--quiet", "--noautotag", str(home / "album"))
     beet(home, "write")
     with Library.open(tmp_path / "library.sqlite", make=True) as library:
         scan_once(library, Tagger.load(model), home / "music")
         settings = read_settings(home / "own.toml")
-        found = list(plan(library, library.model(), settings=settings))
+        found = list(plan_writing(library, library.model(), settings=settings))
         assert [dict(change.after) for change in found] == []
 
 

@@ -2,31 +2,86 @@
 
 from __future__ import annotations
 
+import importlib.util
+import pkgutil
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
-import tiny_model
 from audio_files import example
 
+import earmark
+from earmark import zoo
+from earmark.data.previews.sources.itunes import ITunes
+from earmark.data.store.format import CLIPS_PER_SHARD
+from earmark.library import scan, settings
+from earmark.library.hearing import QUICK_WINDOWS
+from earmark.library.playlists import similar
+from earmark.metrics.intervals import REPLICATES
+from earmark.model_file import read_card
+from earmark.ranking import DEFAULT_RANKING, SHRINKAGE
+from earmark.runtime import BATCH
+from earmark.signal_check import doubts
+
 ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(ROOT.glob("*.md")) + sorted(DOCS.rglob("*.md"))
+SHIPPED = read_card(zoo.resolve(zoo.SHIPPED))
+WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+FILES = [
+    path
+    for folder in ("src", "tests", "docs", "benchmarks", "studies", "examples")
+    for path in (ROOT / folder).rglob("*.py")
+]
+# Of the Keras code of the paper, which has a guide of its own.
+FILES_OF_OTHERS = {"example_feat_extract.py", "example_tagging.py"}
 
 
-def test_the_page_of_the_command_line_is_the_one_it_makes(tmp_path):
-    made = tmp_path / "cli.md"
-    words = ["earmark.cli", "utils", "docs", "--name", "earmark", "--output", str(made)]
-    subprocess.run([sys.executable, "-m", "typer", *words], check=True, capture_output=True)
-    assert (ROOT / "docs" / "reference" / "cli.md").read_text() == made.read_text(), (
-        "run: make docs"
-    )
+def text_of(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
 
 
-def test_readmes_python_is_an_example_and_the_example_runs(tmp_path):
+@pytest.fixture(scope="module")
+def generate():
+    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_the_command_line_is_the_one_it_makes(generate, tmp_path):
+    generate.commands(tmp_path / "cli.md")
+    assert text_of("docs/reference/cli.md") == (tmp_path / "cli.md").read_text(), "run: make docs"
+
+
+def test_every_module_says_what_it_is_and_stands_on_the_page_of_the_architecture(generate):
+    assert [name for name, line in generate.modules().items() if not line] == []
+    assert text_of("docs/explanation/architecture.md") == generate.architecture(), "run: make docs"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_a_page_names_is_there(page):
+    text = page.read_text(encoding="utf-8").replace("\\_", "_")
+    for name in re.findall(r"(?<![\w~/.])\.*[\w/-]+\.py\b", text):
+        assert name in FILES_OF_OTHERS or any(
+            path.as_posix().endswith(f"/{name.lstrip('./')}") for path in FILES
+        ), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_name_of_the_package_that_a_page_uses_is_there(page):
+    for name in re.findall(r"`(earmark(?:\.\w+)+)`", page.read_text(encoding="utf-8")):
+        assert pkgutil.resolve_name(name) is not None
+
+
+def test_readmes_python_is_an_example_and_the_example_runs(model, tmp_path):
     script = ROOT / "examples" / "tag_from_python.py"
-    assert script.read_text() in (ROOT / "README.md").read_text()
-    model = tiny_model.write(tmp_path / "tiny.onnx")
+    assert script.read_text() in text_of("README.md")
     songs = [tmp_path / "song.mp3", tmp_path / "other.flac"]
     for seed, song in enumerate(songs):
         example().write(song, example().make_song(3, seed=seed))
@@ -38,7 +93,84 @@ def test_readmes_python_is_an_example_and_the_example_runs(tmp_path):
     assert done.stdout.count("'path'") == 2
 
 
-@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md")))
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_to_a_file(page):
     for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
         assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+def test_the_index_leads_to_every_page():
+    targets = re.findall(r"\]\(([^)#]+)", text_of("docs/index.md"))
+    linked = {(DOCS / target).resolve() for target in targets}
+    assert {page for page in DOCS.rglob("*.md") if page.name != "index.md"} <= linked
+
+
+def test_every_recipe_stands_in_the_guide_to_training():
+    named = re.findall(r"^\| `(\w+)` \|", text_of("docs/guides/training.md"), re.MULTILINE)
+    assert sorted(named) == sorted(path.stem for path in (ROOT / "recipes").glob("*.toml"))
+
+
+def decimal(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").removeprefix("0")
+
+
+RULES = settings.read_settings()
+GENRE = RULES.groups["genre"]
+FIGURES = [
+    ("docs/guides/serving.md", f"up to {WORDS[BATCH]} at once"),
+    ("docs/guides/million-song.md", f"iTunes allows about {ITunes.per_minute:g} requests a minute"),
+    ("docs/guides/million-song.md", f"Shards of {CLIPS_PER_SHARD:,} clips"),
+    ("docs/guides/library.md", f"hears {WORDS[QUICK_WINDOWS]} windows spread over each song"),
+    ("docs/guides/library.md", f"changed in the last {WORDS[int(scan.SETTLE_SECONDS)]} seconds"),
+    ("docs/guides/library.md", f"{WORDS[GENRE.top]} genres and {WORDS[RULES.groups['mood'].top]} "
+     f"moods at most are written, from a score of {decimal(GENRE.min)} on"),
+    ("docs/guides/library.md", f"a cosine from {decimal(similar.NEAR)} on, log-odds that differ by "
+     f"{decimal(similar.NEAR_LOG_ODDS)} or less, and a length within a second"),
+    ("docs/reference/formats/evaluation.md", f"by {REPLICATES:,} draws of songs"),
+    ("docs/reference/models.md", f"less {SHRINKAGE:g} of the prior's log-odds"),
+    ("docs/reference/models.md", f"{DEFAULT_RANKING} (the default)"),
+    ("docs/reference/models.md", f"{zoo.resolve().stat().st_size / 1e6:.1f} MB, in the package"),
+    ("docs/reference/models.md", f"{len(SHIPPED.tags)} tags: MSD-50 in column order, then "
+     f"{len(SHIPPED.tags) - 50} words of AllMusic"),
+    ("README.md", f"the {sum(trust is not None for trust in SHIPPED.reliability or ())} tags of "
+     "the shipped model that labels could measure"),
+    ("README.md", f"takes only {WORDS[round(10 * SHRINKAGE)]} tenths of the prior's log-odds off"),
+    *(
+        ("docs/reference/formats.md", f"`{doubt.kind}`")
+        for doubt in (*doubts(peak=0.0, unrest=None), *doubts(peak=1.0, unrest=0.0))
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("page", "words"), FIGURES)
+def test_a_figure_that_the_code_knows_is_the_one_on_the_page(page, words):
+    assert words in " ".join(text_of(page).split())
+
+
+def test_the_version_stands_in_one_place():
+    project = tomllib.loads(text_of("pyproject.toml"))
+    assert project["project"]["dynamic"] == ["version"]
+    assert project["tool"]["hatch"]["version"]["path"] == "src/earmark/__init__.py"
+    assert f"\nversion: {earmark.__version__}\n" in text_of("CITATION.cff")
+
+
+TIMES = " \N{MULTIPLICATION SIGN})"
+
+
+def speeds(kind: str) -> list[str]:
+    """The cells of README's table for one format, as docs/reference/performance.md has them."""
+    page = text_of("docs/reference/performance.md")
+    table = page.partition(f"## Audio to tags: {kind} clips of 30 s\n")[2].partition("\n\n")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
+    cells = []
+    for _way, rate, times, *_ in rows:
+        rate, times = (f"{float(cell.split()[0]):.1f}" for cell in (rate, times))
+        cells.append(rate if times == "1.0" else f"{rate} ({times}{TIMES}")
+    return cells
+
+
+def test_the_speeds_in_the_readme_are_those_of_the_last_benchmark():
+    columns = zip(*(speeds(kind) for kind in ("m4a", "mp3", "flac")), strict=True)
+    found = [line.split("|")[2:5] for line in text_of("README.md").splitlines() if TIMES in line]
+    expected = [list(row) for row in columns]
+    assert [[cell.strip() for cell in row] for row in found] == expected[1:]

@@ -12,9 +12,9 @@ import soundfile
 from earmark import Tagger, zoo
 from earmark.audio import load_audio
 from earmark.features import PRESETS, log_mel
-from earmark.inference import listen
+from earmark.inference import hear
 from earmark.library.settings import read_settings
-from earmark.library.writing.fields import GENRE, wanted
+from earmark.library.writing.fields import GENRE, fields_from
 from earmark.model_file import read_card, write_model
 from earmark.runtime import Model
 
@@ -56,7 +56,7 @@ def written(folder, samples, *, kind="FLOAT"):
 
 
 def scores(session, path):
-    return session.card.scores(listen(session, path).logits.mean(axis=0))
+    return session.card.scores(hear(session, path).logits.mean(axis=0))
 
 
 @pytest.mark.parametrize("name", ["choi2016", "earmark"])
@@ -124,7 +124,7 @@ def test_the_shipped_model_answers_and_writes_the_same_genres_at_every_volume(sh
         for decibels in (0, -24, 6):
             heard = tagger.tag(np.float32(10 ** (decibels / 20)) * samples, rate=rate).tags
             firsts.add(next(tag.tag for tag in heard if tag.group == GENRE))
-            genres.add(wanted(heard, settings=read_settings(), model="", sha256="")[GENRE])
+            genres.add(fields_from(heard, settings=read_settings(), model="", sha256="")[GENRE])
         n_first += len(firsts) > 1
         n_written += len(genres) > 1
     assert n_first <= 0.01 * len(paths)

@@ -12,6 +12,7 @@ import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import evaluation_data as made
 import psutil
@@ -92,7 +93,7 @@ def test_the_record_sees_what_python_native_code_and_children_ask(record, tmp_pa
 
 EARMARK = ("-m", "earmark")
 SHARDS = (*EARMARK, "data", "shards", "songs.parquet", "--audio", ".")
-COMMANDS = {
+COMMANDS: dict[str, tuple[Any, ...]] = {
     "tag": ((*EARMARK, "tag", "audio", "--workers", "2"), {}, 3),
     "tag with OpenVINO": (
         (*EARMARK, "tag", "audio/s0.wav", "--model", "model.onnx"),
@@ -146,7 +147,7 @@ def test_the_server_and_its_decoders_ask_nothing(record, material):
 
 
 def test_training_and_export_ask_nothing(record, material):
-    sizes = ("model.widths=[8,8]", "model.pools=[[4,2],[4,2]]", "model.pad=0")
+    sizes: tuple[str, ...] = ("model.widths=[8,8]", "model.pools=[[4,2],[4,2]]", "model.pad=0")
     sizes += ("loop.tensorboard=true",) if find_spec("tensorboard") else ()
     settings = [word for size in sizes for word in ("--set", size)]
     run(record, material, *EARMARK, "train", "smoke", "--store", "tiny", "-o", "run", *settings)

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import tiny_model
 
 from earmark import runtime
 from earmark.errors import BadModel, BadValue, FeatureMismatch, ModelNotFound
 from earmark.runtime import Model
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx")
 
 
 @pytest.fixture(scope="module")
@@ -80,5 +74,5 @@ def test_a_file_that_is_no_model_is_refused(tmp_path, model, name):
 
 
 def test_no_threads_are_refused(model):
-    with pytest.raises(BadValue, match="0 threads"):
+    with pytest.raises(BadValue, match="threads is 0"):
         Model(model, threads=0)

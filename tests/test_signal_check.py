@@ -5,19 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import soundfile
-import tiny_model
 from audio_files import music, tone
 
 from earmark.audio import load_audio
 from earmark.signal_check import STEADY, Doubt, Level, doubts, headline
-from earmark.tagger import Tagger
 
 RATE = 12_000
-
-
-@pytest.fixture(scope="module")
-def tagger(tmp_path_factory):
-    return Tagger.load(tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx"))
 
 
 def noise(slope, *, seconds=30.0):
@@ -82,6 +75,7 @@ def test_no_real_clip_is_doubted_even_turned_down(shared):
         for decibels in (0, -24, -40):
             level = Level(RATE)
             level.add(np.float32(10 ** (decibels / 20)) * samples)
+            assert level.unrest is not None
             assert level.unrest > 3 * STEADY, path.name
             assert doubts(peak=level.peak, unrest=level.unrest) == (), path.name
 

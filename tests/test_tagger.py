@@ -10,7 +10,6 @@ import sys
 import numpy as np
 import psutil
 import pytest
-import tiny_model
 from audio_files import tone, write_audio
 
 import earmark
@@ -20,16 +19,6 @@ from earmark.inference import Options
 from earmark.tagger import Failure, Tagger
 
 RATE = 12_000
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx")
-
-
-@pytest.fixture(scope="module")
-def tagger(model):
-    return Tagger.load(model)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +61,7 @@ def test_a_long_track_is_heard_whole_and_the_centre_on_request(tagger):
     centre = tagger.listen(track, rate=RATE, options=Options(center=True))
     crop = windows.centre_crop(track, settings=settings)
     mel = features.log_mel(crop, settings=settings)
-    np.testing.assert_allclose(centre.logits, tagger.session.run(mel[None])[0], atol=1e-5)
+    np.testing.assert_allclose(centre.logits, tagger.model.run(mel[None])[0], atol=1e-5)
     assert np.abs(centre.logits - heard.logits.mean(axis=0)).max() > 1e-3
     short = tagger.listen(track, rate=RATE, options=Options(max_seconds=30))
     assert short.seconds == pytest.approx(30)

@@ -28,30 +28,32 @@ def blocks_of(track: np.ndarray, sizes: list[int]):
 @given(st.integers(1, 400), st.lists(st.integers(0, 90), max_size=8), st.integers(1, 50))
 def test_every_sample_lies_in_a_window_and_blocks_make_no_difference(n, sizes, hop):
     track = np.arange(1, n + 1, dtype=np.float32)
-    cuts = list(windows.cut(blocks_of(track, sizes), settings=SMALL, hop_samples=hop))
+    cuts = list(windows.whole(blocks_of(track, sizes), settings=SMALL, hop_samples=hop))
     heard = np.zeros(n, dtype=bool)
-    for start, samples in cuts:
+    for start, samples, n_valid in cuts:
         assert samples.size == 50
+        assert n_valid == min(50, n)
         expected = np.pad(track[start : start + 50], (0, max(0, 50 - n)))
         assert samples.tolist() == expected.tolist()
         heard[start : start + 50] = True
     assert heard.all()
-    starts = [start for start, _ in cuts]
+    starts = [window.start for window in cuts]
     assert starts == sorted(set(starts))
-    whole = [start for start, _ in windows.cut([track], settings=SMALL, hop_samples=hop)]
-    assert starts == whole
+    at_once = windows.whole([track], settings=SMALL, hop_samples=hop)
+    assert starts == [window.start for window in at_once]
 
 
 @given(st.integers(1, 400), st.lists(st.integers(0, 90), max_size=8))
 def test_the_centre_of_blocks_is_the_centre_of_the_whole(n, sizes):
     track = np.arange(1, n + 1, dtype=np.float32)
-    first, samples = windows.centre(blocks_of(track, sizes), settings=SMALL)
-    assert samples.tolist() == windows.centre_crop(track, settings=SMALL).tolist()
-    assert first == max(0, (n - 50) // 2)
+    [window] = windows.centre(blocks_of(track, sizes), settings=SMALL)
+    assert window.samples.tolist() == windows.centre_crop(track, settings=SMALL).tolist()
+    assert window.start == max(0, (n - 50) // 2)
+    assert window.n_valid == min(50, n)
 
 
 def test_a_track_of_no_samples_has_no_window():
-    assert list(windows.cut([], settings=SMALL)) == []
+    assert list(windows.whole([], settings=SMALL)) == []
 
 
 def test_a_short_clip_is_filled_as_the_settings_say():
@@ -66,7 +68,7 @@ def test_a_short_clip_is_filled_as_the_settings_say():
 def test_a_hop_that_leaves_gaps_is_refused():
     for hop in (0, 51):
         with pytest.raises(BadValue, match="leaves gaps"):
-            list(windows.cut([np.zeros(60, np.float32)], settings=SMALL, hop_samples=hop))
+            list(windows.whole([np.zeros(60, np.float32)], settings=SMALL, hop_samples=hop))
 
 
 def test_pooling_gives_each_window_one_vote():
@@ -74,15 +76,34 @@ def test_pooling_gives_each_window_one_vote():
     assert windows.pool(logits).tolist() == [1, 1]
 
 
-def test_a_stretch_is_repeated_until_it_fills_a_window():
-    stretch = np.array([1, 2, 3], dtype=np.float32)
-    assert windows.repeat(stretch, settings=SMALL).tolist() == ([1, 2, 3] * 17)[:50]
+def test_a_track_may_get_the_mean_of_its_windows_scores_instead_of_their_logits():
+    logits = np.array([[0, -20, 30], [2, -19, -4], [-3, -22, 33]], dtype=np.float32)
+    scores = (1 / (1 + np.exp(-logits.astype(np.float64)))).mean(axis=0)
+    expected = np.log(scores / (1 - scores))
+    np.testing.assert_allclose(windows.pool(logits, pooling="scores"), expected, rtol=1e-6)
+    np.testing.assert_array_equal(windows.pool(logits[:1], pooling="scores"), logits[0])
+
+
+@given(st.integers(1, 100), st.integers(1, 50), st.data())
+def test_a_stretch_is_repeated_until_it_fills_a_window(n, length, data):
+    track = np.arange(1, n + 1, dtype=np.float32)
+    hop = data.draw(st.integers(1, length))
+    cuts = windows.stretches([track], settings=SMALL, stretch_samples=length, hop_samples=hop)
+    for start, samples, n_valid in cuts:
+        assert n_valid == min(length, n)
+        stretch = track[start : start + n_valid].tolist()
+        assert samples.tolist() == (stretch * 50)[:50]
+
+
+def test_a_stretch_that_is_longer_than_a_window_is_refused():
+    with pytest.raises(BadValue, match="longer than a window of 50"):
+        list(windows.stretches([np.zeros(60, np.float32)], settings=SMALL, stretch_samples=51))
 
 
 def test_each_moment_is_the_mean_of_the_windows_that_hear_it():
     starts = np.array([0, 25, 50])
     logits = np.array([[0.0], [3.0], [9.0]], dtype=np.float32)
-    cells = windows.over_time(starts, logits, length=50, n_samples=100, cell_samples=25)
+    cells = windows.over_time(starts, logits, lengths=50, n_samples=100, cell_samples=25)
     assert cells[:, 0].tolist() == [0.0, 1.5, 6.0, 9.0]
-    with pytest.raises(BadValue, match="not heard"):
-        windows.over_time(starts, logits, length=50, n_samples=150, cell_samples=25)
+    with pytest.raises(BadValue, match="in no window"):
+        windows.over_time(starts, logits, lengths=50, n_samples=150, cell_samples=25)

@@ -62,7 +62,7 @@ class Model:
         """How many windows the network hears of a track."""
         features = model_file.read_card(self.path).features
         samples = np.zeros(round(seconds * features.rate), np.float32)
-        return sum(1 for _ in windows.cut([samples], settings=features))
+        return sum(1 for _ in windows.whole([samples], settings=features))
 
 
 @dataclass(frozen=True)
@@ -110,20 +110,20 @@ class Context:
         return shutil.which("ffmpeg", path=path) is not None
 
 
-def make_setting(work: Path, sizes: Sizes) -> Context:
-    """A setting whose commands find the ffmpeg of imageio-ffmpeg where the system has none."""
+def make_context(work: Path, sizes: Sizes) -> Context:
+    """A context whose commands find the ffmpeg of imageio-ffmpeg where the system has none."""
     work.mkdir(parents=True, exist_ok=True)
-    setting = Context(work.resolve(), sizes, {"EARMARK_PUBLISHED": "", "EARMARK_MODEL": ""})
+    context = Context(work.resolve(), sizes, {"EARMARK_PUBLISHED": "", "EARMARK_MODEL": ""})
     if shutil.which("ffmpeg") is None and find_spec("imageio_ffmpeg") is not None:
         import imageio_ffmpeg
 
-        link = setting.work / "bin" / "ffmpeg"
+        link = context.work / "bin" / "ffmpeg"
         link.parent.mkdir(exist_ok=True)
         link.unlink(missing_ok=True)
         link.symlink_to(imageio_ffmpeg.get_ffmpeg_exe())
         path = f"{link.parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        setting = replace(setting, environment={**setting.environment, "PATH": path})
-    return setting
+        context = replace(context, environment={**context.environment, "PATH": path})
+    return context
 
 
 def _model(name: str, work: Path) -> Model | None:
@@ -148,13 +148,13 @@ def _found(name: str, work: Path) -> Iterator[Path]:
             yield path
 
 
-def as_json(setting: Context) -> dict[str, Any]:
-    """What of a setting the numbers depend on."""
+def as_json(context: Context) -> dict[str, Any]:
+    """What of a context the numbers depend on."""
     return {
-        "sizes": {name: value for name, value in vars(setting.sizes).items() if name != "rounds"},
+        "sizes": {name: value for name, value in vars(context.sizes).items() if name != "rounds"},
         "music": "clips of 4Q" if material.is_real() else "made by examples/make_music.py",
         "models": {
             model.name: {"sha256": model.sha256, "gflop": round(model.flop / 1e9, 2)}
-            for model in setting.models.values()
+            for model in context.models.values()
         },
     }

@@ -22,11 +22,11 @@ from earmark.privacy import keep_private
 NODES = 2  # of the Ray cluster, each with one CPU
 
 
-def clips(setting: Context, n: int) -> Row:
+def clips(context: Context, n: int) -> Row:
     """`earmark tag -` on n clips, start-up included."""
-    paths = setting.clips(setting.sizes.formats[0]).paths(n, setting.work)
+    paths = context.clips(context.sizes.formats[0]).paths(n, context.work)
     words = ("earmark", "tag", "-", "--json", "--model", zoo.SHIPPED)
-    seen = setting.watched(*words, stdin="\n".join(map(str, paths)), answers=n)
+    seen = context.watched(*words, stdin="\n".join(map(str, paths)), answers=n)
     return {
         "n": n,
         "seconds": seen.seconds,
@@ -36,11 +36,11 @@ def clips(setting: Context, n: int) -> Row:
     }
 
 
-def song(setting: Context, seconds: int) -> Row:
+def song(context: Context, seconds: int) -> Row:
     """`earmark tag` on one song, start-up included."""
-    path = material.long_song(setting.work, seconds=seconds)
+    path = material.long_song(context.work, seconds=seconds)
     words = ("earmark", "tag", str(path), "--json", "--model", zoo.SHIPPED)
-    seen = setting.watched(*words, answers=1)
+    seen = context.watched(*words, answers=1)
     if seconds > 3600:
         path.unlink()  # 144 MB for ten hours
     return {
@@ -52,12 +52,12 @@ def song(setting: Context, seconds: int) -> Row:
     }
 
 
-def ray(setting: Context) -> Row:
+def ray(context: Context) -> Row:
     """What the engine takes for a unit that does nothing: processes, and a cluster of two nodes."""
     if find_spec("ray") is None:
         return {"missing": "Ray is not installed: pip install 'earmark[ray]'"}
-    words = ("benchmarks.suite.growth", "--units", str(setting.sizes.ray_units))
-    return {"seconds_a_unit": json.loads(setting.watched(*words).lines[-1])}
+    words = ("benchmarks.suite.growth", "--units", str(context.sizes.ray_units))
+    return {"seconds_a_unit": json.loads(context.watched(*words).lines[-1])}
 
 
 def overhead(n: int, *, ray: str | None) -> float:

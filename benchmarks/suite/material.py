@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import av
@@ -114,7 +111,8 @@ def _make(paths: Sequence[Path], music: Callable[[], list[np.ndarray]], kind: st
 def _music(n: int) -> list[np.ndarray]:
     """n clips, each float32 (2, n_samples) at RATE."""
     if not is_real():
-        example = _example()
+        from examples import make_music as example
+
         return [example.make_song(30.0, seed=seed) for seed in range(n)]
     found = sorted((SHARED / "q4" / "audio").iterdir())
     decoded = (_decode(path) for path in found)
@@ -152,15 +150,3 @@ def _encode(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     part.replace(path)
-
-
-def _example() -> ModuleType:
-    """examples/make_music.py, which is a script and no module of a package."""
-    path = ROOT / "examples" / "make_music.py"
-    spec = importlib.util.spec_from_file_location("make_music", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["make_music"] = module
-    spec.loader.exec_module(module)
-    return module

@@ -15,33 +15,33 @@ NOT_MEASURED = "Not measured in this run."
 PEERS = ("original", "researcher", "essentia")
 
 
-def page(figures: Summary, *, command: str, load: str, plot: str, results: str) -> str:
+def page(summary: Summary, *, command: str, load: str, plot: str, results: str) -> str:
     """The whole page.
 
     load : of the machine before the run; plot, results : the files beside the page
     """
-    shipped = figures.setting.models[zoo.SHIPPED]
-    sizes = figures.setting.sizes
+    shipped = summary.context.models[zoo.SHIPPED]
+    sizes = summary.context.sizes
     heard = [f"{shipped.windows_of(s)} windows in {s:g} s" for s in (30, sizes.song_seconds)]
-    without = "" if LIKE_FOR_LIKE in figures.setting.models else " (its weights are not here)"
+    without = "" if LIKE_FOR_LIKE in summary.context.models else " (its weights are not here)"
     return TEMPLATE.read_text(encoding="utf-8").format(
-        machine=_machine(figures.records.header, command, load),
-        goals=_goals(figures),
+        machine=_machine(summary.records.header, command, load),
+        goals=_goals(summary),
         plot=plot,
         results=results,
         like_for_like=without,
         shipped_gflop=f"{shipped.flop / 1e9:.2f}",
         windows=", ".join(heard),
-        peaks=_peaks(figures),
-        rates=_all_rates(figures),
+        peaks=_peaks(summary),
+        rates=_all_rates(summary),
         batch=sizes.batch,
-        training=_training(figures),
-        startup=_startup(figures),
-        growth=_growing(figures, "growth", ("clips", "clips a second", "CPU ms a clip"), 1000),
+        training=_training(summary),
+        startup=_startup(summary),
+        growth=_growing(summary, "growth", ("clips", "clips a second", "CPU ms a clip"), 1000),
         long=_growing(
-            figures, "long", ("seconds", "times as fast as playing", "CPU ms a minute"), 60_000
+            summary, "long", ("seconds", "times as fast as playing", "CPU ms a minute"), 60_000
         ),
-        ray=_ray(figures),
+        ray=_ray(summary),
     )
 
 
@@ -65,34 +65,34 @@ def _machine(header: Row, command: str, load: str) -> str:
     return "\n".join([*lines, *warning])
 
 
-def _goals(figures: Summary) -> str:
-    goals = figures.goals()
+def _goals(summary: Summary) -> str:
+    goals = summary.goals()
     if not goals:
         return "None of what has a goal was measured in this run."
     cells = [(what, goal, found, "yes" if met else "**no**") for what, goal, found, met in goals]
     return _table(("goal on two cores", "", "measured", "met"), cells)
 
 
-def _peaks(figures: Summary) -> str:
+def _peaks(summary: Summary) -> str:
     """The rates of matrix products in words."""
-    f32, bf16 = (figures.peaks()[name].median / 1e9 for name in ("f32", "bf16"))
+    f32, bf16 = (summary.peaks()[name].median / 1e9 for name in ("f32", "bf16"))
     imitated = ", which this processor has to imitate" if bf16 < f32 else ""
     return f"f32 {f32:,.0f} GFLOP/s; bf16 {short(bf16)} GFLOP/s{imitated}"
 
 
-def _all_rates(figures: Summary) -> str:
+def _all_rates(summary: Summary) -> str:
     parts = []
     titles = {"tags": "Audio to tags", "shards": "Audio to shard", "scores": "Shard to scores"}
     for stage, title in titles.items():
-        for material in figures.materials(stage):
+        for material in summary.materials(stage):
             about = f"{title}: {material}" if material else title
-            parts.append(f"## {about}\n{_rates(figures, stage, material)}")
+            parts.append(f"## {about}\n{_rates(summary, stage, material)}")
     return "\n\n".join(parts) or NOT_MEASURED
 
 
-def _rates(figures: Summary, stage: str, material: str) -> str:
+def _rates(summary: Summary, stage: str, material: str) -> str:
     """A table of ways, and below it the limit itself and who is missing."""
-    lines = figures.lines(stage, material)
+    lines = summary.lines(stage, material)
     ways = [line.way for line in lines]
     peers = [name for name in PEERS if name in ways]
     what = "songs" if "songs" in material else "clips"
@@ -109,20 +109,20 @@ def _rates(figures: Summary, stage: str, material: str) -> str:
         )
         for line in lines
     ]
-    missing = [f"{way}: {why}." for way, why in figures.missing(stage, material).items()]
-    notes = " ".join([*_limits(figures, stage, material, lines), *missing])
+    missing = [f"{way}: {why}." for way, why in summary.missing(stage, material).items()]
+    notes = " ".join([*_limits(summary, stage, material, lines), *missing])
     return "\n\n".join(filter(None, (_table(head, cells), notes)))
 
 
-def _limits(figures: Summary, stage: str, material: str, lines: list[Line]) -> list[str]:
+def _limits(summary: Summary, stage: str, material: str, lines: list[Line]) -> list[str]:
     """The limit of each way, by both number types where the processor is faster with the second."""
     kinds = ["f32"]
-    peaks = figures.peaks()
+    peaks = summary.peaks()
     if stage != "shards" and peaks["bf16"].median > peaks["f32"].median:
         kinds.append("bf16")
     found = []
     for line in lines:
-        limits = [figures.limit(stage, material, line.way, 0, peak=kind) for kind in kinds]
+        limits = [summary.limit(stage, material, line.way, 0, peak=kind) for kind in kinds]
         told = [
             f"{short(1000 * limit)} ms" + (f" in {kind}" if stage != "shards" else "")
             for kind, limit in zip(kinds, limits, strict=True)
@@ -134,31 +134,31 @@ def _limits(figures: Summary, stage: str, material: str, lines: list[Line]) -> l
     return [f"The limit for one {what}, in the first round: {'; '.join(found)}."] if found else []
 
 
-def _training(figures: Summary) -> str:
-    rates = figures.training()
+def _training(summary: Summary) -> str:
+    rates = summary.training()
     if not rates:
         return NOT_MEASURED
     names = {"plain": "the paper in plain PyTorch", "ours": "earmark"}
     words = (
-        f"earmark takes {figures.training_times()} times as many clips a second as the plain "
-        'transcription; "plain, memory kept" is that one with earmark\'s allocator setting alone.'
+        f"earmark takes {summary.training_times()} times as many clips a second as the plain "
+        'transcription; "plain, memory kept" is that one with earmark\'s allocator context alone.'
     )
     cells = [(names.get(way, way), str(rate)) for way, rate in rates.items()]
     return f"{words}\n\n{_table(('way', 'clips a second'), cells)}"
 
 
-def _startup(figures: Summary) -> str:
+def _startup(summary: Summary) -> str:
     names = {
         "python": "Python alone",
         "help": "`earmark --help`",
         "tag": "`earmark tag` of one 30 s clip, shipped model",
         "original": "the original way, the same clip",
     }
-    cells = [(names[way], str(seconds)) for way, seconds in figures.startup().items()]
+    cells = [(names[way], str(seconds)) for way, seconds in summary.startup().items()]
     return _table(("command", "seconds"), cells) if cells else NOT_MEASURED
 
 
-def _growing(figures: Summary, stage: str, head: Sequence[str], scale: float) -> str:
+def _growing(summary: Summary, stage: str, head: Sequence[str], scale: float) -> str:
     cells = [
         (
             f"{row['n']:,}",
@@ -167,13 +167,13 @@ def _growing(figures: Summary, stage: str, head: Sequence[str], scale: float) ->
             "" if row["peak_mb"] is None else short(row["peak_mb"]),
             short(row["seconds"]),
         )
-        for row in sorted(figures.records.of(stage), key=lambda row: row["n"])
+        for row in sorted(summary.records.of(stage), key=lambda row: row["n"])
     ]
     return _table((*head, "peak MB", "whole, s"), cells) if cells else NOT_MEASURED
 
 
-def _ray(figures: Summary) -> str:
-    found = figures.records.of("ray")
+def _ray(summary: Summary) -> str:
+    found = summary.records.of("ray")
     if not found:
         return NOT_MEASURED
     [row] = found

@@ -10,7 +10,7 @@ from earmark.privacy import keep_private
 COLOURS = ("#9aa5b1", "#5b7aa5", "#d9a441", "#2f9e74", "#187a54", "#7cc4a4")
 
 
-def write_plot(figures: Summary, path: Path) -> None:
+def write_plot(summary: Summary, path: Path) -> None:
     """An SVG with a panel for each kind of music of "audio to tags", as far as it was measured."""
     keep_private()
     import matplotlib as mpl
@@ -19,20 +19,20 @@ def write_plot(figures: Summary, path: Path) -> None:
     from matplotlib import pyplot
 
     mpl.rcParams["svg.hashsalt"] = "earmark"  # the same numbers, the same file
-    panels = [("tags", name) for name in figures.materials("tags")]
-    panels += [("shards", name) for name in figures.materials("shards")]
+    panels = [("tags", name) for name in summary.materials("tags")]
+    panels += [("shards", name) for name in summary.materials("shards")]
     height = 0.9 + 1.5 * max(1, len(panels))
     figure, axes = pyplot.subplots(
         max(1, len(panels)), 1, figsize=(8, height), squeeze=False, layout="constrained"
     )
     for axis, (stage, material) in zip(axes[:, 0], panels, strict=False):
-        lines = figures.lines(stage, material)[::-1]
+        lines = summary.lines(stage, material)[::-1]
         for place, line in enumerate(lines):
             low, high = line.rate.values[0], line.rate.values[-1]
             error = [[line.rate.median - low], [high - line.rate.median]]
             colour = COLOURS[(len(lines) - 1 - place) % len(COLOURS)]
             axis.barh(place, line.rate.median, xerr=error, color=colour, ecolor="#333", capsize=2)
-            limit = figures.limit(stage, material, line.way, 0, peak="f32")
+            limit = summary.limit(stage, material, line.way, 0, peak="f32")
             if limit:
                 axis.plot([1 / limit] * 2, [place - 0.4, place + 0.4], color="#c0392b", lw=2)
         axis.set_yticks(range(len(lines)), [line.way for line in lines], fontsize=8)

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from benchmarks.suite import growth, ways
 from benchmarks.suite.context import LIKE_FOR_LIKE, Context
@@ -52,71 +53,71 @@ class Way:
     is_told: bool = False
 
 
-def tasks(setting: Context, stages: tuple[str, ...]) -> Iterator[Task]:
+def tasks(context: Context, stages: tuple[str, ...]) -> Iterator[Task]:
     """All tasks, round by round, so that what else the machine does falls on all ways."""
-    for task in _tasks(setting, stages):
-        if task.way not in PLAIN or task.stage in setting.sizes.plain_in:
+    for task in _tasks(context, stages):
+        if task.way not in PLAIN or task.stage in context.sizes.plain_in:
             yield task
 
 
-def _tasks(setting: Context, stages: tuple[str, ...]) -> Iterator[Task]:
-    for number in range(setting.sizes.rounds):
-        yield Task(MACHINE, "", "gemm", number, lambda: _gemm(setting))
+def _tasks(context: Context, stages: tuple[str, ...]) -> Iterator[Task]:
+    for number in range(context.sizes.rounds):
+        yield Task(MACHINE, "", "gemm", number, lambda: _gemm(context))
         if "tags" in stages:
-            for kind in setting.sizes.formats:
-                yield from _tags(setting, setting.clips(kind), kind, number, setting.sizes.clips)
-            for kind in setting.sizes.song_formats:
-                n = max(2, setting.sizes.clips // 4)
-                yield from _tags(setting, setting.songs(kind), kind, number, n)
+            for kind in context.sizes.formats:
+                yield from _tags(context, context.clips(kind), kind, number, context.sizes.clips)
+            for kind in context.sizes.song_formats:
+                n = max(2, context.sizes.clips // 4)
+                yield from _tags(context, context.songs(kind), kind, number, n)
         if "shards" in stages:
-            for kind in setting.sizes.formats:
-                yield from _shards(setting, setting.clips(kind), kind, number)
+            for kind in context.sizes.formats:
+                yield from _shards(context, context.clips(kind), kind, number)
         if "scores" in stages:
-            yield from _scores(setting, number)
+            yield from _scores(context, number)
         if "startup" in stages:
-            yield from _startup(setting, number)
+            yield from _startup(context, number)
     if "training" in stages:
-        yield from _training(setting)
+        yield from _training(context)
     if "growth" in stages:
-        for n in setting.sizes.growth:
-            yield Task("growth", f"{n} clips", "earmark", 0, lambda n=n: growth.clips(setting, n))
+        for n in context.sizes.growth:
+            yield Task("growth", f"{n} clips", "earmark", 0, partial(growth.clips, context, n))
     if "long" in stages:
-        for n in setting.sizes.long:
-            yield Task("long", f"{n} s", "earmark", 0, lambda n=n: growth.song(setting, n))
+        for n in context.sizes.long:
+            yield Task("long", f"{n} s", "earmark", 0, partial(growth.song, context, n))
     if "ray" in stages:
-        yield Task("ray", "", "engine", 0, lambda: growth.ray(setting))
+        yield Task("ray", "", "engine", 0, lambda: growth.ray(context))
 
 
-def _tags(setting: Context, music: Material, kind: str, number: int, n: int) -> Iterator[Task]:
+def _tags(context: Context, music: Material, kind: str, number: int, n: int) -> Iterator[Task]:
     few, some = _fewer(n)
     found = [
         Way(
             "original",
             *few,
             ("benchmarks.suite.ways", "original_tags"),
-            setting.missing("original", kind),
+            context.missing("original", kind),
         ),
         Way("researcher", some, 0, ("benchmarks.suite.ways", "researcher_tags"), is_told=True),
         Way("ffmpeg", *_warmed(n), ("benchmarks.suite.ways", "ffmpeg")),
     ]
-    for model in setting.models.values():
+    for model in context.models.values():
         words = ("earmark", "tag", "-", "--json", "--model", str(model.path))
         found.append(Way(model.name, *_warmed(n), (*words, "--center")))
         if model.name != LIKE_FOR_LIKE:
             found.append(Way(f"{model.name}, every second", *_warmed(n), words))
-    yield from _in_turn(setting, "tags", music, found, number)
+    yield from _in_turn(context, "tags", music, found, number)
 
 
-def _shards(setting: Context, music: Material, kind: str, number: int) -> Iterator[Task]:
-    few, some = _fewer(setting.sizes.clips)
-    many = _warmed(setting.sizes.clips)
-    target = str(setting.work / "shards")
+def _shards(context: Context, music: Material, kind: str, number: int) -> Iterator[Task]:
+    few, some = _fewer(context.sizes.clips)
+    many = _warmed(context.sizes.clips)
+    target = str(context.work / "shards")
     found = [
         Way(
             "original",
             *few,
             ("benchmarks.suite.ways", "original_shard", target),
-            setting.missing("original", kind),
+            context.missing("original", kind),
         ),
         Way(
             "researcher",
@@ -129,57 +130,66 @@ def _shards(setting: Context, music: Material, kind: str, number: int) -> Iterat
             "essentia",
             *_warmed(some),
             ("benchmarks.suite.ways", "essentia_shard", target),
-            setting.missing("essentia"),
+            context.missing("essentia"),
         ),
         Way("ffmpeg", *many, ("benchmarks.suite.ways", "ffmpeg")),
         Way("earmark", *many, ("benchmarks.suite.ways", "earmark_shard", target)),
     ]
-    yield from _in_turn(setting, "shards", music, found, number)
+    yield from _in_turn(context, "shards", music, found, number)
 
 
-def _scores(setting: Context, number: int) -> Iterator[Task]:
+def _scores(context: Context, number: int) -> Iterator[Task]:
     """From stores on disk; the plain ways stop early, by having a store of fewer clips."""
-    n = setting.sizes.clips
+    n = context.sizes.clips
     for way, n_clips in (("original", n // 4), ("researcher", n // 2)):
         yield Task(
             "scores",
             "",
             way,
             number,
-            lambda way=way, n=max(2, n_clips): _of_store(setting, f"{way}_scores", n),
+            partial(_of_store, context, f"{way}_scores", max(2, n_clips)),
         )
-    for model in setting.models.values():
+    for model in context.models.values():
         yield Task(
             "scores",
             "",
             model.name,
             number,
-            lambda model=model: _of_store(
-                setting, "earmark_scores", max(2, n), str(model.path), features=model.features
+            partial(
+                _of_store,
+                context,
+                "earmark_scores",
+                max(2, n),
+                str(model.path),
+                features=model.features,
             ),
         )
 
 
 def _of_store(
-    setting: Context, way: str, n: int, *words: str, features: str = ways.PAPER_FEATURES
+    context: Context, way: str, n: int, *words: str, features: str = ways.PAPER_FEATURES
 ) -> Row:
-    store = setting.work / f"store-{features}-{n}"
+    store = context.work / f"store-{features}-{n}"
     if not (store / INDEX).exists():
-        paths = setting.clips(setting.sizes.formats[-1]).paths(n, setting.work)
+        paths = context.clips(context.sizes.formats[-1]).paths(n, context.work)
         script = ("benchmarks.suite.ways", "earmark_shard", str(store), features)
-        setting.watched(*script, stdin="\n".join(map(str, paths)))
+        context.watched(*script, stdin="\n".join(map(str, paths)))
     warm = min(ways.BATCH, n // 2) if way.startswith("original") or n > ways.BATCH else 0
-    return _row(setting.watched("benchmarks.suite.ways", way, str(store), *words, answers=n), warm)
+    return _row(context.watched("benchmarks.suite.ways", way, str(store), *words, answers=n), warm)
 
 
-def _startup(setting: Context, number: int) -> Iterator[Task]:
+def _seconds(context: Context, command: list[str], clip: str) -> Row:
+    return {"seconds": watched(command, stdin=clip, environment=context.environment).seconds}
+
+
+def _startup(context: Context, number: int) -> Iterator[Task]:
     """Whole commands on one clip, from nothing to the end."""
-    clip = str(setting.clips("mp3" if "mp3" in setting.sizes.formats else "m4a").files[0])
+    clip = str(context.clips("mp3" if "mp3" in context.sizes.formats else "m4a").files[0])
     commands = {
         "python": [sys.executable, "-c", "pass"],
-        "help": setting.command("earmark", "--help"),
-        "tag": setting.command("earmark", "tag", clip),
-        "original": setting.command("benchmarks.suite.ways", "original_tags"),
+        "help": context.command("earmark", "--help"),
+        "tag": context.command("earmark", "tag", clip),
+        "original": context.command("benchmarks.suite.ways", "original_tags"),
     }
     for way, command in commands.items():
         yield Task(
@@ -187,45 +197,43 @@ def _startup(setting: Context, number: int) -> Iterator[Task]:
             "",
             way,
             number,
-            lambda command=command: {
-                "seconds": watched(command, stdin=clip, environment=setting.environment).seconds
-            },
+            partial(_seconds, context, command, clip),
         )
 
 
-def _training(setting: Context) -> Iterator[Task]:
+def _training(context: Context) -> Iterator[Task]:
     """Steps in turns within one task: see benchmarks.training_step."""
     from benchmarks import training_step
 
     def run() -> Row:
-        batch = setting.sizes.batch
-        seconds = training_step.in_turns(batch, max(1, 2 * setting.sizes.rounds))
+        batch = context.sizes.batch
+        seconds = training_step.in_turns(batch, max(1, 2 * context.sizes.rounds))
         return {"rates": {way: [batch / taken for taken in of] for way, of in seconds.items()}}
 
     yield Task("training", "", "all", 0, run)
 
 
-def _gemm(setting: Context) -> Row:
-    [line] = setting.watched("benchmarks.suite.limit", answers=1).lines
+def _gemm(context: Context) -> Row:
+    [line] = context.watched("benchmarks.suite.limit", answers=1).lines
     return {"flop_per_second": json.loads(line)}
 
 
 def _in_turn(
-    setting: Context, stage: str, music: Material, found: list[Way], number: int
+    context: Context, stage: str, music: Material, found: list[Way], number: int
 ) -> Iterator[Task]:
     """The ways in another order each round: none always follows the one that heats the machine."""
     for place in range(len(found)):
         way = found[(place + number) % len(found)]
-        yield Task(stage, music.name, way.name, number, _runner(setting, music, way))
+        yield Task(stage, music.name, way.name, number, _runner(context, music, way))
 
 
-def _runner(setting: Context, music: Material, way: Way) -> Callable[[], Row]:
+def _runner(context: Context, music: Material, way: Way) -> Callable[[], Row]:
     def run() -> Row:
         if way.missing:
             return {"missing": way.missing}
-        shutil.rmtree(setting.work / "shards", ignore_errors=True)
-        stdin = "\n".join(map(str, music.paths(way.n, setting.work)))
-        seen = setting.watched(*way.words, stdin=stdin, answers=way.n + way.is_told)
+        shutil.rmtree(context.work / "shards", ignore_errors=True)
+        stdin = "\n".join(map(str, music.paths(way.n, context.work)))
+        seen = context.watched(*way.words, stdin=stdin, answers=way.n + way.is_told)
         return {**_row(seen, way.warm + way.is_told), "n": way.n, "warm": way.warm}
 
     return run

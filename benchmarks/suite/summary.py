@@ -41,8 +41,8 @@ class Line:
 class Summary:
     """The numbers of all that was measured."""
 
-    def __init__(self, records: Records, setting: Context) -> None:
-        self.records, self.setting = records, setting
+    def __init__(self, records: Records, context: Context) -> None:
+        self.records, self.context = records, context
 
     def materials(self, stage: str) -> list[str]:
         return list(dict.fromkeys(row["material"] for row in self.records.of(stage)))
@@ -90,7 +90,7 @@ class Summary:
                 return None
             seconds += 1 / rates[0]
         if stage != "shards":
-            model = self.setting.models.get(way.split(",")[0])
+            model = self.context.models.get(way.split(",")[0])
             peaks = [row for row in self.records.of("machine") if row["round"] == number]
             if model is None or not peaks:
                 return None
@@ -102,7 +102,7 @@ class Summary:
 
     def seconds(self, material: str) -> float:
         """Of a clip or a song."""
-        return float(self.setting.sizes.song_seconds) if "songs" in material else 30.0
+        return float(self.context.sizes.song_seconds) if "songs" in material else 30.0
 
     def startup(self) -> dict[str, Spread]:
         rows = self.records.of("startup")

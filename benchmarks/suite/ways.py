@@ -89,7 +89,7 @@ def researcher(paths: list[str]) -> Iterator[Any]:
 
     librosa_decibels(np.zeros(WINDOW, dtype=np.float32))  # loads what librosa loads late
     print("ready")
-    yield from DataLoader(Clips(paths), batch_size=BATCH, num_workers=WORKERS)
+    yield from DataLoader(Clips(paths), batch_size=BATCH, num_workers=WORKERS)  # type: ignore[arg-type]
 
 
 def researcher_tags(paths: list[str]) -> Iterator[object]:
@@ -103,7 +103,7 @@ def researcher_shard(paths: list[str], target: str) -> Iterator[object]:
 def researcher_scores(store: str) -> Iterator[object]:
     from torch.utils.data import DataLoader
 
-    return _batched(DataLoader(_spectrograms(store), batch_size=BATCH))
+    return _batched(DataLoader(_spectrograms(store), batch_size=BATCH))  # type: ignore[arg-type]
 
 
 def essentia_shard(paths: list[str], target: str) -> Iterator[object]:
@@ -120,8 +120,8 @@ def earmark_shard(
     from earmark.features import PRESETS
 
     songs = [Song(Path(path).stem, path=path, tags=("rock",)) for path in paths]
-    catalog, form = Catalog.from_songs(songs), StoreFormat(PRESETS[features])
-    index = write_shards(catalog, target, form=form, progress=told)
+    catalog, store_format = Catalog.from_songs(songs), StoreFormat(PRESETS[features])
+    index = write_shards(catalog, target, store_format=store_format, progress=told)
     assert index.n_clips == len(songs), index.failures
     return iter(())  # each clip has had its line
 
@@ -132,9 +132,9 @@ def earmark_scores(store: str, model: str) -> Iterator[object]:
     from earmark.evaluation.scores import score_store
     from earmark.runtime import Model
 
-    session = Model(zoo.resolve(model))
+    loaded = Model(zoo.resolve(model))
     with open_store(store) as opened:
-        score_store(session, opened, split="all", progress=told)
+        score_store(loaded, opened, split="all", progress=told)
     return iter(())
 
 

@@ -1,4 +1,4 @@
-"""earmark in beets: what is heard in a song becomes its genres and moods on import.
+"""A beets plugin: sets genres and moods on import, from what is heard in a song.
 
     plugins: earmark
     earmark:
@@ -8,8 +8,8 @@
         mode: fill          # or merge, or replace
         quick: no           # hear three windows of each song, not every second
 
-The thresholds, names and modes are those of `earmark library write` (docs/guides/library.md). beets
-writes the files: when it applies a match, not on an import as it is (`beet write` does it then).
+Thresholds, names and modes are those of `earmark library write` (docs/guides/library.md). beets
+writes the files when it applies a match; after an import "as is", run `beet write`.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from earmark.library.writing.fields import (
     MOOD,
     SCORES,
     Values,
-    changes,
-    wanted,
+    changed_fields,
+    fields_from,
 )
 from earmark.tagger import Tagger
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from beets.importer import ImportSession, ImportTask
     from beets.library import Item, Library
 
-# earmark's fields as beets calls them
+# The names of earmark's fields in beets
 _NAMES = {
     GENRE: "genres", MOOD: "moods", SCORES: SCORES.lower(), MODEL: MODEL.lower()
 }  # fmt: skip
@@ -82,9 +82,9 @@ class EarmarkPlugin(BeetsPlugin):  # type: ignore[misc]  # its types are not fol
         self.hear(task.imported_items(), write=False)
 
     def hear(self, items: Iterable[Item], *, write: bool) -> None:
-        """Set the fields of items. One that cannot be heard is said, and stays as it is.
+        """Set the fields of items. An item that cannot be heard is logged and stays as it is.
 
-        So does silence or noise, of which no genre is true.
+        So is an item of silence or noise, whose tags mean nothing.
         """
         options = Options(spread=QUICK_WINDOWS if self.config["quick"].get(bool) else None)
         mode = self.config["mode"].as_choice(MODES)
@@ -98,16 +98,16 @@ class EarmarkPlugin(BeetsPlugin):  # type: ignore[misc]  # its types are not fol
                 for doubt in heard.warnings or ():
                     self._log.warning("{}: {}; no genre is set", heard.path, doubt.message)
                 continue
-            said = wanted(
+            wanted = fields_from(
                 heard.tags,
                 settings=self._settings,
                 model=self._tagger.card.name,
                 sha256=self._model_sha256,
             )
             before: dict[str, Values] = {
-                field: tuple(item.get(_NAMES[field]) or ()) for field in said
+                field: tuple(item.get(_NAMES[field]) or ()) for field in wanted
             }
-            for field, values in changes(before, said, mode=mode).items():
+            for field, values in changed_fields(before, wanted, mode=mode).items():
                 item[_NAMES[field]] = list(values)
             item.store()
             if write:
@@ -130,11 +130,11 @@ class EarmarkPlugin(BeetsPlugin):  # type: ignore[misc]  # its types are not fol
 
     @cached_property
     def _model_sha256(self) -> str:
-        return sha256(self._tagger.session.path)
+        return sha256(self._tagger.model.path)
 
 
 def _field(name: str, *, id3: str | None, asf: str) -> mediafile.ListMediaField:
-    """A field of many values in every format, where earmark.library.writing.tag_file has it."""
+    """A field with several values, stored where earmark.library.writing.tag_file stores it."""
     frames = [mediafile.MP3ListDescStorageStyle(desc=name)]
     if id3 is not None:
         frames.insert(0, mediafile.MP3ListStorageStyle(id3))

@@ -2,61 +2,100 @@
 
     >>> import earmark
     >>> tagger = earmark.Tagger.load()
-    >>> tagger.tag("song.mp3").tags[0]
+    >>> heard = tagger.tag("song.mp3")
+    >>> heard.tags[0].name, heard["jazz"].score
 
-The names below are the public ones; importing earmark loads none of the libraries behind them.
+The names in `__all__` are the public ones. Importing earmark loads none of the libraries behind
+them; each name loads what it needs when it is first used (PEP 562).
 """
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from earmark import errors
 from earmark.errors import EarmarkError
 
 if TYPE_CHECKING:
-    from earmark.audio import load_audio
+    from earmark.audio import Audio, load_audio
     from earmark.features import LogMel, log_mel
-    from earmark.inference import Options
-    from earmark.tagger import Tagger, Tags
+    from earmark.inference import Listening, Options
+    from earmark.model_file import Calibration, Card
+    from earmark.signal_check import Doubt
+    from earmark.tagger import Failure, Tag, Tagger, Tags
+    from earmark.taggrams import Taggram, taggram
+    from earmark.zoo import pull
 
 __version__ = "0.1.0"
 
-_HOME = {
-    "LogMel": "features",
-    "Options": "inference",
-    "Tagger": "tagger",
-    "Tags": "tagger",
-    "load_audio": "audio",
-    "log_mel": "features",
-}
-
 __all__ = [
+    "Audio",
+    "Calibration",
+    "Card",
+    "Doubt",
     "EarmarkError",
+    "Failure",
+    "Listening",
     "LogMel",
     "Options",
+    "Tag",
     "Tagger",
+    "Taggram",
     "Tags",
     "errors",
     "load_audio",
     "log_mel",
+    "pull",
     "tag",
+    "taggram",
 ]
 
+# The module that each of the other names comes from. None may be called as a name itself is: that
+# module, once imported, would take the name's place in this package.
+_MODULES = {
+    "Audio": "audio",
+    "Calibration": "model_file",
+    "Card": "model_file",
+    "Doubt": "signal_check",
+    "Failure": "tagger",
+    "Listening": "inference",
+    "LogMel": "features",
+    "Options": "inference",
+    "Tag": "tagger",
+    "Taggram": "taggrams",
+    "Tagger": "tagger",
+    "Tags": "tagger",
+    "load_audio": "audio",
+    "log_mel": "features",
+    "pull": "zoo",
+    "taggram": "taggrams",
+}
 
-def tag(path: Any, *, model: str | None = None) -> Tags:
-    """The tags of one file, best first; the model is loaded anew, so keep a Tagger for many.
+
+def tag(path: str | os.PathLike[str], *, model: str | os.PathLike[str] | None = None) -> Tags:
+    """The tags of one file, best first.
+
+    It loads the model each time; for many files keep a Tagger.
 
     model : a name of `earmark models list` or a model file; the default model without one
+
+    Raises UnreadableAudio, ModelNotFound and BadModel.
     """
     from earmark.tagger import Tagger
 
     return Tagger.load(model).tag(path)
 
 
-def __getattr__(name: str) -> Any:
-    """Load the module behind a public name when it is first used (PEP 562)."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'earmark' has no attribute {name!r}")
-    return getattr(import_module(f"earmark.{_HOME[name]}"), name)
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+if not TYPE_CHECKING:  # else a type checker would take any name for one of ours
+
+    def __getattr__(name):
+        """A public name, from its module."""
+        if name not in _MODULES:
+            raise AttributeError(f"module 'earmark' has no attribute {name!r}")
+        return getattr(import_module(f"earmark.{_MODULES[name]}"), name)

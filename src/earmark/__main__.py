@@ -1,4 +1,4 @@
-"""`earmark` and `python -m earmark` are the command line."""
+"""The entry point of the command line: `earmark` and `python -m earmark`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; Ctrl-C while it is loaded ends it as a later one does."""
+    """Run the command line; Ctrl-C while it loads exits with 130, as it does later."""
     try:
         from earmark.cli import main as run
     except KeyboardInterrupt:

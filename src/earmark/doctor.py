@@ -1,4 +1,4 @@
-"""What this machine has for earmark, and how fast it is."""
+"""The state of an installation: libraries, runtime, model, and the speed of a clip's two stages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from earmark import __version__, engine, files, runtime
 from earmark.features import log_mel
 from earmark.tagger import Tagger
 
-# The libraries that a part of earmark stands on, with the extra that brings each.
+# The libraries that earmark uses, with the extra that installs each.
 _LIBRARIES = {
     "av": "core", "soxr": "core", "onnxruntime": "core", "onnx": "core", "numpy": "core",
     "openvino": "openvino", "pyarrow": "data", "crc32c": "data", "threadpoolctl": "data",
@@ -22,7 +22,7 @@ _LIBRARIES = {
     "pydantic": "train", "torch": "train", "keras": "keras", "fastapi": "web", "uvicorn": "web",
     "mutagen": "library", "plotly": "web", "prometheus-client": "web", "python-multipart": "web",
 }  # fmt: skip
-_REPEATS = 3  # of each measurement; the median is told
+_REPEATS = 3  # of each measurement; the median is reported
 
 
 def diagnose(model: str | None = None) -> dict[str, Any]:
@@ -50,16 +50,16 @@ def diagnose(model: str | None = None) -> dict[str, Any]:
     return found | {
         "model": {
             "name": card.name,
-            "file": str(tagger.session.path),
-            "sha256": files.sha256(tagger.session.path),
+            "file": str(tagger.model.path),
+            "sha256": files.sha256(tagger.model.path),
             "tags": len(card.tags),
             "features": card.features.name,
-            "runtime": tagger.session.runtime,
+            "runtime": tagger.model.runtime,
         },
         "speed": {
             "clip_seconds": round(card.features.seconds, 2),  # decoding comes on top of these
             "log_mel_ms": _median_ms(lambda: log_mel(clip, settings=card.features)),
-            "network_ms": round(_median_ms(lambda: tagger.session.run(batch)) / len(batch), 2),
+            "network_ms": round(_median_ms(lambda: tagger.model.run(batch)) / len(batch), 2),
         },
     }
 
@@ -72,7 +72,7 @@ def _installed(library: str, extra: str) -> str:
 
 
 def _median_ms(work: Any) -> float:
-    work()  # the first run pays for what is made once
+    work()  # the first run also builds what later runs reuse
     times = []
     for _ in range(_REPEATS):
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""One file from the network, whole, within a deadline."""
+"""The download of one small file: all of it within a deadline, or an error."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from concurrent.futures import Future
 
 from earmark.errors import DownloadFailed
 
-OnBytes = Callable[[int], None]  # told how many more bytes have arrived, again and again
+OnBytes = Callable[[int], None]  # called with the number of bytes that have newly arrived
 
-SILENCE = 20.0  # seconds without a byte after which a server is given up
+SILENCE = 20.0  # seconds without a byte after which we give up on a server
 
 
 def download(url: str, *, most: int, deadline: float, progress: OnBytes | None = None) -> bytes:
     """The bytes behind an address, or DownloadFailed within `deadline` seconds.
 
-    most : bytes that are wanted; of more, so much that the excess can be seen
+    most : bytes that are expected; of a larger file only a little more is fetched
 
-    A read timeout alone does not stop a server that drips one byte at a time, be it in its
-    headers. So the fetch runs in a thread that is left to itself when its time is up; it touches
-    no file, and as a daemon it does not hold up the end of the program.
+    A read timeout alone does not stop a server that sends one byte at a time, even in its
+    headers. So the fetch runs in a thread, which is abandoned when its time is up: it writes no
+    file, and as a daemon it does not delay the end of the program.
     """
     import requests
 
@@ -42,7 +42,7 @@ def download(url: str, *, most: int, deadline: float, progress: OnBytes | None =
                 for chunk in response.iter_content(1 << 16):
                     body += chunk
                     if given_up.is_set() or len(body) > most:
-                        break  # nobody waits any more, or this is certainly another file
+                        break  # the caller has gone on, or this is certainly another file
                     if progress is not None:
                         progress(len(chunk))
             arrived.set_result(bytes(body))
@@ -62,7 +62,7 @@ def download(url: str, *, most: int, deadline: float, progress: OnBytes | None =
 
 
 def _root_cause(error: BaseException) -> str:
-    """What lies under the layers of a network error: "Connection refused"."""
+    """The cause below the layers of a network error, such as "Connection refused"."""
     while error.__context__ is not None:
         error = error.__context__
     return str(getattr(error, "strerror", None) or error)

@@ -1,25 +1,25 @@
-"""What can go wrong, as one small tree.
+"""The errors that earmark raises on purpose; all derive from EarmarkError.
 
 EarmarkError
-├── BadValue            a setting or array that makes no sense (also a ValueError)
-│   └── BadExpression   words for a playlist that do not parse, with their place
-├── MissingExtra        a library that an optional part needs is not installed (also an ImportError)
-├── UnreadableAudio     a file that holds no audio we can decode
-├── WorkerDied          a unit of work that killed its process, or workers that cannot start
-├── Unexpected          a mistake of ours that one unit of work met, while the others went on
-├── DownloadFailed      a fetch over the network that did not bring what was asked for
+├── BadValue            a setting or array that cannot be used (also a ValueError)
+│   └── BadExpression   a playlist expression with a syntax error, and where it is
+├── MissingExtra        a library of an optional part is not installed (also an ImportError)
+├── UnreadableAudio     a file whose audio cannot be read
+├── WorkerDied          a worker process that died, or could not start
+├── Unexpected          a bug in earmark that stopped one unit of work, and no other
+├── DownloadFailed      a download that failed, or brought another file than expected
 ├── ModelError
-│   ├── ModelNotFound   no model of that name or at that path
-│   ├── BadModel        a file that is no model of ours, or is damaged, or of an unknown version
-│   └── FeatureMismatch spectrograms of other settings than the model was trained on
+│   ├── ModelNotFound   a name or path without a model
+│   ├── BadModel        a file that is not an earmark model, is damaged, or of an unknown version
+│   └── FeatureMismatch spectrograms made with other settings than the model's
 ├── LibraryError
 │   ├── BadLibrary      a library that is missing, damaged or of an unknown version
-│   ├── NotScanned      a song or a model that the library does not know
-│   └── UnwritableTags  a file whose tags cannot be read, written or put back
+│   ├── NotScanned      a song or a model that is not in the library
+│   └── UnwritableTags  a music file whose tags cannot be read, written or restored
 └── DataError
-    ├── BadCatalog      a catalog that does not parse
+    ├── BadCatalog      a catalog that cannot be read
     ├── BadLedger       a ledger of downloads that is missing, damaged or of an unknown version
-    ├── NoAudio         a song for which there is no audio file
+    ├── NoAudio         a song without an audio file
     ├── BadStore        shards that are damaged, incomplete or of an unknown version
     ├── BadRecipe       a recipe with an unknown key or an impossible value
     └── FolderInUse     another run works on the same folder
@@ -45,11 +45,11 @@ class EarmarkError(Exception):
 
 
 class BadValue(EarmarkError, ValueError):
-    """A setting or array that makes no sense."""
+    """A setting or array that cannot be used."""
 
 
 class BadExpression(BadValue):
-    """Words for a playlist that do not parse.
+    """A playlist expression with a syntax error.
 
     text : the expression
     position : index in it of the first character that is wrong
@@ -70,7 +70,7 @@ class BadExpression(BadValue):
 
 
 class MissingExtra(EarmarkError, ImportError):
-    """A library that an optional part needs is not installed.
+    """A library of an optional part of earmark is not installed.
 
     library : the distribution that could not be imported
     extra : the extra of earmark that brings it
@@ -86,9 +86,9 @@ class MissingExtra(EarmarkError, ImportError):
 
 
 class UnreadableAudio(EarmarkError):
-    """A file that holds no audio we can decode.
+    """A file whose audio cannot be read.
 
-    path : the file as it was named by the caller
+    path : the file, as the caller named it
     reason : why, in words
     """
 
@@ -102,11 +102,11 @@ class UnreadableAudio(EarmarkError):
 
 
 class WorkerDied(EarmarkError):
-    """A unit of work that killed the process it ran in, or workers that cannot start."""
+    """A worker process that died during a unit of work, or could not start."""
 
 
 class Unexpected(EarmarkError):
-    """A mistake of ours that one unit of work met, while the others went on.
+    """A bug in earmark that stopped one unit of work; the others go on.
 
     what : the exception and its place, on one line
     trace : the whole traceback, for a report of the bug
@@ -122,27 +122,27 @@ class Unexpected(EarmarkError):
 
 
 class DownloadFailed(EarmarkError):
-    """A fetch over the network that did not bring what was asked for."""
+    """A download that failed, or brought another file than expected."""
 
 
 class ModelError(EarmarkError):
-    """Anything about a model file."""
+    """Base of the errors about models."""
 
 
 class ModelNotFound(ModelError):
-    """No model of that name or at that path."""
+    """A name or path without a model."""
 
 
 class BadModel(ModelError):
-    """A file that is no model of ours, or is damaged, or of an unknown version."""
+    """A file that is not an earmark model, is damaged, or of an unknown version."""
 
 
 class FeatureMismatch(ModelError):
-    """Spectrograms of other settings than the model was trained on."""
+    """Spectrograms made with other settings than the model's."""
 
 
 class LibraryError(EarmarkError):
-    """Anything about a person's music library."""
+    """Base of the errors about a music library."""
 
 
 class BadLibrary(LibraryError):
@@ -150,11 +150,11 @@ class BadLibrary(LibraryError):
 
 
 class NotScanned(LibraryError):
-    """A song or a model that the library does not know."""
+    """A song or a model that is not in the library."""
 
 
 class UnwritableTags(LibraryError):
-    """A file whose tags cannot be read, written or put back; the file stays as it was.
+    """A music file whose tags cannot be read, written or restored; it stays as it was.
 
     path : the file
     reason : why, in words
@@ -170,11 +170,11 @@ class UnwritableTags(LibraryError):
 
 
 class DataError(EarmarkError):
-    """Anything about catalogs, previews and shards."""
+    """Base of the errors about catalogs, previews, stores, recipes and runs."""
 
 
 class BadCatalog(DataError):
-    """A catalog that does not parse."""
+    """A catalog that cannot be read."""
 
 
 class BadLedger(DataError):
@@ -182,7 +182,7 @@ class BadLedger(DataError):
 
 
 class NoAudio(DataError):
-    """A song for which there is no audio file."""
+    """A song without an audio file."""
 
 
 class BadStore(DataError):

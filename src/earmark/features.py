@@ -1,12 +1,13 @@
-"""The front end: audio samples to a log-scaled mel spectrogram. There is no other.
+"""The front end: audio samples to a log-scaled mel spectrogram; the only one in earmark.
 
-Shards, training and tagging all call `log_mel`; its settings travel inside shards and model files,
-and whoever meets other settings than its own refuses them.
+Shards, training and tagging all call `log_mel`. Its settings are stored in shards and model files;
+spectrograms with other settings are refused.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,12 +25,19 @@ from earmark.errors import BadValue, FeatureMismatch
 class LogMel:
     """Settings of the log-scaled mel spectrogram.
 
-    decibels : dB per factor of ten in mel power; 10 is the textbook's, 20 squares the power first
+    decibels : dB per factor of ten in mel power; 10 is the textbook's, 20 squares the power first,
+        1 is log10 and ln(10) the natural logarithm
     amin : least mel power, before the logarithm
     top_db : dB below the maximum of the clip at which it is cut off; None does not cut
     window_samples : samples of one clip as the networks hear it
     short : what fills a clip that is shorter: silence after it, or the clip again and again
     level : dB that the sounding parts are set to first (earmark.loudness); None leaves them
+    pre_emphasis : share of each sample that is taken off the one after it; the first goes. 0 is off
+    hann : whether the Hann window reaches zero once (periodic) or at both ends (symmetric)
+    hann_samples : length of the window, in the middle of n_fft samples; None is n_fft
+    floor : whether amin is the least power or is added to all: decibels * log10(mel + amin)
+    offset : added after the logarithm; with floor="add", decibels=1, amin=1/c and
+        offset=log10(c) this is log10(1 + c * mel)
     """
 
     name: str
@@ -39,7 +47,7 @@ class LogMel:
     n_mels: int = 96
     f_min: float = 0.0  # Hz
     f_max: float = 6_000.0  # Hz
-    mel_scale: Literal["slaney", "htk"] = "slaney"
+    mel_scale: Literal["slaney", "htk", "kaldi"] = "slaney"
     mel_norm: Literal["slaney", "none"] = "slaney"
     padding: Literal["constant", "reflect"] = "constant"
     decibels: float = 10.0
@@ -47,6 +55,12 @@ class LogMel:
     top_db: float | None = 80.0
     window_samples: int = 349_440
     short: Literal["silence", "repeat"] = "silence"
+    # settings of later versions: an older file means their defaults
+    pre_emphasis: float = 0.0
+    hann: Literal["periodic", "symmetric"] = "periodic"
+    hann_samples: int | None = None
+    floor: Literal["least", "add"] = "least"
+    offset: float = 0.0
     level: float | None = None  # dB
 
     def __post_init__(self) -> None:
@@ -65,11 +79,25 @@ class LogMel:
             )
         if self.level is not None and not loudness.SILENCE < self.level <= 0:
             raise BadValue(f"level is {self.level}; it must be from {loudness.SILENCE} to 0 dB")
+        if not 0 <= self.pre_emphasis < 1:
+            raise BadValue(f"pre_emphasis is {self.pre_emphasis}; it must be 0 or more, below 1")
+        if self.hann_samples is not None and not 2 <= self.hann_samples <= self.n_fft:
+            raise BadValue(f"hann_samples is {self.hann_samples}; choose 2 to {self.n_fft}")
 
     @property
     def n_frames(self) -> int:
         """Frames of one clip of `window_samples`."""
-        return 1 + self.window_samples // self.hop
+        return self.frames_of(self.window_samples)
+
+    def frames_of(self, n_samples: int) -> int:
+        """Frames of that many samples; of these, pre-emphasis takes one."""
+        n_samples -= self.pre_emphasis > 0 and n_samples > 1
+        return 1 + n_samples // self.hop
+
+    @property
+    def silence(self) -> float:
+        """What silence becomes."""
+        return self.decibels * math.log10(self.amin) + self.offset
 
     @property
     def seconds(self) -> float:
@@ -77,9 +105,9 @@ class LogMel:
         return self.window_samples / self.rate
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings as JSON holds them."""
+        """The settings as JSON holds them; later ones only where they are not as ever."""
         values = dataclasses.asdict(self)
-        return {k: v for k, v in values.items() if k not in _LATER or v != _LATER[k]}
+        return {name: values[name] for name in values if values[name] != _LATER.get(name, _NEVER)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> LogMel:
@@ -118,11 +146,19 @@ _BLOCK = 128  # frames whose spectra fit the processor's cache: twice as fast as
 _LATER: dict[str, Any] = {"level": None}
 
 _CHOICES = {
-    "mel_scale": ("slaney", "htk"),
+    "mel_scale": ("slaney", "htk", "kaldi"),
     "mel_norm": ("slaney", "none"),
     "padding": ("constant", "reflect"),
     "short": ("silence", "repeat"),
+    "hann": ("periodic", "symmetric"),
+    "floor": ("least", "add"),
 }
+_LATER = {
+    field.name: field.default
+    for field in dataclasses.fields(LogMel)
+    if field.name in ("pre_emphasis", "hann", "hann_samples", "floor", "offset")
+}
+_NEVER = object()  # equal to no setting
 
 PRESETS: dict[str, LogMel] = {
     # Choi et al. 2016, as their published script computes it (librosa of the time): the mel POWER
@@ -141,16 +177,42 @@ PRESETS: dict[str, LogMel] = {
         top_db=None,
         window_samples=464_000,
     ),
-    # Ours: the textbook's decibels with their whole 80 dB, up to 8 kHz, and no silence that a
-    # network could mistake for music. 341 samples of hop make the same 1366 frames in 29.1 s.
-    "earmark": LogMel(
-        "earmark",
+    # Pons and Serra 2019 (musicnn): librosa's default mels, log10(1 + 10000 mel). They hear patches
+    # of 3 s of one long spectrogram; the model files cut them out of 29 s.
+    "musicnn": LogMel(
+        "musicnn",
         rate=16_000,
-        hop=341,
         f_max=8_000.0,
-        padding="reflect",
-        window_samples=465_465,
+        decibels=1.0,
+        amin=1e-4,
+        top_db=None,
+        window_samples=464_000,
         short="repeat",
+        floor="add",
+        offset=4.0,
+    ),
+    # Schmid, Koutini and Widmer 2023 (EfficientAT): Kaldi's mels, (ln(mel + 1e-5) + 4.5) / 5. They
+    # hear 10 s; the model file cuts three such pieces out of 29 s.
+    "efficientat": LogMel(
+        "efficientat",
+        rate=32_000,
+        n_fft=1024,
+        hop=320,
+        n_mels=128,
+        f_max=15_000.0,
+        mel_scale="kaldi",
+        mel_norm="none",
+        padding="reflect",
+        decibels=math.log(10) / 5,
+        amin=1e-5,
+        top_db=None,
+        window_samples=928_000,
+        short="repeat",
+        pre_emphasis=0.97,
+        hann="symmetric",
+        hann_samples=800,
+        floor="add",
+        offset=0.9,
     ),
 }
 
@@ -166,7 +228,7 @@ def log_mel(samples: Float32Array, *, settings: LogMel) -> npt.NDArray[np.float3
     """Log-scaled mel spectrogram of all samples, with frames centred on multiples of the hop.
 
     samples : float32 (n_samples,), mono at settings.rate, in [-1, 1]; at least one
-    returns : float32 (n_mels, 1 + n_samples // hop), dB
+    returns : float32 (n_mels, settings.frames_of(n_samples)), dB
 
     Silence gives the floor everywhere; with a level in the settings, no gain changes the result.
     Raises BadValue for no samples, another shape, and samples that are not finite. Equal to librosa
@@ -180,9 +242,12 @@ def log_mel(samples: Float32Array, *, settings: LogMel) -> npt.NDArray[np.float3
     if settings.level is not None:
         samples = loudness.at_level(samples, rate=settings.rate, level=settings.level)
 
+    if settings.pre_emphasis:
+        after = samples[1:] if samples.size > 1 else np.zeros(1, dtype=np.float32)
+        samples = after - np.float32(settings.pre_emphasis) * samples[: after.size]
     padded = np.pad(samples, settings.n_fft // 2, mode=settings.padding)
     frames = np.lib.stride_tricks.sliding_window_view(padded, settings.n_fft)[:: settings.hop]
-    window, filters = _hann(settings.n_fft), mel_filters(settings)
+    window, filters = hann(settings).astype(np.float32), mel_filters(settings)
     mel = np.empty((settings.n_mels, len(frames)), dtype=np.float32)
     for first in range(0, len(frames), _BLOCK):
         block = frames[first : first + _BLOCK]
@@ -190,8 +255,10 @@ def log_mel(samples: Float32Array, *, settings: LogMel) -> npt.NDArray[np.float3
         power = spectrum.real**2 + spectrum.imag**2
         np.matmul(filters, power.T, out=mel[:, first : first + _BLOCK])
 
-    decibels = np.log(np.maximum(mel, np.float32(settings.amin), out=mel), out=mel)
+    floored = np.add if settings.floor == "add" else np.maximum
+    decibels = np.log(floored(mel, np.float32(settings.amin), out=mel), out=mel)
     decibels *= np.float32(settings.decibels / np.log(10))
+    decibels += np.float32(settings.offset)
     if settings.top_db is not None:
         np.maximum(decibels, decibels.max() - np.float32(settings.top_db), out=decibels)
     return decibels
@@ -204,7 +271,8 @@ def mel_filters(settings: LogMel) -> npt.NDArray[np.float32]:
     returns : float32 (n_mels, 1 + n_fft // 2), read-only
 
     Slaney's scale (Auditory Toolbox, 1998) is linear to 1 kHz and logarithmic above; HTK's is
-    2595 log10(1 + f / 700). The slaney norm gives every triangle the same area.
+    2595 log10(1 + f / 700). Kaldi's is HTK's, with triangles whose sides are straight over mels,
+    not over Hz. The slaney norm gives every triangle the same area.
     """
     to_mel, to_hz = (
         (_hz_to_slaney, _slaney_to_hz)
@@ -212,10 +280,16 @@ def mel_filters(settings: LogMel) -> npt.NDArray[np.float32]:
         else (_hz_to_htk, _htk_to_hz)
     )
     ends = to_mel(np.array([settings.f_min, settings.f_max]))
-    corners = to_hz(np.linspace(ends[0], ends[1], settings.n_mels + 2))  # Hz
+    mels = np.linspace(ends[0], ends[1], settings.n_mels + 2)
+    corners = to_hz(mels)  # Hz
     bins = np.fft.rfftfreq(settings.n_fft, 1 / settings.rate)  # Hz
-    rising = (bins - corners[:-2, None]) / np.diff(corners)[:-1, None]
-    falling = (corners[2:, None] - bins) / np.diff(corners)[1:, None]
+    feet, places = (
+        (mels, to_mel(bins.astype(np.float64)))
+        if settings.mel_scale == "kaldi"
+        else (corners, bins)
+    )
+    rising = (places - feet[:-2, None]) / np.diff(feet)[:-1, None]
+    falling = (feet[2:, None] - places) / np.diff(feet)[1:, None]
     filters = np.maximum(0, np.minimum(rising, falling))
     if settings.mel_norm == "slaney":
         filters *= (2 / (corners[2:] - corners[:-2]))[:, None]
@@ -225,9 +299,15 @@ def mel_filters(settings: LogMel) -> npt.NDArray[np.float32]:
 
 
 @lru_cache(maxsize=8)
-def _hann(n: int) -> npt.NDArray[np.float32]:
-    """The periodic Hann window, as every STFT here uses it."""
-    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)).astype(np.float32)
+def hann(settings: LogMel) -> npt.NDArray[np.float64]:
+    """The Hann window of these settings, float64 (n_fft,), zeros around it where it is shorter."""
+    n = settings.hann_samples or settings.n_fft
+    period = n if settings.hann == "periodic" else n - 1
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / period)
+    before = (settings.n_fft - n) // 2
+    result = np.pad(window, (before, settings.n_fft - n - before))
+    result.setflags(write=False)
+    return result
 
 
 _Array = npt.NDArray[np.float64]

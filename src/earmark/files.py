@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: atomic writes, checksums, JSON on one line."""
+"""Files that are whole or not there: atomic writes, checksums, JSON on one line."""
 
 from __future__ import annotations
 
@@ -22,16 +22,19 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("earmark", appauthor=False)
 
 
+Json = dict[str, Any]  # a JSON object
+
+
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well.
 
     The file is flushed to disk before the rename, so that under its final name it is whole. On an
-    error the temporary file is removed and whatever stood at `path` stays.
+    error the temporary file is removed, and a file that was at `path` stays.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # not tempfile: it makes private files, and these get the mode that the user's umask asks for
+    # not tempfile, which makes private files: these get the mode of the user's umask
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         yield temporary
@@ -67,7 +70,7 @@ def sha256(path: str | Path) -> str:
 def json_line(value: Any) -> str:
     """One JSON document on one line, without its newline.
 
-    A file name that is no UTF-8 is written with the escapes that os.fsencode turns back into its
+    A file name that is not UTF-8 is written with escapes, which os.fsencode turns back into its
     bytes.
     """
     line = json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""A folder that one run at a time may write to, and what the disk may say while it does."""
+"""The lock that keeps a folder to one run at a time, and the errors of writing to it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from earmark.errors import DataError, FolderInUse
 
 @contextmanager
 def only_run_in(folder: Path, *, lock: str = ".lock") -> Iterator[None]:
-    """Hold a folder, which is made where it is missing, and clear what killed runs left half done.
+    """Lock a folder, which is made where it is missing; delete unfinished files of killed runs.
 
-    The system lets go of the lock when the process ends, however it ends. Raises FolderInUse, or
+    The system ends the lock when the process ends, however it ends. Raises FolderInUse, or
     DataError where the folder cannot be written to.
     """
     with disk_errors(folder):
@@ -41,18 +41,18 @@ def only_run_in(folder: Path, *, lock: str = ".lock") -> Iterator[None]:
 
 @contextmanager
 def disk_errors(place: Path) -> Iterator[None]:
-    """Turn the system's errors about files into ours, which say what to do."""
+    """Turn an OSError into a DataError that says what to do."""
     try:
         yield
     except OSError as error:
         raise DataError(
-            f"cannot write to {place}: {error.strerror or error}. What is finished is safe: make "
-            "room or mend the rights of the folder, and run the same command again"
+            f"cannot write to {place}: {error.strerror or error}. Finished work is safe: free some "
+            "space or change the permissions of the folder, and run the same command again"
         ) from error
 
 
 def _lock(file: IO[str]) -> bool:
-    """Whether the lock is ours; also where the file system knows no locks."""
+    """Whether we have the lock now; True also on a file system without locks."""
     if sys.platform == "win32":
         import msvcrt
 

@@ -1,36 +1,44 @@
-"""One track through the network: decoded, cut into windows, made visible, heard; block by block."""
+"""One track through the network: which windows it hears (Options), and what it answers (Listening).
+
+`hear` takes a file or samples; `listen` takes the windows of any track (earmark.windows).
+"""
 
 from __future__ import annotations
 
-import dataclasses
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from earmark import audio, ranking, windows
-from earmark.arrays import Float32Array
-from earmark.errors import BadValue, UnreadableAudio
+from earmark.arrays import Float32Array, Int64Array
+from earmark.errors import BadValue
 from earmark.features import LogMel, log_mel
-from earmark.ranking import DEFAULT_RANKING, Ranking
-from earmark.runtime import BATCH, Model
-from earmark.signal_check import Level
+from earmark.ranking import DEFAULT_RANKING, RANKINGS, Ranking
+from earmark.runtime import BATCH, LoadedModel, Model
+from earmark.windows import Track, Window, centre, spread, stretches, whole
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a track is listened to and its tags are put in order.
+    """Which windows of a track are heard, and how its tags are sorted.
 
-    rank : what the tags are sorted by
-    center : hear the middle of the track only, one window, as the papers do
-    hop_seconds : from one window to the next; None is a whole window
+    By default the whole track is heard, window after window.
+
+    rank : what the tags are sorted by; for `tag` and `tag_files` only
+    center : hear one window only, in the middle of the track, as the papers do
+    hop_seconds : from one window (or stretch) to the next; None is its length
     stretch_seconds : hear stretches of that length, each repeated until it fills a window, so that
-        the answer is about those seconds alone; None hears whole windows
-    max_seconds : stop listening there; None hears the whole track
-    spread : hear that many windows, spread evenly over the track and reached by seeking, where the
-        file says that it is longer than they are together; None hears every second
+        an answer is about those seconds alone
+    max_seconds : the track ends there; None takes all of it
+    spread : hear that many windows, spread evenly over a file and reached by seeking; the whole
+        track if it is shorter than these windows together
+
+    Raises BadValue for a value that is out of range and for two ways of hearing at once.
     """
 
     rank: Ranking = DEFAULT_RANKING
@@ -41,30 +49,61 @@ class Options:
     spread: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse options that nothing can be heard with."""
-        if self.rank not in ranking.RANKINGS:
-            raise BadValue(f"no ranking {self.rank!r}; choose one of {', '.join(ranking.RANKINGS)}")
+        """Refuse values that are out of range, and fields that contradict each other."""
+        if self.rank not in RANKINGS:
+            raise BadValue(f"no ranking {self.rank!r}; choose one of {', '.join(RANKINGS)}")
         for name in ("hop_seconds", "stretch_seconds", "max_seconds"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise BadValue(f"{name} is {value}; it must be above zero")
         if self.spread is not None and self.spread < 1:
-            raise BadValue(f"spread is {self.spread}; at least one window must be heard")
+            raise BadValue(f"spread is {self.spread}; choose one window or more")
+        for one, other in _CONTRADICTIONS:
+            if all(getattr(self, name) not in (None, False) for name in (one, other)):
+                raise BadValue(f"{one} and {other} contradict each other: give one of them only")
+
+
+_CONTRADICTIONS = (
+    ("center", "spread"),
+    ("center", "hop_seconds"),
+    ("center", "stretch_seconds"),
+    ("spread", "hop_seconds"),
+    ("spread", "stretch_seconds"),
+    ("spread", "max_seconds"),  # the windows are found from the duration of the whole file
+)
+
+
+class Answers(NamedTuple):
+    """What a network answers to windows.
+
+    starts : int64 (n_windows,), first sample of each window at the model's rate
+    lengths : int64 (n_windows,), samples of the track in each window
+    logits : float32 (n_windows, n_tags)
+    embeddings : float32 (n_windows, n_dimensions)
+    """
+
+    starts: Int64Array
+    lengths: Int64Array
+    logits: Float32Array
+    embeddings: Float32Array
 
 
 @dataclass(frozen=True)
 class Listening:
-    """What the network makes of one track, window by window.
+    """What a network answers to one track, window by window.
 
     seconds : of audio that were heard
     starts : int64 (n_windows,), first sample of each window at the model's rate
-    logits : float32 (n_windows, n_tags); embeddings : float32 (n_windows, n_dimensions)
-    damaged_packets : how many packets the decoder had to leave out
+    lengths : int64 (n_windows,), samples of the track in each window
+    logits : float32 (n_windows, n_tags)
+    embeddings : float32 (n_windows, n_dimensions)
+    damaged_packets : packets of the file that the decoder had to leave out
     peak, unrest : of what was heard (earmark.signal_check)
     """
 
     seconds: float
-    starts: npt.NDArray[np.int64]
+    starts: Int64Array
+    lengths: Int64Array
     logits: Float32Array
     embeddings: Float32Array
     damaged_packets: int
@@ -73,133 +112,72 @@ class Listening:
 
     @property
     def embedding(self) -> Float32Array:
-        """What the network remembers of the track, float32 (n_dimensions,): mean over windows."""
+        """The track's embedding, float32 (n_dimensions,): the mean over its windows."""
         return np.asarray(self.embeddings.mean(axis=0), dtype=np.float32)
 
 
-def listen(
-    session: Model,
-    source: str | Path | Float32Array,
+def listen(model: LoadedModel, windows: Iterable[Window]) -> Answers:
+    """What a model answers to windows, batch by batch. Raises BadValue for no windows."""
+    settings = model.card.features
+    starts: list[int] = []
+    lengths: list[int] = []
+    parts: list[tuple[Float32Array, Float32Array]] = []
+    rest = iter(windows)
+    while batch := list(islice(rest, BATCH)):
+        starts += [window.start for window in batch]
+        lengths += [window.n_valid for window in batch]
+        mels = [log_mel(window.samples, settings=settings) for window in batch]
+        parts.append(model.run(np.stack(mels)))
+    if not parts:
+        raise BadValue(f"the track is shorter than one sample at {settings.rate} Hz")
+    logits, embeddings = map(np.concatenate, zip(*parts, strict=True))
+    return Answers(
+        np.array(starts, dtype=np.int64), np.array(lengths, dtype=np.int64), logits, embeddings
+    )
+
+
+def hear(
+    model: LoadedModel,
+    source: str | os.PathLike[str] | Float32Array,
     *,
     rate: int | None = None,
     options: Options = Options(),
 ) -> Listening:
-    """What a loaded model makes of a file, or of mono samples at `rate` Hz.
+    """What a model answers to a file, or to mono samples at `rate` Hz, in bounded memory.
 
     Raises UnreadableAudio for a file that holds no audio.
     """
-    features = session.card.features
-    blocks = _Blocks(source, rate, target_rate=features.rate, max_seconds=options.max_seconds)
-    length, hop = (
-        features.window_samples if seconds is None else max(1, round(seconds * features.rate))
+    settings = model.card.features
+    track = Track(source, rate=rate, target_rate=settings.rate, max_seconds=options.max_seconds)
+    answers = listen(model, _chosen(track, options, settings=settings))
+    return Listening(
+        seconds=track.n_samples / settings.rate,
+        starts=answers.starts,
+        lengths=answers.lengths,
+        logits=answers.logits,
+        embeddings=answers.embeddings,
+        damaged_packets=track.damaged_packets,
+        peak=track.level.peak,
+        unrest=track.level.unrest,
+    )
+
+
+def _chosen(track: Track, options: Options, *, settings: LogMel) -> Iterator[Window]:
+    """The windows of a track that the options choose."""
+    if options.center:
+        return centre(track, settings=settings)
+    if options.spread is not None:
+        return spread(track, options.spread, settings=settings)
+    stretch, hop = (
+        None if seconds is None else max(1, round(seconds * settings.rate))
         for seconds in (options.stretch_seconds, options.hop_seconds)
     )
-    pieces = dataclasses.replace(features, window_samples=length)
-    cuts = windows.cut(blocks, settings=pieces, hop_samples=min(hop, length))
-    if options.center:
-        cuts = iter([windows.centre(blocks, settings=features)])
-    elif options.spread is not None and not isinstance(source, np.ndarray):
-        clips = _spread_clips(source, options.spread, settings=features)
-        if clips:
-            blocks.count(clips)
-            cuts = ((clip.start, windows.fit(clip.samples, settings=features)) for clip in clips)
-    starts: list[int] = []
-    batch: list[Float32Array] = []
-    parts: list[tuple[Float32Array, Float32Array]] = []
-    for start, piece in cuts:
-        if options.stretch_seconds is not None:
-            piece = piece[: blocks.n_samples]  # a shorter track is not filled up, but repeated
-        starts.append(start)
-        batch.append(log_mel(windows.repeat(piece, settings=features), settings=features))
-        if len(batch) == BATCH:
-            parts.append(session.run(np.stack(batch)))
-            batch.clear()
-    if batch:
-        parts.append(session.run(np.stack(batch)))
-    logits, embeddings = zip(*parts, strict=True)
-    return Listening(
-        seconds=blocks.n_samples / features.rate,
-        starts=np.array(starts, dtype=np.int64),
-        logits=np.concatenate(logits),
-        embeddings=np.concatenate(embeddings),
-        damaged_packets=blocks.damaged_packets,
-        peak=blocks.level.peak,
-        unrest=blocks.level.unrest,
-    )
+    if stretch is not None:
+        return stretches(track, settings=settings, stretch_samples=stretch, hop_samples=hop)
+    return whole(track, settings=settings, hop_samples=hop)
 
 
-@dataclass(frozen=True)
-class _Clip:
-    """One window of a track, and the sample that it begins with."""
-
-    start: int
-    samples: Float32Array
-    damaged_packets: int
-
-
-def _spread_clips(path: str | Path, number: int, *, settings: LogMel) -> list[_Clip]:
-    """Windows from the middles of equal parts of a track.
-
-    Nothing for a track that is too short for it, or whose stated duration leads astray: then every
-    second is to be heard.
-    """
-    duration = audio.probe(path).duration
-    if duration is None or duration <= number * settings.seconds:
-        return []
-    clips = []
-    for part in range(number):
-        start = (part + 0.5) / number * duration - settings.seconds / 2
-        try:
-            clip = audio.load_audio(path, rate=settings.rate, start=start, seconds=settings.seconds)
-        except UnreadableAudio:  # no audio at that place
-            return []
-        if clip.samples.size == 0:
-            return []
-        first = round(start * settings.rate)
-        clips.append(_Clip(first, clip.samples, clip.damaged_packets))
-    return clips
-
-
-class _Blocks:
-    """Mono blocks at the model's rate from a file or from samples, measured as they pass."""
-
-    def __init__(
-        self,
-        source: str | Path | Float32Array,
-        rate: int | None,
-        *,
-        target_rate: int,
-        max_seconds: float | None,
-    ) -> None:
-        self.n_samples = 0
-        self.damaged_packets = 0
-        self.level = Level(target_rate)
-        self._source: audio.AudioStream | Float32Array
-        if isinstance(source, np.ndarray):
-            if rate is None:
-                raise BadValue("samples do not know their rate: give rate=... in Hz")
-            if source.size == 0:
-                raise BadValue("there are no samples to listen to")
-            resampled = audio.resample(source, rate=rate, target_rate=target_rate)
-            last = None if max_seconds is None else round(max_seconds * target_rate)
-            self._source = resampled[:last]
-        else:
-            if rate is not None:
-                raise BadValue("a file knows its own rate: give rate only with samples")
-            self._source = audio.stream_audio(source, rate=target_rate, seconds=max_seconds)
-
-    def count(self, clips: Iterable[_Clip]) -> None:
-        """Count clips that are heard in place of the blocks."""
-        for clip in clips:
-            self.n_samples += clip.samples.size
-            self.level.add(clip.samples)
-            self.damaged_packets += clip.damaged_packets
-
-    def __iter__(self) -> Iterator[Float32Array]:
-        stream = self._source
-        for block in [stream] if isinstance(stream, np.ndarray) else stream:
-            self.n_samples += block.size
-            self.level.add(block)
-            yield block
-        if not isinstance(stream, np.ndarray):
-            self.damaged_packets = stream.damaged_packets
+@lru_cache(maxsize=1)
+def model_of_worker(path: Path, runtime: str) -> Model:
+    """The model that a worker process keeps loaded from one file to the next, on one core."""
+    return Model(path, runtime=runtime, threads=1)

@@ -1,4 +1,4 @@
-"""The one-file model: an ONNX graph from log-mel to logits, with its card in the metadata.
+"""The model file: an ONNX graph from log-mel to logits, with the model's card in its metadata.
 
 Graph: input "log_mel" float32 (batch, n_mels, n_frames), dB as the card's features make it; outputs
 "logits" float32 (batch, n_tags) and "embedding" float32 (batch, n_dimensions).
@@ -11,11 +11,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from earmark.arrays import Float32Array
 from earmark.errors import BadModel, BadValue, ModelNotFound
 from earmark.features import LogMel
 from earmark.files import write_bytes
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     import onnx
 
 Float = TypeVar("Float", np.float32, np.float64)
+
+Pooling = Literal["logits", "scores"]
 
 FORMAT_VERSION = 1
 INPUT, LOGITS, EMBEDDING = "log_mel", "logits", "embedding"
@@ -43,20 +46,22 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Card:
-    """What a model file says of itself.
+    """The card of a model: what its file says about it.
 
     tags : what each column of the logits means
     features : the spectrogram that the model was trained on
-    priors : share of songs that carry each tag, in (0, 1), where the tags were learned
+    priors : share of songs that carry each tag, in (0, 1), where the tags were learned; None where
+        nobody says it
     calibration : None where logits are taken as they are
-    reliability : ROC-AUC of each tag on songs the model never saw; None where nobody measured it
+    reliability : ROC-AUC of each tag on songs the model never saw; None where it was not measured
     training : a record of how the weights came to be; empty where unknown
+    pooling : what is averaged over the windows of a track: their logits or their scores
     """
 
     name: str
     tags: tuple[str, ...]
     features: LogMel
-    priors: tuple[float, ...]
+    priors: tuple[float, ...] | None
     source: str
     licence: str
     description: str = ""
@@ -64,24 +69,30 @@ class Card:
     reliability: tuple[float | None, ...] | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+    pooling: Pooling = "logits"
 
     def __post_init__(self) -> None:
         """Refuse a card whose columns do not match its tags."""
         n_tags = len(self.tags)
         if n_tags == 0 or len(set(self.tags)) != n_tags:
-            raise BadValue("a model needs one tag or more, each once")
+            raise BadValue("a model needs at least one tag, and each tag only once")
         columns: dict[str, Any] = {"priors": self.priors, "reliability": self.reliability}
         if self.calibration is not None:
             columns |= dataclasses.asdict(self.calibration)
         for name, values in columns.items():
             if values is not None and len(values) != n_tags:
                 raise BadValue(f"{len(values)} {name} for {n_tags} tags")
-        if not all(0 < prior < 1 for prior in self.priors):
-            raise BadValue("a prior is a share of songs, above 0 and below 1")
+        if not all(0 < prior < 1 for prior in self.priors or ()):
+            raise BadValue("each prior is a share of songs: it must be above 0 and below 1")
+        if self.pooling not in get_args(Pooling):
+            raise BadValue(f"pooling {self.pooling!r}; choose {' or '.join(get_args(Pooling))}")
 
     def to_dict(self) -> dict[str, Any]:
-        """The card as JSON holds it."""
-        return dataclasses.asdict(self) | {"features": self.features.to_dict()}
+        """The card as JSON holds it; pooling, which came later, where it is not the default."""
+        values = dataclasses.asdict(self) | {"features": self.features.to_dict()}
+        if self.pooling == "logits":
+            del values["pooling"]
+        return values
 
     def to_json(self) -> str:
         """The card as the model file holds it."""
@@ -91,7 +102,7 @@ class Card:
     def from_json(cls, text: str) -> Card:
         """A card from a model file's metadata.
 
-        Raises BadModel for another format version and for what is no card.
+        Raises BadModel for another format version and for text that is not a card.
         """
         try:
             values = json.loads(text)
@@ -105,12 +116,13 @@ class Card:
             )
         try:
             calibration, reliability = values["calibration"], values["reliability"]
+            priors = values["priors"]
             return cls(
                 **values
                 | {
                     "tags": tuple(values["tags"]),
                     "features": LogMel.from_dict(values["features"]),
-                    "priors": _numbers(values["priors"]),
+                    "priors": None if priors is None else _numbers(priors),
                     "reliability": None if reliability is None else tuple(reliability),
                     "calibration": calibration
                     and Calibration(*(_numbers(calibration[key]) for key in ("scale", "offset"))),
@@ -119,7 +131,7 @@ class Card:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise BadModel(f"the model's card is damaged ({error})") from error
 
-    def log_odds(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def log_odds(self, logits: Float32Array) -> Float32Array:
         """Logits, calibrated where the card says how; float32, same shape."""
         if self.calibration is None:
             return logits
@@ -129,7 +141,7 @@ class Card:
         )
         return np.asarray(logits * scale + offset, dtype=np.float32)
 
-    def scores(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def scores(self, logits: Float32Array) -> Float32Array:
         """Probabilities from logits, calibrated where the card says how.
 
         logits : float32 (..., n_tags)
@@ -162,8 +174,12 @@ def write_model(path: str | Path, graph: onnx.ModelProto, card: Card) -> None:
     if outputs[LOGITS][1].dim_value != len(card.tags):
         raise BadModel(f"{outputs[LOGITS][1].dim_value} logits for {len(card.tags)} tags")
     shape = tuple(size.dim_value for size in inputs[INPUT][1:])
-    if shape != (card.features.n_mels, card.features.n_frames):
-        raise BadModel(f"the graph hears {shape}, the features {card.features.name} differ")
+    expected = (card.features.n_mels, card.features.n_frames)
+    if shape != expected:
+        raise BadModel(
+            f"the graph takes spectrograms of shape {shape}, but the features "
+            f"{card.features.name} make {expected}"
+        )
     model = onnx.ModelProto()
     model.CopyFrom(graph)
     onnx.helper.set_model_props(model, {_CARD_KEY: card.to_json()})
@@ -183,7 +199,7 @@ def card_in(path: str | Path, data: bytes) -> Card:
     try:
         model = onnx.load_model_from_string(data)
     except DecodeError as error:
-        raise BadModel(_not_ours(path, "it is no ONNX file, or cut short")) from error
+        raise BadModel(_not_ours(path, "it is not an ONNX file, or is incomplete")) from error
     return card_of(path, {entry.key: entry.value for entry in model.metadata_props})
 
 

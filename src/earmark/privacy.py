@@ -1,4 +1,4 @@
-"""What other libraries are told before they load: report nothing, leave nothing in the home folder.
+"""Settings that keep other libraries from reporting usage and from writing to the home folder.
 
 Call `keep_private` beside each import of onnxruntime, openvino, ray, matplotlib or keras; each of
 them reads its setting while it is imported. Processes that are started later inherit what is set.

@@ -1,4 +1,4 @@
-"""Which commit this earmark runs from, for the records of what it measured."""
+"""The commit that this earmark runs from, for the records of measurements."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def commit() -> str | None:
-    """The commit of the checkout that this earmark runs from; None where it is none.
+    """The commit of the checkout that this earmark runs from; None outside a git checkout.
 
-    A name with "+" at its end has changes that no commit holds.
+    A "+" at its end means that files have changed since that commit.
     """
     source = Path(__file__).parent
 

@@ -1,7 +1,7 @@
-"""Which tag comes first: by score, or by what the score says beyond the tag's prior.
+"""Rankings of tags: by score, by lift, or by evidence, which both weigh the score with the prior.
 
-A prior is the share of songs that carry a tag. On music it has not understood, a network answers
-with the priors; so a tag that is rare everywhere may be the news, and one that is common is not.
+A prior is the share of songs that carry a tag. A network that does not know what it hears answers
+with the priors. So a high score of a rare tag says more than the same score of a common one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs a model file: ONNX Runtime, or OpenVINO where it is installed and asked for."""
+"""Runs a model file, with ONNX Runtime or, where it is installed and chosen, OpenVINO."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -27,6 +27,24 @@ RUNTIMES = ("onnxruntime", "openvino")
 BATCH = 2
 
 
+class LoadedModel(Protocol):
+    """What listens to windows: a Model, or a wrapper of one.
+
+    path : the model file
+    runtime : which of RUNTIMES runs it
+    card : what the file says about the model
+    """
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def runtime(self) -> str: ...
+    @property
+    def card(self) -> Card: ...
+    def run(self, log_mel: Float32Array, /) -> tuple[Float32Array, Float32Array]:
+        """Logits and embeddings of clips, as Model.run."""
+
+
 class Model:
     """A model file, loaded and ready.
 
@@ -43,13 +61,11 @@ class Model:
         self.path = Path(path)
         self.runtime = runtime or os.environ.get("EARMARK_RUNTIME") or RUNTIMES[0]
         if threads is not None and threads < 1:
-            raise BadValue(f"{threads} threads can run nothing; give one or more")
+            raise BadValue(f"threads is {threads}; it must be one or more")
         if self.runtime not in RUNTIMES:
             raise BadValue(f"no runtime {self.runtime!r}; choose one of {', '.join(RUNTIMES)}")
         data = model_file.read_bytes(path)
         open_model = _open_onnxruntime if self.runtime == "onnxruntime" else _open_openvino
-        self.card: Card
-        self._forward: Forward
         self.card, self._forward = open_model(self.path, data, threads)
 
     def run(self, log_mel: Float32Array) -> tuple[Float32Array, Float32Array]:
@@ -64,11 +80,11 @@ class Model:
         features = self.card.features
         if log_mel.ndim != 3 or log_mel.shape[1:] != (features.n_mels, features.n_frames):
             raise FeatureMismatch(
-                f"the model {self.card.name} hears spectrograms of shape "
+                f"the model {self.card.name} takes spectrograms of shape "
                 f"(n, {features.n_mels}, {features.n_frames}), not {log_mel.shape}. "
                 f"Make them with the features {features.name}."
             )
-        # a run over no clips at all still tells the widths of both results
+        # even without clips both results have their width
         parts = [
             self._forward(log_mel[first : first + BATCH])
             for first in range(0, max(1, len(log_mel)), BATCH)

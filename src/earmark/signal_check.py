@@ -1,8 +1,8 @@
-"""Reasons to doubt the tags of a track: it is silent, or it sounds the same from end to end.
+"""Checks the signal for reasons to doubt a track's tags: silence, or the same sound throughout.
 
-The scores cannot tell: on silence and noise they are as near to the priors as on some music (1.21
-nats over the shipped model's tags for silence, 1.08 for the nearest of 281 clips), and loud white
-noise is rock to it. What was heard can.
+The scores do not show it: on silence and noise they are as near to the priors as on some music
+(1.21 nats over the shipped model's tags for silence, 1.08 for the nearest of 281 clips), and that
+model calls loud white noise rock. The signal itself does show it.
 """
 
 from __future__ import annotations
@@ -29,31 +29,32 @@ _LEAST_POWER = 1e-9
 
 @dataclass(frozen=True)
 class Doubt:
-    """Why the tags of a track say little; `kind` is silent or steady."""
+    """A reason to doubt the tags of a track; `kind` is silent or steady."""
 
     kind: str
     message: str
 
     def as_json(self) -> dict[str, Any]:
-        """The doubt as a program reads it."""
+        """The object that stands in JSON lines."""
         return {"kind": self.kind, "message": self.message}
 
 
-# of the kinds of doubt that leave nothing to say of the tags
+# for the kinds of doubt that make the tags meaningless
 _HEADLINES = {"silent": "This is silence", "steady": "This sounds like noise or hum"}
 
 
 def headline(warnings: Sequence[Doubt] | None) -> str | None:
-    """What to say of a track in place of its tags; None where its tags can be believed.
+    """What to show in place of a track's tags, such as "This is silence"; None for music.
 
-    A page says it first; nothing writes genres to a track that has one, or plays it.
-    warnings : of the track, None where it was not judged
+    A track with a headline gets no genres written to its file and comes into no playlist.
+
+    warnings : of the track; None where the signal was not checked
     """
     return next((_HEADLINES[one.kind] for one in warnings or () if one.kind in _HEADLINES), None)
 
 
 def doubts(*, peak: float, unrest: float | None) -> tuple[Doubt, ...]:
-    """What to know of a track before its tags are believed; peak and unrest as of Level."""
+    """The reasons to doubt the tags of a track; peak and unrest are those of its Level."""
     if peak < SILENT:
         level = f", its peak is {20 * math.log10(peak):.0f} dB" if peak else ""
         return (Doubt("silent", f"it is silent{level}: its tags mean nothing"),)
@@ -64,7 +65,7 @@ def doubts(*, peak: float, unrest: float | None) -> tuple[Doubt, ...]:
 
 
 class Level:
-    """How loud a track is, measured as its blocks pass.
+    """The level of a track, measured block by block.
 
     peak : largest sample so far, full scale at 1
     """

@@ -1,4 +1,4 @@
-"""SQLite files of ours: whose they are, of which version, and what SQLite means by its errors."""
+"""SQLite files of ours: the mark and version of each kind, transactions, and readable errors."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from typing import Any, ClassVar, Self
 from earmark.errors import EarmarkError
 
 _WORDS = {
-    sqlite3.SQLITE_FULL: "the disk is full. Nothing is lost: make room and run it again",
-    sqlite3.SQLITE_READONLY: "the folder or the file is read-only",
-    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened; is the folder there, and writable?",
-    sqlite3.SQLITE_BUSY: "another process holds it",
-    sqlite3.SQLITE_IOERR: "the disk fails to write, or is full. Nothing is lost: run it again",
+    sqlite3.SQLITE_FULL: "the disk is full. Nothing is lost: free some space, and try again",
+    sqlite3.SQLITE_READONLY: "it is read-only. Change the permissions of the file or its folder",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened. Check that its folder exists and is writable",
+    sqlite3.SQLITE_BUSY: "another process uses it. Wait until that ends, and try again",
+    sqlite3.SQLITE_IOERR: "the disk is full or fails. Nothing is lost: check it, and try again",
 }
 
 
 @dataclass(frozen=True)
-class Format:
+class SqliteFormat:
     """A kind of SQLite file.
 
-    name : what people call it
-    application_id : where `file` and SQLite look for whose it is
+    name : its name in messages
+    application_id : by which SQLite and the command `file` tell whose it is
     version : SQLite's user_version
-    foreign, damaged, failed : what is raised for a file that is not of this kind and version, for
-        one that is broken, and for a disk that is full or not to be written to
+    foreign, damaged, failed : raised for a file of another kind or version, for a damaged file,
+        and for a disk that is full or cannot be written to
     upgrades : version -> the SQL that makes the next version of it
     """
 
@@ -49,7 +49,7 @@ class Database:
     Any method may raise the errors of its format.
     """
 
-    form: ClassVar[Format]
+    format: ClassVar[SqliteFormat]
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
@@ -59,37 +59,37 @@ class Database:
     def open(cls, path: str | Path, *, make: bool = False) -> Self:
         """Open a file; `make` one where there is none.
 
-        Where the folder is read-only the file can be read and not be written to.
+        In a read-only folder the file can be read, and not be changed.
         """
         path = Path(path)
         connection = None
         try:
             writable = os.access(path.parent, os.W_OK) and (make or os.access(path, os.W_OK))
-            # the write-ahead log needs a writable folder even of those who only read
+            # even to read the write-ahead log SQLite needs a writable folder
             log = path.with_name(f"{path.name}-wal")
             if not writable and log.exists() and log.stat().st_size:
-                raise cls.form.foreign(
-                    f"the {cls.form.name} {path} has changes of a killed run beside it, and its "
-                    "folder can only be read. Copy the folder to where it can be written, and use "
+                raise cls.format.foreign(
+                    f"the {cls.format.name} {path} has changes of a killed run beside it, and its "
+                    "folder is read-only. Copy the folder to a place where you can write, and use "
                     "the copy"
                 )
             uri = path.absolute().as_uri() + ("" if writable else "?immutable=1")
             connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
-            version = _check_version(connection, path, form=cls.form)
+            version = _check_version(connection, path, file_format=cls.format)
             if writable:
-                _prepare(connection, form=cls.form)
-            elif version < cls.form.version:
-                raise cls.form.foreign(
-                    f"the {cls.form.name} {path} is of version {version}, and to bring it to "
-                    f"version {cls.form.version} it must be written to, which its folder forbids. "
-                    "Copy it to where it can be written, and use the copy"
+                _prepare(connection, file_format=cls.format)
+            elif version < cls.format.version:
+                raise cls.format.foreign(
+                    f"the {cls.format.name} {path} is of version {version}. It must be "
+                    f"upgraded to version {cls.format.version}, but its folder is read-only. "
+                    "Copy the folder to a place where you can write, and use the copy"
                 )
             return cls(path, connection)
         except (sqlite3.Error, EarmarkError) as error:
             if connection is not None:
                 connection.close()
             if isinstance(error, sqlite3.Error):
-                raise _translated(path, error, form=cls.form) from error
+                raise _translated(path, error, file_format=cls.format) from error
             raise
 
     def __enter__(self) -> Self:
@@ -109,7 +109,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """One change of the file: all of it, or where the block fails nothing."""
+        """One change of the file: all of it, or nothing where the block fails."""
         with self.errors():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -122,7 +122,7 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Let all that is read meanwhile be of one moment, whatever others write."""
+        """Let all reads in the block see one moment, whatever other processes write."""
         with self.errors():
             self._connection.execute("BEGIN")
             try:
@@ -132,7 +132,7 @@ class Database:
 
     @contextmanager
     def durable(self) -> Iterator[None]:
-        """Let what changes meanwhile outlive a power cut, which takes a moment each time."""
+        """Let the changes in the block survive a power cut; each of them then takes longer."""
         with self.errors():
             self._connection.execute("PRAGMA synchronous = FULL")
             try:
@@ -146,43 +146,45 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
-            raise _translated(self.path, error, form=self.form) from error
+            raise _translated(self.path, error, file_format=self.format) from error
 
 
-def _check_version(connection: sqlite3.Connection, path: Path, *, form: Format) -> int:
-    """The version of a file, that of the format where it is empty."""
+def _check_version(connection: sqlite3.Connection, path: Path, *, file_format: SqliteFormat) -> int:
+    """The version of a file; for an empty file that of the format."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = _version(connection)
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if application == 0 and version == 0 and tables == 0:
-        return form.version
-    if application != form.application_id:
-        raise form.foreign(f"{path} is an SQLite file, but no {form.name} of earmark's")
-    if version != form.version and version not in form.upgrades:
-        raise form.foreign(
-            f"{path} is a {form.name} of version {version}; this earmark knows version "
-            f"{form.version}. Update earmark, or take another file"
+        return file_format.version
+    if application != file_format.application_id:
+        raise file_format.foreign(
+            f"{path} is an SQLite file, but not a {file_format.name} of earmark"
+        )
+    if version != file_format.version and version not in file_format.upgrades:
+        raise file_format.foreign(
+            f"{path} is a {file_format.name} of version {version}; this earmark knows version "
+            f"{file_format.version}. Update earmark, or take another file"
         )
     return version
 
 
-def _prepare(connection: sqlite3.Connection, *, form: Format) -> None:
-    # readers do not wait for the writer; a power cut may cost the last moments, never the file
+def _prepare(connection: sqlite3.Connection, *, file_format: SqliteFormat) -> None:
+    # readers do not wait for the writer; a power cut may undo the last changes, never the file
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     # 64 MB: a quarter million rows; the default of 2 MB makes updates three times slower
     connection.execute("PRAGMA cache_size = -65536")
-    if _version(connection) == form.version:
+    if _version(connection) == file_format.version:
         return
     connection.execute("BEGIN IMMEDIATE")
     version = _version(connection)  # another process may have done it meanwhile
     if version == 0:
-        connection.execute(f"PRAGMA application_id = {form.application_id}")
-        _run(connection, form.schema)
+        connection.execute(f"PRAGMA application_id = {file_format.application_id}")
+        _run(connection, file_format.schema)
     else:
-        for older in range(version, form.version):
-            _run(connection, form.upgrades[older])
-    connection.execute(f"PRAGMA user_version = {form.version}")
+        for older in range(version, file_format.version):
+            _run(connection, file_format.upgrades[older])
+    connection.execute(f"PRAGMA user_version = {file_format.version}")
     connection.execute("COMMIT")
 
 
@@ -191,13 +193,15 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _run(connection: sqlite3.Connection, statements: str) -> None:
-    """Run statements in the transaction that is open; executescript would end it."""
+    """Run statements in the open transaction; executescript would end it."""
     for statement in statements.split(";"):
         connection.execute(statement)
 
 
-def _translated(path: Path, error: sqlite3.Error, *, form: Format) -> EarmarkError:
+def _translated(path: Path, error: sqlite3.Error, *, file_format: SqliteFormat) -> EarmarkError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return form.damaged(f"the {form.name} {path} is damaged: {error}")
-    return form.failed(f"cannot work on the {form.name} {path}: {_WORDS.get(code, str(error))}")
+        return file_format.damaged(f"the {file_format.name} {path} is damaged: {error}")
+    return file_format.failed(
+        f"cannot work on the {file_format.name} {path}: {_WORDS.get(code, str(error))}"
+    )

@@ -1,10 +1,11 @@
-"""Files in, tags out."""
+"""The tagger: a file in, its tags out; many files side by side."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -13,10 +14,10 @@ import numpy as np
 from earmark import engine, ranking, tags, windows, zoo
 from earmark.arrays import Float32Array
 from earmark.errors import BadValue, EarmarkError
-from earmark.inference import Listening, Options, listen
+from earmark.inference import Listening, Options, hear, model_of_worker
 from earmark.model_file import Card
 from earmark.ranking import DEFAULT_RANKING, Ranking
-from earmark.runtime import Model
+from earmark.runtime import LoadedModel, Model
 from earmark.signal_check import Doubt, doubts, headline
 
 Value = TypeVar("Value")
@@ -29,25 +30,35 @@ class Tag:
     """One tag of one track.
 
     score : probability, in [0, 1]
-    lift : score / prior
-    evidence : log-odds of the score less a share of the prior's (earmark.ranking)
-    reliability : ROC-AUC of the tag on unseen songs, None where nobody measured it
+    lift : score / prior; evidence : log-odds of the score less a share of the prior's
+        (earmark.ranking); both None where the model states no priors
+    reliability : ROC-AUC of the tag on unseen songs, None where it was not measured
     """
 
-    tag: str
+    name: str
     score: float
-    lift: float
-    evidence: float
+    lift: float | None
+    evidence: float | None
     group: str
     reliability: float | None
+
+    @property
+    def tag(self) -> str:
+        """The name again, as JSON lines call it."""
+        return self.name
 
 
 @dataclass(frozen=True)
 class Tags:
-    """The tags of one track, best first by the ranking that was asked for.
+    """The tags of one track, best first by the chosen ranking.
 
-    path : None for samples that came from no file
-    warnings : why to doubt the tags, mostly nothing; None where that was not judged
+    `heard["jazz"]` is the tag of that name, `for tag in heard` runs over all of them.
+
+    path : None for samples
+    seconds : of audio that were heard
+    model : the model's name
+    damaged_packets : packets of the file that the decoder had to leave out
+    warnings : reasons to doubt the tags, usually none; None where the signal was not checked
     """
 
     path: Path | None
@@ -57,9 +68,17 @@ class Tags:
     damaged_packets: int = 0
     warnings: tuple[Doubt, ...] | None = ()
 
+    def __getitem__(self, name: str) -> Tag:
+        """The tag of that name, in upper or lower case. Raises BadValue, with all names."""
+        return self.tags[tags.index([tag.name for tag in self.tags], name)]
+
+    def __iter__(self) -> Iterator[Tag]:
+        """The tags, best first."""
+        return iter(self.tags)
+
     @property
     def headline(self) -> str | None:
-        """What to say in place of the tags; None where they can be believed."""
+        """What to say in place of the tags, such as "This is silence"; None for music."""
         return headline(self.warnings)
 
     def as_json(self, *, top: int | None = None) -> dict[str, Any]:
@@ -70,10 +89,10 @@ class Tags:
             "model": self.model,
             "tags": [
                 {
-                    "tag": tag.tag,
+                    "tag": tag.name,
                     "score": round(tag.score, 6),
-                    "lift": round(tag.lift, 4),
-                    "evidence": round(tag.evidence, 4),
+                    "lift": tag.lift and round(tag.lift, 4),
+                    "evidence": tag.evidence and round(tag.evidence, 4),
                     "group": tag.group,
                     "reliability": tag.reliability and round(tag.reliability, 4),
                 }
@@ -100,15 +119,15 @@ class Failure:
 
 
 class Tagger:
-    """A loaded model that says which tags music carries."""
+    """Tags music with a loaded model; make one with `Tagger.load`."""
 
-    def __init__(self, session: Model) -> None:
-        self.session = session
+    def __init__(self, model: LoadedModel) -> None:
+        self.model = model
 
     @classmethod
     def load(
         cls,
-        name_or_path: str | Path | None = None,
+        name_or_path: str | os.PathLike[str] | None = None,
         *,
         runtime: str | None = None,
         threads: int | None = None,
@@ -120,16 +139,17 @@ class Tagger:
 
         Raises ModelNotFound, which says how to get one, and BadModel.
         """
-        return cls(Model(zoo.resolve(name_or_path), runtime=runtime, threads=threads))
+        name = None if name_or_path is None else os.fspath(name_or_path)
+        return cls(Model(zoo.resolve(name), runtime=runtime, threads=threads))
 
     @property
     def card(self) -> Card:
-        """What the model says of itself."""
-        return self.session.card
+        """The model's card: its tags, features, source and licence."""
+        return self.model.card
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """What each column of the scores means."""
+        """The names of the tags, in the order of the scores' columns."""
         return self.card.tags
 
     def score_log_mel(self, log_mel: Float32Array) -> Float32Array:
@@ -139,24 +159,26 @@ class Tagger:
             standardisation
         returns : float32 (n, n_tags), in [0, 1]
         """
-        return self.card.scores(self.session.run(log_mel)[0])
+        return self.card.scores(self.model.run(log_mel)[0])
 
     def listen(
         self,
-        source: str | Path | Float32Array,
+        source: str | os.PathLike[str] | Float32Array,
         *,
         rate: int | None = None,
         options: Options = Options(),
     ) -> Listening:
         """The network's answer to each window of a track, in bounded memory.
 
+        Takes what `tag` takes; the ranking in the options has no effect.
+
         source : a file, or float32 (n_samples,) mono samples at `rate` Hz
         """
-        return listen(self.session, source, rate=rate, options=options)
+        return hear(self.model, source, rate=rate, options=options)
 
     def tag(
         self,
-        source: str | Path | Float32Array,
+        source: str | os.PathLike[str] | Float32Array,
         *,
         rate: int | None = None,
         options: Options = Options(),
@@ -174,8 +196,8 @@ class Tagger:
     def tags_of(
         self, heard: Listening, *, path: Path | None = None, rank: Ranking = DEFAULT_RANKING
     ) -> Tags:
-        """The tags of a track that was listened to, best first."""
-        scores = self.card.scores(windows.pool(heard.logits))
+        """The tags of a track from what `listen` returned, best first."""
+        scores = self.card.scores(windows.pool(heard.logits, pooling=self.card.pooling))
         return Tags(
             path=path,
             seconds=heard.seconds,
@@ -187,12 +209,14 @@ class Tagger:
 
     def embed(
         self,
-        source: str | Path | Float32Array,
+        source: str | os.PathLike[str] | Float32Array,
         *,
         rate: int | None = None,
         options: Options = Options(),
     ) -> Float32Array:
-        """What the network remembers of a track: its last recurrent state, mean over windows.
+        """The embedding of a track: the network's last recurrent state, mean over windows.
+
+        Tracks that sound alike have embeddings that point the same way (cosine similarity).
 
         returns : float32 (n_dimensions,)
         """
@@ -200,19 +224,20 @@ class Tagger:
 
     def tag_files(
         self,
-        paths: Sequence[str | Path],
+        paths: Sequence[str | os.PathLike[str]],
         *,
         workers: int | None = None,
         options: Options = Options(),
     ) -> Iterator[Tags | Failure]:
         """The tags of many files, in their order; a file that fails does so alone.
 
-        workers : processes that decode and infer side by side; as many as there are cores by
-            default, and none but this one for a few files
+        workers : processes that decode and infer side by side; by default as many as there are
+            cores, and only this one for fewer than six files
         """
-        if isinstance(paths, str | Path):
+        if isinstance(paths, str | os.PathLike):
             raise BadValue(f"tag_files takes a list of files; for the one file {paths}, use tag")
-        for outcome in map_files(_TagFile(options), paths, tagger=self, workers=workers):
+        tag_file = _TagFile(options)
+        for outcome in map_files(tag_file, paths, tagger=self, workers=workers):
             if outcome.error is not None:
                 yield Failure(outcome.unit, outcome.error)
             else:
@@ -226,17 +251,31 @@ def rank_tags(
     """The tags of one track, best first.
 
     scores : float32 (n_tags,), in [0, 1], in the order of card.tags
+
+    Raises BadValue for a ranking by priors where the model states none.
     """
-    priors = np.array(card.priors, dtype=np.float32)
-    order = np.argsort(-ranking.rank_values(scores, priors, by=by), kind="stable")
-    lifts, evidences = ranking.lift(scores, priors), ranking.evidence(scores, priors)
-    reliability = card.reliability or (None,) * len(card.tags)
+    unknown: tuple[None, ...] = (None,) * len(card.tags)
+    lifts: Sequence[float | None] = unknown
+    evidences: Sequence[float | None] = unknown
+    values = scores
+    if card.priors is not None:
+        priors = np.array(card.priors, dtype=np.float32)
+        values = ranking.rank_values(scores, priors, by=by)
+        lifts = ranking.lift(scores, priors).tolist()
+        evidences = ranking.evidence(scores, priors).tolist()
+    elif by != "score":
+        raise BadValue(
+            f"the model {card.name} does not say how frequent its tags are, which the ranking "
+            f"{by!r} needs; use score"
+        )
+    order = np.argsort(-values, kind="stable")
+    reliability = card.reliability or unknown
     return tuple(
         Tag(
-            tag=card.tags[i],
+            name=card.tags[i],
             score=float(scores[i]),
-            lift=float(lifts[i]),
-            evidence=float(evidences[i]),
+            lift=lifts[i],
+            evidence=evidences[i],
             group=tags.group(card.tags[i]),
             reliability=reliability[i],
         )
@@ -246,7 +285,7 @@ def rank_tags(
 
 def map_files(
     function: Callable[[Tagger, Path], Value],
-    paths: Sequence[str | Path],
+    paths: Sequence[str | os.PathLike[str]],
     *,
     tagger: Tagger,
     workers: int | None = None,
@@ -254,21 +293,20 @@ def map_files(
     """function(tagger, path) for each file, in order; a file that fails does so alone.
 
     function : picklable; each worker process calls it with a tagger of its own
-    workers : processes that decode and infer side by side; as many as there are cores by default,
-        and none but this one for a few files
+    workers : as of Tagger.tag_files
     """
     if workers is None and len(paths) < _FEW_FILES:
         workers = 1
     files = map(Path, paths)
     if workers == 1:
         return engine.map_units(partial(function, tagger), files, workers=1)
-    work = _InWorker(function, tagger.session.path, tagger.session.runtime)
+    work = _InWorker(function, tagger.model.path, tagger.model.runtime)
     return engine.map_units(work, files, workers=workers)
 
 
 @dataclass(frozen=True)
 class _TagFile:
-    """What becomes of one file of tag_files."""
+    """The work on one file of tag_files."""
 
     options: Options
 
@@ -278,16 +316,11 @@ class _TagFile:
 
 @dataclass(frozen=True)
 class _InWorker(Generic[Value]):
-    """The work of one worker process on one file; each process loads the model once."""
+    """The work on one file in a worker process; each process loads the model once."""
 
     function: Callable[[Tagger, Path], Value]
     model: Path
     runtime: str
 
     def __call__(self, path: Path) -> Value:
-        return self.function(_worker_tagger(self.model, self.runtime), path)
-
-
-@lru_cache(maxsize=1)
-def _worker_tagger(model: Path, runtime: str) -> Tagger:
-    return Tagger(Model(model, runtime=runtime, threads=1))
+        return self.function(Tagger(model_of_worker(self.model, self.runtime)), path)

@@ -1,4 +1,4 @@
-"""Tag vocabularies: what a column of labels or scores means, and in which group people see it."""
+"""Tag vocabularies: the names of the columns of labels and scores, and the group of each tag."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _ALLMUSIC_MOODS: tuple[str, ...] = (
     "Light", "Quiet", "Reserved",
 )  # fmt: skip
 
-# Groups in the order people see them. A tag in none of them is "other".
+# Groups in the order in which they are shown. A tag in none of them is "other".
 GROUPS: dict[str, tuple[str, ...]] = {
     "genre": (
         "rock", "pop", "alternative", "indie", "electronic", "dance", "alternative rock", "jazz",
@@ -66,15 +66,20 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 _GROUP_OF = {tag: group for group, members in GROUPS.items() for tag in members}
+_JAMENDO_GROUPS = {"genre": "genre", "instrument": "instrument", "mood/theme": "mood"}
 
 
 def group(tag: str) -> str:
-    """The group of a tag: genre, mood, era, instrument, voice or other."""
-    return _GROUP_OF.get(tag, "other")
+    """The group of a tag: genre, mood, era, instrument, voice or other.
+
+    MTG-Jamendo's tags say theirs: genre---rock.
+    """
+    category, marks, _ = tag.partition("---")
+    return _JAMENDO_GROUPS.get(category, "other") if marks else _GROUP_OF.get(tag, "other")
 
 
 def place_of_group(name: str) -> int:
-    """Where people see a group: genre first, other tags last."""
+    """The place of a group in the order of display: genre first, other tags last."""
     return [*GROUPS, name].index(name)
 
 

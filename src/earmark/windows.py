@@ -1,20 +1,186 @@
-"""A track as the networks hear it: windows of one clip's length, and scores over time.
+"""Windows of a track: the samples of one clip's length that a network hears at once.
 
-Every sample lies in a window. A track is cut at multiples of the hop; what remains at the end is
-heard in one more window that ends where the track ends, so nothing is padded but a track that is
-shorter than one window.
+Four ways to choose them, each an iterator of Window: `whole`, `centre`, `spread` and `stretches`.
+Nothing is padded but a track that is shorter than one window. `pool` and `over_time` put the
+answers to windows together again.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from earmark.arrays import Float32Array
-from earmark.errors import BadValue
+from earmark import audio
+from earmark.arrays import Float32Array, Int64Array
+from earmark.errors import BadValue, UnreadableAudio
 from earmark.features import LogMel
+from earmark.model_file import Pooling
+from earmark.signal_check import Level
+
+
+class Window(NamedTuple):
+    """What a network hears at once.
+
+    start : first sample, counted from the beginning of the track
+    samples : float32 (window_samples,)
+    n_valid : how many samples of the track are in it; the rest is silence or repetition
+    """
+
+    start: int
+    samples: Float32Array
+    n_valid: int
+
+
+class Track:
+    """A file or samples as mono blocks at `target_rate` Hz, measured as they pass.
+
+    source : a file, or float32 (n_samples,) mono samples at `rate` Hz
+    max_seconds : the track ends there; None takes all of it
+    n_samples, damaged_packets, level : of what has been read so far
+
+    Raises BadValue for samples without a rate, a file with one, and no samples.
+    """
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str] | Float32Array,
+        *,
+        target_rate: int,
+        rate: int | None = None,
+        max_seconds: float | None = None,
+    ) -> None:
+        self.rate = target_rate
+        self.path = None if isinstance(source, np.ndarray) else Path(source)
+        self.n_samples = 0
+        self.damaged_packets = 0
+        self.level = Level(target_rate)
+        self._blocks: audio.AudioStream | list[Float32Array]
+        if isinstance(source, np.ndarray):
+            if rate is None:
+                raise BadValue("samples were given without their rate: add rate=..., in Hz")
+            if source.size == 0:
+                raise BadValue("there are no samples to listen to: the array is empty")
+            resampled = audio.resample(source, rate=rate, target_rate=target_rate)
+            end = None if max_seconds is None else round(max_seconds * target_rate)
+            self._blocks = [resampled[:end]]
+        else:
+            if rate is not None:
+                raise BadValue("a file states its own rate: give rate=... only with samples")
+            self._blocks = audio.stream_audio(source, rate=target_rate, seconds=max_seconds)
+
+    def __iter__(self) -> Iterator[Float32Array]:
+        for block in self._blocks:
+            self._measure(block)
+            yield block
+        if isinstance(self._blocks, audio.AudioStream):
+            self.damaged_packets = self._blocks.damaged_packets
+
+    def parts(self, starts: Iterable[float], *, seconds: float) -> list[Float32Array]:
+        """The samples from each of these starts (seconds) on, reached by seeking in the file.
+
+        Empty where one of them cannot be read; then nothing was measured.
+        """
+        assert self.path is not None
+        parts = []
+        for start in starts:
+            try:
+                part = audio.load_audio(self.path, rate=self.rate, start=start, seconds=seconds)
+            except UnreadableAudio:  # no audio at that place
+                return []
+            if part.samples.size == 0:
+                return []
+            parts.append(part)
+        for part in parts:
+            self._measure(part.samples)
+            self.damaged_packets += part.damaged_packets
+        return [part.samples for part in parts]
+
+    def _measure(self, samples: Float32Array) -> None:
+        self.n_samples += samples.size
+        self.level.add(samples)
+
+
+def whole(
+    blocks: Iterable[Float32Array], *, settings: LogMel, hop_samples: int | None = None
+) -> Iterator[Window]:
+    """Every sample of a track that comes in blocks; holds no more than a window and a block.
+
+    What remains at the end is heard in one more window, which ends where the track ends.
+
+    blocks : float32 (n_samples,) each, in order, of any lengths
+    hop_samples : from one window's start to the next; a whole window by default
+    """
+    for start, piece in _cut(blocks, length=settings.window_samples, hop=hop_samples):
+        yield Window(start, fit(piece, settings=settings), piece.size)
+
+
+def stretches(
+    blocks: Iterable[Float32Array],
+    *,
+    settings: LogMel,
+    stretch_samples: int,
+    hop_samples: int | None = None,
+) -> Iterator[Window]:
+    """Every sample, in stretches shorter than a window, each repeated until it fills one.
+
+    So each answer is about those few seconds alone. On 160 labelled clips a quarter of a window,
+    repeated, scores as well as the whole window (studies/stretches.py).
+
+    hop_samples : from one stretch's start to the next; a whole stretch by default
+    """
+    if stretch_samples > settings.window_samples:
+        raise BadValue(
+            f"a stretch of {stretch_samples} samples is longer than a window of "
+            f"{settings.window_samples}; choose a shorter one"
+        )
+    for start, piece in _cut(blocks, length=stretch_samples, hop=hop_samples):
+        yield Window(start, repeat(piece, settings=settings), piece.size)
+
+
+def centre(blocks: Iterable[Float32Array], *, settings: LogMel) -> Iterator[Window]:
+    """One window: the centre crop of a track that comes in blocks.
+
+    Holds half the track: what lies before the middle of what has come so far cannot be in it.
+    """
+    size = settings.window_samples
+    held = np.empty(0, dtype=np.float32)  # samples from `start` on
+    start = 0
+    for block in blocks:
+        held = np.concatenate([held, block])
+        spare = (start + held.size - size) // 2 - start
+        if spare > size:  # now and then, not at each block
+            held, start = held[spare:].copy(), start + spare
+    first = max(0, (start + held.size - size) // 2)
+    crop = held[first - start :][:size]
+    yield Window(first, centre_crop(crop, settings=settings), crop.size)
+
+
+def spread(track: Track, number: int, *, settings: LogMel) -> Iterator[Window]:
+    """That many windows, from the middles of equal parts of a file, reached by seeking.
+
+    The `whole` track instead, if it is shorter than these windows together, if the file does not
+    state its duration, or if one of these places holds no audio.
+
+    Raises BadValue for a track of samples.
+    """
+    if track.path is None:
+        raise BadValue("spread seeks in a file, and these are samples: leave it out")
+    duration = audio.probe(track.path).duration
+    parts: list[Float32Array] = []
+    starts: list[float] = []
+    if duration is not None and duration > number * settings.seconds:
+        starts = [(part + 0.5) / number * duration - settings.seconds / 2 for part in range(number)]
+        parts = track.parts(starts, seconds=settings.seconds)
+    if not parts:
+        yield from whole(track, settings=settings)
+        return
+    for start, samples in zip(starts, parts, strict=True):
+        first = round(start * settings.rate)
+        yield Window(first, fit(samples, settings=settings), samples.size)
 
 
 def fit(samples: Float32Array, *, settings: LogMel) -> Float32Array:
@@ -26,8 +192,13 @@ def fit(samples: Float32Array, *, settings: LogMel) -> Float32Array:
     if samples.size == 0 or missing < 0:
         raise BadValue(f"{samples.size} samples do not fit a window of {settings.window_samples}")
     if settings.short == "repeat":
-        return np.resize(samples, settings.window_samples)
+        return repeat(samples, settings=settings)
     return np.pad(samples, (0, missing))
+
+
+def repeat(samples: Float32Array, *, settings: LogMel) -> Float32Array:
+    """A clip of settings.window_samples: the samples, again and again."""
+    return np.resize(samples, settings.window_samples)
 
 
 def centre_crop(samples: Float32Array, *, settings: LogMel) -> Float32Array:
@@ -42,92 +213,71 @@ def centre_crop(samples: Float32Array, *, settings: LogMel) -> Float32Array:
     return samples[spare // 2 : spare // 2 + settings.window_samples]
 
 
-def centre(blocks: Iterable[Float32Array], *, settings: LogMel) -> tuple[int, Float32Array]:
-    """The centre crop of a track that comes in blocks, and its first sample.
-
-    Holds half the track: what lies before the middle of what has come so far cannot be in it.
-    """
-    size = settings.window_samples
-    held = np.empty(0, dtype=np.float32)  # samples from `start` on
-    start = 0
-    for block in blocks:
-        held = np.concatenate([held, block])
-        spare = (start + held.size - size) // 2 - start
-        if spare > size:  # now and then, not at each block
-            held, start = held[spare:].copy(), start + spare
-    first = max(0, (start + held.size - size) // 2)
-    return first, centre_crop(held[first - start :][:size], settings=settings)
-
-
-def cut(
-    blocks: Iterable[Float32Array], *, settings: LogMel, hop_samples: int | None = None
-) -> Iterator[tuple[int, Float32Array]]:
-    """Windows of a track that comes in blocks, holding no more than a window and a block.
-
-    blocks : float32 (n_samples,) each, in order, of any lengths
-    hop_samples : from one window's start to the next; a whole window by default
-    yields : (first sample, float32 (window_samples,)); nothing for a track of no samples
-    """
-    size = settings.window_samples
-    hop = size if hop_samples is None else hop_samples
-    if not 0 < hop <= size:
-        raise BadValue(f"a hop of {hop} samples leaves gaps; choose 1 to {size}")
-    held = np.empty(0, dtype=np.float32)  # samples from `start` on
-    start = next_start = 0
-    for block in blocks:
-        held = np.concatenate([held, block])
-        while start + held.size >= next_start + size:
-            yield next_start, held[next_start - start :][:size]
-            next_start += hop
-        # the last window's length must stay: the track may end here
-        spare = min(next_start - start, held.size - size)
-        if spare > 0:
-            held, start = held[spare:], start + spare
-    end = start + held.size
-    if next_start == 0 and end > 0:
-        yield 0, fit(held, settings=settings)
-    elif next_start and end > next_start - hop + size:
-        yield end - size, held[-size:]
-
-
-def pool(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """One track's logits from those of its windows: their mean, so that each has one vote.
+def pool(logits: Float32Array, *, pooling: Pooling = "logits") -> Float32Array:
+    """One track's logits from those of its windows, each of which has one vote.
 
     logits : float32 (n_windows, n_tags), one window or more
+    pooling : the mean of the logits, or the log-odds of the mean score
     returns : float32 (n_tags,)
     """
-    pooled: npt.NDArray[np.float32] = logits.mean(axis=0)
-    return pooled
-
-
-def repeat(stretch: Float32Array, *, settings: LogMel) -> Float32Array:
-    """A stretch of a track, again and again until it fills a window.
-
-    On 160 labelled clips a quarter of a window, repeated, scores as well as the whole window
-    (studies/stretches.py), so it shows what a few seconds alone sound like.
-    """
-    return np.resize(stretch, settings.window_samples)
+    if pooling == "logits" or len(logits) == 1:
+        return np.asarray(logits.mean(axis=0), dtype=np.float32)
+    wide = logits.astype(np.float64)
+    # log(sum of sigmoids) - log(sum of the rest), from logarithms: small scores keep their digits
+    yes, rest = (np.logaddexp.reduce(-np.logaddexp(0, x), axis=0) for x in (-wide, wide))
+    return np.asarray(yes - rest, dtype=np.float32)
 
 
 def over_time(
-    starts: npt.NDArray[np.int64],
-    logits: npt.NDArray[np.float32],
+    starts: Int64Array,
+    logits: Float32Array,
     *,
-    length: int,
+    lengths: int | Int64Array,
     n_samples: int,
     cell_samples: int,
-) -> npt.NDArray[np.float32]:
-    """Logits over time: in each cell the mean of what was heard with any of it.
+) -> Float32Array:
+    """Logits over time: in each cell the mean of the windows that hear any of it.
 
-    starts : int64 (n,), first sample of each stretch; logits : float32 (n, n_tags)
-    length : samples of a stretch
+    starts : int64 (n,), first sample of each window; logits : float32 (n, n_tags)
+    lengths : samples of the track in each window, int64 (n,) or one number for all
     returns : float32 (n_cells, n_tags), cell i from i * cell_samples on
     """
     n_cells = max(1, -(-n_samples // cell_samples))
     cell_starts = np.arange(n_cells)[:, None] * cell_samples
-    heard = (starts < cell_starts + cell_samples) & (starts + length > cell_starts)
-    if not heard.any(axis=1).all():
-        raise BadValue("part of the track was not heard: the hop is longer than the stretch")
-    weights = heard / heard.sum(axis=1, keepdims=True)
-    cells: npt.NDArray[np.float32] = (weights @ logits).astype(np.float32)
+    hears = (starts < cell_starts + cell_samples) & (starts + lengths > cell_starts)
+    if not hears.any(axis=1).all():
+        raise BadValue(
+            "some part of the track lies in no window: choose a hop that is at most a window long"
+        )
+    weights = hears / hears.sum(axis=1, keepdims=True)
+    cells: Float32Array = (weights @ logits).astype(np.float32)
     return cells
+
+
+def _cut(
+    blocks: Iterable[Float32Array], *, length: int, hop: int | None
+) -> Iterator[tuple[int, Float32Array]]:
+    """(first sample, float32 (length,)) at multiples of the hop, and once more at the track's end.
+
+    One shorter piece for a track that is shorter; nothing for a track of no samples.
+    """
+    if hop is None:
+        hop = length
+    if not 0 < hop <= length:
+        raise BadValue(f"a hop of {hop} samples leaves gaps; choose 1 to {length}")
+    held = np.empty(0, dtype=np.float32)  # samples from `start` on
+    start = next_start = 0
+    for block in blocks:
+        held = np.concatenate([held, block])
+        while start + held.size >= next_start + length:
+            yield next_start, held[next_start - start :][:length]
+            next_start += hop
+        # the last piece's length must stay: the track may end here
+        spare = min(next_start - start, held.size - length)
+        if spare > 0:
+            held, start = held[spare:], start + spare
+    end = start + held.size
+    if next_start == 0 and end > 0:
+        yield 0, held
+    elif next_start and end > next_start - hop + length:
+        yield end - length, held[-length:]

@@ -1,7 +1,6 @@
-"""Named models: the shipped one, and where published weights come from and lie.
+"""Models by name: where their files lie on this machine, and how published ones get here.
 
-This module brings weights to this machine and finds model files on it; `earmark models pull` puts
-the conversion between the two. What the environment can change:
+Environment variables:
 
 EARMARK_MODEL      the model to use where none is named: a name or a file
 EARMARK_CACHE      the folder for models, instead of the user's cache folder
@@ -14,101 +13,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
+from earmark import model_file, published
 from earmark.download import OnBytes, download
-from earmark.errors import BadValue, DownloadFailed, ModelNotFound
-from earmark.files import cache_folder, sha256
+from earmark.errors import BadValue, DownloadFailed, ModelError, ModelNotFound
+from earmark.files import cache_folder, sha256, write_bytes
+from earmark.published.weights import PUBLISHED as PUBLISHED
+from earmark.published.weights import Weights as Weights
 
-SHIPPED = "earmark"  # the model that is used where none is named; it lies inside this package
+SHIPPED = "earmark"  # the default model, a file of this package
 _SHIPPED_FILE = Path(__file__).parent / "models" / "earmark.onnx"
 
-DEADLINE = 300.0  # seconds for a whole fetch: 2 MB over a slow telephone line
+DEADLINE = 300.0  # seconds for a whole download at least: 2 MB at 7 kB/s
+_SLOWEST = 20_000  # bytes a second of the slowest connection that larger files are waited for on
 
-
-@dataclass(frozen=True)
-class Weights:
-    """Weights that their authors published.
-
-    kind : which importer of `earmark.published` reads them
-    file : what the file is called in a mirror and in the cache
-    url : the authors' address, at a fixed commit; None where no public address is known
-    sha256, size : of the file; size in bytes
-    """
-
-    kind: str
-    file: str
-    url: str | None
-    sha256: str
-    size: int
-    licence: str
-    citation: str
-    description: str
-
-
-_CHOI = "https://raw.githubusercontent.com/keunwoochoi/music-auto_tagging-keras/90b294091adaada477b9003201dd20a9fe15a3c1/data/"
-_WON = "https://raw.githubusercontent.com/minzwon/sota-music-tagging-models/ffcd1f90b97a1e923a50c6e5283f147cf9dd7dfd/models/msd/"
-_WON_2020 = (
-    "M. Won, A. Ferraro, D. Bogdanov, X. Serra: Evaluation of CNN-based automatic music tagging "
-    "models. SMC 2020, arXiv:2006.00751"
-)
-
-PUBLISHED: dict[str, Weights] = {
-    "choi2016": Weights(
-        kind="choi2016",
-        file="music_tagger_crnn_weights_theano.h5",
-        url=_CHOI + "music_tagger_crnn_weights_theano.h5",
-        sha256="783d8198417fd5d6ceee551dea5ec3e7f0210ec743af4819172b5c943044081c",
-        size=1_649_664,
-        licence="MIT",
-        citation="K. Choi, G. Fazekas, M. Sandler, K. Cho: Convolutional recurrent neural networks "
-        "for music classification. ICASSP 2017, arXiv:1609.04243",
-        description="CRNN of Choi et al., read as it was trained (the restored reading)",
-    ),
-    "choi2016-cnn": Weights(
-        kind="choi2016",
-        file="music_tagger_cnn_weights_theano.h5",
-        url=_CHOI + "music_tagger_cnn_weights_theano.h5",
-        sha256="36184d9fde3e95957bfbf63ee6685258f613ce8cf2f0373c641b1a448c14874b",
-        size=3_523_792,
-        licence="MIT",
-        citation="K. Choi, G. Fazekas, M. Sandler: Automatic tagging using deep convolutional "
-        "neural networks. ISMIR 2016, arXiv:1606.00298",
-        description="CNN of Choi et al., read as it was trained (the restored reading)",
-    ),
-    "won2020-fcn": Weights(
-        kind="won2020",
-        file="won2020_msd_fcn.pth",
-        url=_WON + "fcn/best_model.pth",
-        sha256="6012aa7eecf864a8081faedca56af054521e8dfb9c5c98659a3dd5d3e1e66f21",
-        size=1_902_815,
-        licence="MIT",
-        citation=_WON_2020,
-        description="FCN of Won et al., trained on the Million Song Dataset",
-    ),
-    "won2020-crnn": Weights(
-        kind="won2020",
-        file="won2020_msd_crnn.pth",
-        url=_WON + "crnn/best_model.pth",
-        sha256="ebb99855ed0c83f38845db9cfb383dd6fc70938bc58701dcb66e18af9ee7fbea",
-        size=1_687_711,
-        licence="MIT",
-        citation=_WON_2020,
-        description="CRNN of Won et al., trained on the Million Song Dataset",
-    ),
-    "cs2470": Weights(
-        kind="cs2470",
-        file="cs2470_trained_model.h5",
-        url=None,
-        sha256="d9f0826ab36f81774438488ae6b01cec1e88bfbc6ed9952f854b6f1a5e6e13cd",
-        size=1_637_984,
-        licence="none stated",
-        citation="Convolutional recurrent neural networks for music classification, a report of "
-        "the course CS2470",
-        description="CRNN of the CS2470 report; its authors state no licence",
-    ),
-}
 
 ALIASES = {"won2020": "won2020-fcn"}  # the better of the two: .774 to .753 on labelled clips
 
@@ -117,9 +36,9 @@ def canonical(name: str) -> str:
     """The one name of a published model. Raises ModelNotFound for any other name."""
     name = ALIASES.get(name, name)
     if name == SHIPPED:
-        raise ModelNotFound(f"{SHIPPED} comes with this package: there is nothing to fetch")
+        raise ModelNotFound(f"{SHIPPED} comes with this package; there is nothing to fetch")
     if name not in PUBLISHED:
-        raise ModelNotFound(f"no model is called {name!r}. There are: {', '.join(names())}")
+        raise ModelNotFound(f"unknown model {name!r}. Choose from: {', '.join(names())}")
     return name
 
 
@@ -136,36 +55,52 @@ def model_path(name: str) -> Path:
 
 
 def resolve(model: str | Path | None = None) -> Path:
-    """The model file that a name, a path or nothing at all means.
+    """The model file of a name or path; by default that of EARMARK_MODEL, else the shipped model.
 
-    Nothing means EARMARK_MODEL, else the shipped model.
-    Raises ModelNotFound, whose one line says what to do.
+    Raises ModelNotFound, whose message says what to do.
     """
     name = str(model or os.environ.get("EARMARK_MODEL") or "")
     if not name:
-        return _SHIPPED_FILE  # whatever lies about in this folder under its name
+        return _SHIPPED_FILE  # also where the current folder has a file of its name
     if Path(name).is_file():
         return Path(name)
     if name not in names():
         raise ModelNotFound(
-            f"no model {name!r}: no such file, and the names are {', '.join(names())}"
+            f"no model {name!r}: there is no such file, and known names are {', '.join(names())}"
         )
     if not model_path(name).is_file():
-        raise ModelNotFound(f"the model {name} is not here: run `earmark models pull {name}`")
+        raise ModelNotFound(
+            f"the model {name} is not on this machine. Run `earmark models pull {name}`"
+        )
     return model_path(name)
 
 
-def fetch(name: str, *, deadline: float = DEADLINE, progress: OnBytes | None = None) -> Path:
-    """Published weights, on this disk and with the right sha256.
+def pull(name: str, *, force: bool = False, progress: OnBytes | None = None) -> Path:
+    """The model file of that name; published weights are fetched and converted where it is missing.
 
-    deadline : seconds for the whole download, however the server behaves
-    progress : called with how many more bytes have come, from another thread
+    force : make the file again though it is there
+    progress : as in fetch
 
-    Raises ModelNotFound where there is no public address, DownloadFailed where the network did
-    not bring the file. Nothing is ever left under the final name but the whole file.
+    Raises ModelNotFound for an unknown name, and what fetch and published.convert raise.
     """
-    import pooch
+    path = model_path(name)
+    if name == SHIPPED or (not force and _is_current(path)):
+        return path
+    name = canonical(name)
+    published.convert(PUBLISHED[name].kind, fetch(name, progress=progress), path, name=name)
+    return path
 
+
+def fetch(name: str, *, deadline: float | None = None, progress: OnBytes | None = None) -> Path:
+    """Published weights: their file on this disk, downloaded if needed, with the right sha256.
+
+    deadline : seconds for the whole download, however the server behaves; None is DEADLINE, and
+        more for what is larger than a few megabytes
+    progress : called with how many more bytes have arrived, from another thread
+
+    Raises ModelNotFound where no public address is known, DownloadFailed where the download failed.
+    Under the final name there is only ever the whole file.
+    """
     name = canonical(name)
     weights = PUBLISHED[name]
     if (given := _already_given(weights)) is not None:
@@ -180,35 +115,40 @@ def fetch(name: str, *, deadline: float = DEADLINE, progress: OnBytes | None = N
         raise ModelNotFound(f"no public address of {name} is known. {_by_hand(name)}")
     if os.environ.get("EARMARK_OFFLINE", "0").lower() not in ("", "0", "no", "false"):
         raise DownloadFailed(
-            f"EARMARK_OFFLINE forbids to fetch {name} from {url}. {_by_hand(name)}"
+            f"EARMARK_OFFLINE forbids fetching {name} from {url}. {_by_hand(name)}"
         )
 
-    def get(address: str, output: str, _: object) -> None:
-        try:
-            body = download(address, most=weights.size, deadline=deadline, progress=progress)
-        except DownloadFailed as error:
-            raise DownloadFailed(f"{error}. Nothing was installed. {_by_hand(name)}") from error
-        Path(output).write_bytes(_checked(name, address, body))
-
-    log = pooch.get_logger()
-    level = log.level
-    log.setLevel("WARNING")  # it tells of every download on stderr; a library is silent
+    if deadline is None:
+        deadline = max(DEADLINE, weights.size / _SLOWEST)
     try:
-        path = pooch.retrieve(url, f"sha256:{weights.sha256}", weights.file, folder, downloader=get)
-    except OSError as error:  # of the disk: those of the network are DownloadFailed by now
-        raise DownloadFailed(f"cannot keep {name} in {folder}: {error}") from error
-    finally:
-        log.setLevel(level)
-    return Path(path)
+        body = download(url, most=weights.size, deadline=deadline, progress=progress)
+    except DownloadFailed as error:
+        raise DownloadFailed(f"{error}. Nothing was installed. {_by_hand(name)}") from error
+    try:
+        write_bytes(cached, _checked(name, url, body))
+    except OSError as error:
+        raise DownloadFailed(f"cannot write {name} to {folder}: {error}") from error
+    return cached
+
+
+def _is_current(path: Path) -> bool:
+    """Whether a model file is there in a format that this earmark reads."""
+    try:
+        model_file.read_card(path)
+    except ModelError:
+        return False
+    return True
 
 
 def _already_given(weights: Weights) -> Path | None:
-    """The file in EARMARK_PUBLISHED with the right bytes, whatever it is called."""
+    """The file in EARMARK_PUBLISHED with the right bytes, whatever its name."""
     folder = os.environ.get("EARMARK_PUBLISHED")
     if not folder:
         return None
     if not Path(folder).is_dir():
-        raise BadValue(f"EARMARK_PUBLISHED is {folder!r}, which is no folder")
+        raise BadValue(
+            f"EARMARK_PUBLISHED is {folder!r}, which is not a folder. Correct or unset it"
+        )
     for path in sorted(Path(folder).iterdir()):
         if _holds(weights, path):
             return path
@@ -222,12 +162,12 @@ def _already_given(weights: Weights) -> Path | None:
 
 
 def _holds(weights: Weights, path: Path) -> bool:
-    """Whether these are the bytes that were published; the size is asked first, it is cheap."""
+    """Whether a file has the published bytes; its size is compared first, which is cheap."""
     return path.is_file() and path.stat().st_size == weights.size and sha256(path) == weights.sha256
 
 
 def _checked(name: str, url: str, body: bytes) -> bytes:
-    """The same bytes, if they are the ones that were published. Raises DownloadFailed if not."""
+    """The bytes, if they are the published ones. Raises DownloadFailed if not."""
     weights = PUBLISHED[name]
     found = hashlib.sha256(body).hexdigest()
     if found != weights.sha256:
@@ -241,10 +181,11 @@ def _checked(name: str, url: str, body: bytes) -> bytes:
 
 
 def _by_hand(name: str) -> str:
-    """How a model gets here without the network."""
+    """How to get a model without the network."""
     weights = PUBLISHED[name]
+    which = f" --name {name}" if weights.kind == "musicnn" else ""
     return (
         f"If you have {weights.file} (sha256 {weights.sha256}): put it in a folder, name the "
         f"folder in EARMARK_PUBLISHED and run `earmark models pull {name}`, or run "
-        f"`earmark models import {weights.kind} {weights.file} -o {name}.onnx`"
+        f"`earmark models import {weights.kind} {weights.file}{which} -o {name}.onnx`"
     )

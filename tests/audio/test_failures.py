@@ -242,10 +242,10 @@ def test_a_wma_with_another_object_in_its_header_is_heard(tmp_path, song):
 def test_an_empty_file_a_folder_and_nothing_say_so(tmp_path):
     (tmp_path / "empty.mp3").touch()
     unreadable(tmp_path / "empty.mp3", "the file is empty. Fetch it again")
-    unreadable(tmp_path, "it is a folder. Name the files in it")
+    unreadable(tmp_path, "it is a folder. Give the files in it")
     unreadable(tmp_path / "missing.mp3", "there is no such file. Check the name")
     unreadable(tmp_path / "empty.mp3" / "song.mp3", "no such file|Not a directory")
-    unreadable(str(tmp_path / "zero\0byte.mp3"), "zero byte in its name")
+    unreadable(str(tmp_path / "zero\0byte.mp3"), "its name contains a zero byte")
     unreadable(tmp_path / ("long" * 200), "Check the name")
 
 
@@ -257,7 +257,7 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path, song):
     if user == 0:
         os.seteuid(65_534)  # root may read everything; nobody may not
     try:
-        unreadable(path, "you may not read it. Change its permissions")
+        unreadable(path, "you have no permission to read it. Change its permissions")
     finally:
         os.seteuid(user)
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from earmark.cli import evaluate
 from earmark.errors import BadValue, EarmarkError
-from earmark.evaluation.measures import evaluate as of_one
+from earmark.evaluation.measures import measure
 from earmark.metrics import STATISTICS
 
 app = typer.Typer()
@@ -66,7 +66,7 @@ def test_a_person_gets_tables_and_what_was_left_out(run):
     output = run("a.onnx", "--store", "store").stdout
     assert "tiny on 8 songs of test" in output
     assert {"macro", "micro", "samples", "rock"} <= set(output.split())
-    assert "one class only, left out: House" in output
+    assert "left out, because all songs carry them or none does: House" in output
     assert "not in the model: no such tag" in output
     assert "1 songs without known tags were left out" in output
 
@@ -108,7 +108,7 @@ def test_robustness_is_a_table_of_conditions(run, monkeypatch):
     few = {name: distortions.DISTORTIONS[name] for name in ("as it is", "gain -12 dB")}
     monkeypatch.setattr(
         robustness.robustness, "__kwdefaults__",
-        robustness.robustness.__kwdefaults__ | {"conditions": tuple(few)},
+        {**(robustness.robustness.__kwdefaults__ or {}), "conditions": tuple(few)},
     )  # fmt: skip
     output = run("a.onnx", "--catalog", "songs.csv", "--robustness", "--workers", "1").stdout
     assert "gain -12 dB" in output
@@ -143,7 +143,7 @@ def test_each_key_of_the_json_is_documented_and_no_other(run, folder, monkeypatc
     compared = json.loads(run(*of_store).stdout)
     written |= paths(compared["a"]) | {"a", "b"}
     written |= paths(compared["difference"] | {"per_tag": None}, "difference")
-    many = of_one(made.scored(), generator=np.random.default_rng(0), n=2)
+    many = measure(made.scored(), generator=np.random.default_rng(0), n=2)
     written |= paths(many["confusions"], "confusions")  # eight songs are too few for one
     page = Path(__file__).parents[2] / "docs" / "reference" / "formats" / "evaluation.md"
     rows = [line for line in page.read_text("utf-8").splitlines() if line.startswith("| `")]
@@ -164,9 +164,9 @@ def test_a_song_that_cannot_be_heard_has_its_line_and_exit_code_3(run, folder):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["a.onnx"], "one of the two"),
-        (["a.onnx", "--store", "store", "--catalog", "songs.csv"], "one of the two"),
-        (["a.onnx", "b.onnx", "a.onnx", "--store", "store"], "3 models"),
+        (["a.onnx"], "exactly one of the two"),
+        (["a.onnx", "--store", "store", "--catalog", "songs.csv"], "exactly one of the two"),
+        (["a.onnx", "b.onnx", "a.onnx", "--store", "store"], "3 models are given"),
         (["a.onnx", "--store", "store", "--robustness"], "only audio can be distorted"),
         (["a.onnx", "--store", "store", "--same", "sad"], "write DATA_TAG=MODEL_TAG"),
     ],

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import file_server
 import pytest
@@ -51,8 +52,8 @@ def converted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Conversions so far; each makes a small model, so that no published weights are needed."""
     kinds: list[str] = []
 
-    def convert(kind: str, weights: Path, output: Path) -> None:
-        assert weights.read_bytes() == BODY
+    def convert(kind: str, weights: Path, output: Path, *, name: str) -> None:
+        assert (weights.read_bytes(), name) == (BODY, "tiny")
         kinds.append(kind)
         tiny_model.write(output)
 
@@ -68,7 +69,7 @@ def run(*args: str | Path) -> Result:
     return result
 
 
-def lines(result: Result) -> list[dict]:
+def lines(result: Result) -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
@@ -237,11 +238,29 @@ def test_every_name_can_be_pulled_from_a_folder_of_weights(
     monkeypatch.setenv("EARMARK_PUBLISHED", str(shared / "published"))
     monkeypatch.setenv("EARMARK_OFFLINE", "1")
     for name, weights in zoo.PUBLISHED.items():
+        if weights.kind == "musicnn":  # its wheel is not among them
+            continue
         path = Path(run("pull", name).stdout.strip())
         card = read_card(path)
         assert path == zoo.model_path(name)
         assert (card.name, card.licence, card.source) == (name, weights.licence, weights.citation)
     assert run("pull", "won2020").stdout == run("pull", "won2020-fcn").stdout
+
+
+def test_the_four_networks_of_musicnn_come_out_of_one_wheel(
+    musicnn_wheel: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("EARMARK_PUBLISHED", str(musicnn_wheel.parent))
+    monkeypatch.setenv("EARMARK_OFFLINE", "1")
+    for name in ("musicnn-msd", "vgg-msd", "musicnn-mtt", "vgg-mtt"):
+        card = read_card(Path(run("pull", name).stdout.strip()))
+        assert (card.name, card.licence) == (name, "ISC")
+        assert card.tags[0] == ("guitar" if name.endswith("mtt") else "rock")
+    output = tmp_path / "made.onnx"
+    with pytest.raises(BadModel, match=r"several networks: say with --name which of musicnn-msd"):
+        run("import", "musicnn", musicnn_wheel, "-o", output)
+    run("import", "musicnn", musicnn_wheel, "--name", "vgg-mtt", "-o", output)
+    assert output.read_bytes() == zoo.model_path("vgg-mtt").read_bytes()
 
 
 def test_two_pulls_at_once_both_succeed(shared: Path) -> None:
@@ -264,7 +283,7 @@ def test_a_failed_pull_is_one_line_and_exit_1() -> None:
     process = earmark("pull", "choi2016", EARMARK_OFFLINE="1")
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "")
-    assert err.startswith("error: EARMARK_OFFLINE forbids to fetch choi2016")
+    assert err.startswith("error: EARMARK_OFFLINE forbids fetching choi2016")
     assert err.count("\n") == 1
 
 
@@ -273,7 +292,14 @@ def test_a_failed_pull_is_one_line_and_exit_1() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [("choi2016", "choi2016"), ("cs2470", "cs2470"), ("won2020", "won2020-crnn")],
+    [
+        ("choi2016", "choi2016"),
+        ("cs2470", "cs2470"),
+        ("won2020", "won2020-crnn"),
+        ("won2020", "won2020-jamendo-fcn"),
+        ("won2020", "won2020-jamendo-musicnn"),
+        ("efficientat", "efficientat-mn04"),
+    ],
 )
 def test_import_makes_a_model_file(shared: Path, tmp_path: Path, kind: str, name: str) -> None:
     weights = shared / "published" / zoo.PUBLISHED[name].file

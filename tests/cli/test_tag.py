@@ -10,7 +10,6 @@ import subprocess
 import sys
 
 import pytest
-import tiny_model
 from audio_files import tone, write_audio
 
 
@@ -20,11 +19,6 @@ def earmark(*words, stdin=None, **environment):
         capture_output=True, timeout=120, input=stdin,
         env={**os.environ, "COLUMNS": "120", **environment},
     )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx")
 
 
 @pytest.fixture(scope="module")

@@ -184,9 +184,6 @@ def test_a_terminal_narrower_than_the_bar_is_left_clean(home):
     assert len(titles) == 3
 
 
-@pytest.mark.xfail(
-    strict=False, reason="about one kill in eight still leaves the bar: not yet known why"
-)
 def test_a_kill_takes_the_bar_away_and_gives_the_cursor_back(home):
     (home / "many").mkdir()
     for number in range(200):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def cluster() -> Iterator[Any]:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         # the nodes start Python afresh, which finds our units as the tests do
-        patch.setenv("PYTHONPATH", str(Path(engine_units.__file__).parent))
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
         cluster_utils = pytest.importorskip("ray.cluster_utils")
         small = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
         cluster = cluster_utils.Cluster(
@@ -87,8 +88,10 @@ def test_a_cluster_writes_the_same_bytes_into_a_store(cluster: Any, tmp_path: Pa
     stores.write_audio(tmp_path, 9, missing=[3])
     (tmp_path / "audio" / "S003.mp3").write_text("no music")
     for name, where in {"here": {"workers": 1}, "there": {"ray": cluster.address}}.items():
-        form = stores.tiny_form()
-        write_shards(stores.catalog(9), tmp_path / name, form=form, audio=tmp_path, **where)
+        store_format = stores.tiny_format()
+        write_shards(
+            stores.catalog(9), tmp_path / name, store_format=store_format, audio=tmp_path, **where
+        )
     assert stores.bytes_of(tmp_path / "there") == stores.bytes_of(tmp_path / "here")
 
 

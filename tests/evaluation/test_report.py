@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from earmark.errors import UnreadableAudio
-from earmark.evaluation.compare import compare
-from earmark.evaluation.measures import evaluate
+from earmark.evaluation.compare import compare_scores
+from earmark.evaluation.measures import measure
 from earmark.evaluation.report import page, write_report
 from earmark.evaluation.scores import UnscoredSong
 
@@ -42,7 +42,7 @@ def example():
         only_data=("<b>gloomy",),
         failures=(UnscoredSong("f", "a<b>.wav", UnreadableAudio("a<b>.wav", "it is <text>")),),
     )
-    return evaluate(scored, generator=np.random.default_rng(0), n=10), scored
+    return measure(scored, generator=np.random.default_rng(0), n=10), scored
 
 
 @pytest.fixture(scope="module")
@@ -94,15 +94,15 @@ def test_the_json_beside_it_holds_the_same_numbers(example, text, tmp_path):
 def test_a_page_without_a_single_number_is_still_a_page():
     scored = made.scored(4)
     scored.labels[:] = False
-    result = evaluate(scored, generator=np.random.default_rng(0), n=2)
+    result = measure(scored, generator=np.random.default_rng(0), n=2)
     words = Page(page(result, [scored])).words
     assert any("all songs carry them or none does: rock, Jazz & <Blues>, sad" in w for w in words)
 
 
 def test_two_models_share_a_page_that_begins_with_their_difference():
     both = [made.scored(), made.scored(seed=1, knows=2)]
-    results = [evaluate(one, generator=np.random.default_rng(0), n=5) for one in both]
-    difference = compare(*both, seed=0, n=5)
+    results = [measure(one, generator=np.random.default_rng(0), n=5) for one in both]
+    difference = compare_scores(*both, seed=0, n=5)
     words = Page(page({"a": results[0], "b": results[1], "difference": difference}, both)).words
     assert "model <1> against model <0>" in words
     assert f"{difference['roc_auc']['macro']['difference']:+.4f}" in words

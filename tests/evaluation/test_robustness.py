@@ -98,8 +98,8 @@ def heard(tmp_path_factory):
     folder = tmp_path_factory.mktemp("songs")
     catalog = made.songs(folder, n=4)
     made.csv_of(catalog, folder / "songs.csv")
-    session = Model(tiny_model.write(folder / "model.onnx"))
-    return score_catalog(session, catalog, path=folder / "songs.csv", workers=1), session
+    model = Model(tiny_model.write(folder / "model.onnx"))
+    return score_catalog(model, catalog, path=folder / "songs.csv", workers=1), model
 
 
 CONDITIONS = ("as it is", "noise 10 dB below", "low-pass 4 kHz")
@@ -122,8 +122,8 @@ def test_robustness_does_not_depend_on_the_number_of_workers(heard):
 
 
 def test_what_cannot_be_distorted_is_refused(heard):
-    scored, session = heard
-    with pytest.raises(BadValue, match="no distortion echo; there are: as it is"):
-        robustness(scored, session, seed=0, conditions=("echo",))
-    with pytest.raises(BadValue, match="a store holds no audio"):
-        robustness(made.scored(), session, seed=0)
+    scored, model = heard
+    with pytest.raises(BadValue, match=r"unknown distortions: echo\. Choose from: as it is"):
+        robustness(scored, model, seed=0, conditions=("echo",))
+    with pytest.raises(BadValue, match="a store has no audio"):
+        robustness(made.scored(), model, seed=0)

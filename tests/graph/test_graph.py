@@ -10,7 +10,20 @@ import slow_network as slow
 from built_graphs import assert_same, opened
 
 from earmark.errors import BadValue
-from earmark.graph import Affine, ConvBlock, Dense, Gru, Network, Norm, Pad, build, torch_gru
+from earmark.graph import (
+    Affine,
+    Conv,
+    ConvBlock,
+    Dense,
+    Gru,
+    InvertedResidual,
+    Network,
+    Norm,
+    Pad,
+    Pieces,
+    build,
+    torch_gru,
+)
 
 N_MELS, N_FRAMES, N_TAGS = 12, 37, 5
 
@@ -31,6 +44,19 @@ def random_norm(rng, n, epsilon=1e-3):
 
 def random_block(rng, n_in, n_out, *, kernel=(3, 3), pool=(2, 2), activation="elu"):
     return ConvBlock(normal(rng, n_out, n_in, *kernel), normal(rng, n_out), pool, activation)
+
+
+def random_mobile(rng, n_in, n_mid, n_out, *, kernel=3, squeeze=0, **options):
+    def dense(n_in, n_out):
+        return Dense(normal(rng, n_in, n_out), normal(rng, n_out))
+
+    return InvertedResidual(
+        expand=None if n_mid == n_in else Conv(normal(rng, n_mid, n_in, 1, 1), normal(rng, n_mid)),
+        depthwise=Conv(normal(rng, n_mid, 1, kernel, kernel), normal(rng, n_mid)),
+        squeeze=(dense(n_mid, squeeze), dense(squeeze, n_mid)) if squeeze else None,
+        project=Conv(normal(rng, n_out, n_mid, 1, 1), normal(rng, n_out)),
+        **options,
+    )
 
 
 def random_gru(rng, n_in, n_units, *, after=False, gate="sigmoid"):
@@ -114,6 +140,26 @@ def network(name):
             return change(fcn, summary="max")
         case "fully convolutional, all of it":
             return change(fcn, output=Dense(normal(rng, 42, N_TAGS), normal(rng, N_TAGS)))
+        case "mobile blocks under a recurrent layer" | "mobile blocks, a hidden layer":
+            stem = random_block(rng, 1, 4, pool=(1, 1), activation="hardswish")
+            blocks = [
+                change(stem, stride=(2, 2)),
+                random_mobile(rng, 4, 4, 4, activation="relu"),
+                random_mobile(rng, 4, 7, 5, activation="hardswish", stride=2, squeeze=3),
+                random_mobile(rng, 5, 8, 5, kernel=5, activation="hardswish", squeeze=2),
+                random_block(rng, 5, 6, kernel=(1, 1), pool=(1, 1), activation="hardswish"),
+            ]
+            if name == "mobile blocks under a recurrent layer":
+                return change(plain, blocks=blocks, grus=[random_gru(rng, 18, 5, after=True)])
+            hidden = Dense(normal(rng, 6, 8), normal(rng, 8))
+            output = Dense(normal(rng, 8, N_TAGS), normal(rng, N_TAGS))
+            return change(
+                fcn, blocks=blocks, summary="mean", hidden=(hidden, "hardswish"), output=output
+            )
+        case "maxima and means":
+            return change(
+                fcn, summary="max-mean", output=Dense(normal(rng, 12, N_TAGS), normal(rng, N_TAGS))
+            )
     raise AssertionError(name)
 
 
@@ -133,6 +179,9 @@ NAMES = (
     "fully convolutional, mean",
     "fully convolutional, max",
     "fully convolutional, all of it",
+    "mobile blocks under a recurrent layer",
+    "mobile blocks, a hidden layer",
+    "maxima and means",
 )
 
 
@@ -165,8 +214,13 @@ def definition(network, clip):
     elif network.summary == "flatten":
         embedding = image.ravel()
     else:
-        embedding = getattr(np, network.summary)(image, axis=(1, 2))
-    return embedding @ network.output.weight + network.output.bias, embedding
+        parts = [getattr(np, word)(image, axis=(1, 2)) for word in network.summary.split("-")]
+        embedding = np.concatenate(parts)
+    x = embedding
+    if network.hidden is not None:
+        hidden, activation = network.hidden
+        x = slow.ACTIVATIONS[activation](x @ hidden.weight + hidden.bias)
+    return x @ network.output.weight + network.output.bias, embedding
 
 
 def clips(n, seed=0):
@@ -196,6 +250,43 @@ def test_logits_depend_neither_on_the_batch_size_nor_on_the_neighbours(name, run
     np.testing.assert_allclose(run(x[::-1].copy())[0][::-1], whole, atol=1e-5)
 
 
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("pool", ["logits", "scores"])
+@pytest.mark.parametrize(("length", "starts"), [(37, [0]), (36, [0, 1]), (13, [0, 12, 24])])
+def test_a_clip_in_pieces_is_the_mean_over_its_pieces(pool, length, starts, runtime):
+    whole = dataclasses.replace(network("fully convolutional, mean"), front=[])
+    one = dataclasses.replace(whole, n_frames=length, blocks=whole.blocks[:1])
+    output = Dense(whole.output.weight[:4], whole.output.bias)
+    one = dataclasses.replace(one, output=output)
+    clip = dataclasses.replace(one, n_frames=N_FRAMES, pieces=Pieces(length, pool=pool))
+    x = clips(3) / 10
+    logits, embedding = opened(clip, runtime)(x)
+    parts = [definition(one, piece[:, start : start + length]) for piece in x for start in starts]
+    of_pieces, embeddings = (
+        np.array(part).reshape(3, len(starts), -1) for part in zip(*parts, strict=True)
+    )
+    assert_same(embedding, embeddings.mean(axis=1))
+    if pool == "logits":
+        assert_same(logits, of_pieces.mean(axis=1))
+    else:
+        scores = slow.sigmoid(of_pieces).mean(axis=1)
+        np.testing.assert_allclose(logits, np.log(scores / (1 - scores)), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_mean_scores_near_zero_and_one_keep_their_digits(runtime):
+    """Where a float32 of the score itself would be rounded: 1 - 1e-12 is 1."""
+    for sign in (-1, 1):
+        output = Dense(zeros(1, 2), np.float32([27, 15]) * sign)
+        blocks = [ConvBlock(zeros(1, 1, 1, 1), zeros(1), (1, 1))]
+        described = dataclasses.replace(
+            network("fully convolutional, mean"),
+            front=[], blocks=blocks, output=output, pieces=Pieces(10, pool="scores"),
+        )  # fmt: skip
+        logits, _ = opened(described, runtime)(clips(1))
+        np.testing.assert_allclose(logits[0], output.bias, atol=1e-4)
+
+
 def test_the_same_network_gives_the_same_bytes():
     first, second = (
         build(network("two such layers of other sizes")).SerializeToString(deterministic=True)
@@ -212,7 +303,8 @@ def test_the_graph_passes_onnx_s_own_checks_with_the_declared_shapes(name):
     model = build(described)
     onnx.checker.check_model(model, full_check=True)
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph
-    n_dimensions = described.output.weight.shape[0]
+    before = described.output if described.hidden is None else described.hidden[0]
+    n_dimensions = before.weight.shape[0]
     widths = {output.name: output.type.tensor_type.shape.dim[1] for output in inferred.output}
     assert widths["logits"].dim_value == N_TAGS
     assert widths["embedding"].dim_value == n_dimensions
@@ -311,6 +403,13 @@ def block(**changes):
     return dataclasses.replace(network("crnn of Choi et al.").blocks[0], **changes)
 
 
+def mobile(**changes):
+    whole = network("mobile blocks, a hidden layer")
+    return dataclasses.replace(
+        whole, blocks=[whole.blocks[0], dataclasses.replace(whole.blocks[1], **changes)]
+    )
+
+
 def gru(**changes):
     return dataclasses.replace(network("one layer with plain gates").grus[0], **changes)
 
@@ -333,7 +432,25 @@ BROKEN = [
     (broken(blocks=[block(bias=zeros(3))]), "conv1: 4 filters"),
     (broken(blocks=[block(pool=(13, 1))]), r"conv1: pools \(13, 1\) of what are only \(12, 43\)"),
     (broken(blocks=[block(pool=(0, 1))]), r"conv1: pools \(0, 1\)"),
-    (broken(blocks=[block(activation="gelu")]), "conv1: activation 'gelu'; choose elu or relu"),
+    (
+        broken(blocks=[block(activation="gelu")]),
+        "conv1: activation 'gelu'; choose elu or relu or hardswish",
+    ),
+    (broken(blocks=[block(activation="hardswish")]), "conv1: only a block without a stride"),
+    (broken(blocks=[block(stride=(2, 2))]), "conv1: only a block without a stride"),
+    (
+        mobile(expand=Conv(zeros(6, 3, 1, 1), zeros(6))),
+        r"block2.expand: .* but \(6, 4, 1, 1\) and \(6,\)",
+    ),
+    (mobile(depthwise=Conv(zeros(5, 1, 3, 3), zeros(5))), r"block2.depthwise: .* \(4, 1, 3, 3\)"),
+    (mobile(depthwise=Conv(zeros(4, 1, 2, 3), zeros(4))), "block2.depthwise: a kernel of 2 x 3"),
+    (mobile(project=Conv(zeros(4, 4, 3, 3), zeros(4))), r"block2.project: .* \(4, 4, 1, 1\)"),
+    (
+        mobile(squeeze=(Dense(zeros(4, 2), zeros(2)), Dense(zeros(2, 3), zeros(3)))),
+        "block2.squeeze: 3 shares for 4 channels",
+    ),
+    (broken(pieces=Pieces(38, pool="logits")), "pieces of 38 frames of a clip of 37"),
+    (broken(pieces=Pieces(9, pool="median")), "pool 'median'; choose logits or scores"),
     (broken(grus=[gru(kernel=zeros(7, 15))]), r"gru1 kernel: .* \(6, n_out\)"),
     (
         broken(grus=[gru(recurrent=zeros(4, 15))]),

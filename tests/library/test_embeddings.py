@@ -20,12 +20,6 @@ CARD = Card("known", ("jazz",), PRESETS["choi2016"], (0.1,), "random", "MIT")
 N_SONGS = 2 * BLOCK + 10
 
 
-@pytest.fixture
-def library(tmp_path):
-    with Library.open(tmp_path / "library.sqlite", make=True) as library:
-        yield library
-
-
 def put(library, model, number, embedding):
     """A song /number.mp3 with an embedding; a failure without one."""
     failure = None if embedding is not None else ScanFailure("unreadable_audio", "no")

@@ -18,7 +18,12 @@ from earmark.library.database import Library
 from earmark.library.playlists.expression import parse
 from earmark.library.playlists.m3u import m3u8
 from earmark.library.playlists.playlist import Length, journey, like, matching, take
-from earmark.library.playlists.similar import embedding_of, finder, near_duplicates, similar
+from earmark.library.playlists.similar import (
+    embedding_of,
+    near_duplicates,
+    similar,
+    similar_finder,
+)
 from earmark.library.settings import read_settings
 from earmark.library.song import ScannedFile
 from earmark.model_file import Card
@@ -103,19 +108,19 @@ def test_an_expression_says_what_it_says(text, scores, expected):
 @pytest.mark.parametrize(
     ("text", "position", "match"),
     [
-        ("", 0, "nothing is asked for"),
-        ("jazz and", 8, "a tag is wanted, and here is the end"),
-        ("jazz and or rock", 9, "a tag is wanted, not 'or'"),
-        ("jazz rock", 0, "no tag 'jazz rock'"),
+        ("", 0, "the expression is empty"),
+        ("jazz and", 8, "a tag must stand here, not the end"),
+        ("jazz and or rock", 9, "a tag must stand here, not 'or'"),
+        ("jazz rock", 0, "unknown tag 'jazz rock'"),
         ("jazz and vocl", 9, "did you mean vocal"),
         ("jazz > rock", 7, "a score from 0 to 1"),
         ("jazz > 60", 7, "a score from 0 to 1"),
         ("jazz > .6 rock", 10, "and, or, or a comma is missing"),
         ("(jazz and (rock or sad)", 0, "not closed"),
-        ("jazz)", 4, "closes nothing"),
+        ("jazz)", 4, "was not opened"),
         ('jazz, "rock', 6, "quote is not closed"),
-        ("jazz,, rock", 5, "a tag is wanted, not ','"),
-        ("drum and bass", 0, "no tag 'drum'"),
+        ("jazz,, rock", 5, "a tag must stand here, not ','"),
+        ("drum and bass", 0, "unknown tag 'drum'"),
     ],
 )
 def test_an_error_says_where_and_what_to_do(text, position, match):
@@ -222,12 +227,12 @@ def test_a_journey_goes_step_by_step_from_one_song_to_the_other(library):
         add(library, f"{degrees:02}.mp3", vector=circle(degrees), artist=artist)
     model, ends = library.model(), (Path("/music/00.mp3"), Path("/music/90.mp3"))
     path = journey(library, model, *ends, length=Length(songs=7))
-    degrees = [int(name[:2]) for name in names(path)]
-    assert degrees[0] == 0
-    assert degrees[-1] == 90
-    assert degrees == sorted(degrees)
-    assert len(degrees) == 7
-    assert max(np.diff(degrees)) <= 25
+    passed = [int(name[:2]) for name in names(path)]
+    assert passed[0] == 0
+    assert passed[-1] == 90
+    assert passed == sorted(passed)
+    assert len(passed) == 7
+    assert max(np.diff(passed)) <= 25
     back = journey(library, model, *reversed(ends), length=Length(songs=7))
     assert names(back)[0] == "90.mp3"
     few = journey(library, model, *ends, length=Length(songs=15, per_artist=1))
@@ -235,7 +240,7 @@ def test_a_journey_goes_step_by_step_from_one_song_to_the_other(library):
     short = journey(library, model, *ends, length=Length(minutes=9))
     assert len(short) == 5
     assert sum(song.seconds for song in short) <= 540
-    with pytest.raises(BadValue, match="name two"):
+    with pytest.raises(BadValue, match="name two different songs"):
         journey(library, model, ends[0], ends[0])
     with pytest.raises(NotScanned, match="scan it first"):
         journey(library, model, ends[0], Path("/music/none.mp3"))
@@ -300,7 +305,7 @@ def test_a_server_finds_songs_alike_from_any_thread_once_the_library_is_closed(t
         library.add_model(sha256(served), CARD)
         add(library, "far.mp3", vector=(0.0, 1.0))
         add(library, "near.mp3", vector=(1.0, 0.1), artist="Someone", title="Near")
-        find = finder(library, library.model(), served=served)
+        find = similar_finder(library, library.model(), served=served)
     found = []
     thread = threading.Thread(target=lambda: found.extend(find(np.array([1, 0], np.float32))))
     thread.start()
@@ -313,7 +318,7 @@ def test_a_server_with_another_model_than_the_librarys_is_refused(library, tmp_p
     served = tmp_path / "model.onnx"
     served.write_bytes(b"another model")
     with pytest.raises(NotScanned, match="was scanned with known, not with"):
-        finder(library, library.model(), served=served)
+        similar_finder(library, library.model(), served=served)
 
 
 def test_silence_and_noise_have_no_place_in_a_playlist_unless_they_are_asked_for(library):

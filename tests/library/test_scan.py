@@ -23,19 +23,9 @@ from earmark.errors import BadLibrary, BadValue, NotScanned
 from earmark.inference import Options
 from earmark.library.database import Library
 from earmark.library.embeddings import unit
-from earmark.library.scan import ScanOptions, look, scan, use_model, watch
+from earmark.library.scan import ScanOptions, scan_folders, watch_folders
 from earmark.library.writing.tag_file import write_fields
 from earmark.tagger import Tagger
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx")
-
-
-@pytest.fixture(scope="module")
-def tagger(model):
-    return Tagger.load(model)
 
 
 @pytest.fixture
@@ -147,7 +137,7 @@ def test_a_deleted_file_is_missing_and_comes_back_unheard(library, tagger, folde
 def test_a_disk_that_is_not_there_loses_nothing(library, tagger, folder):
     scan_once(library, tagger, folder)
     folder.rename(folder.with_name("unplugged"))
-    with pytest.raises(BadValue, match="what is known of the songs on it stays"):
+    with pytest.raises(BadValue, match="keeps what it knows of the songs there"):
         scan_once(library, tagger, folder)
     folder.mkdir()  # the empty mount point
     assert counted(scan_once(library, tagger, folder)[0]) == {"gone": 3}
@@ -199,9 +189,9 @@ def test_a_file_that_changes_while_it_is_read_fails_and_is_heard_next_time(libra
                     file.write(b"\0" * 100)
             return heard
 
-    counts, opened = scan_once(library, Meddler(Tagger.load(model).session), folder)
+    counts, opened = scan_once(library, Meddler(Tagger.load(model).model), folder)
     assert counted(counts) == {"heard": 2, "failed": 1}
-    assert "changed while it was read" in opened[1].failure.message
+    assert "changed while it was being read" in opened[1].failure.message
     counts, _ = scan_once(library, Tagger.load(model), folder)
     assert counted(counts) == {"heard": 1, "unchanged": 2}
 
@@ -216,7 +206,7 @@ def test_a_disk_that_goes_during_a_scan_is_heard_when_it_is_back(library, model,
                 folder.rename(away)
             return heard
 
-    counts, _ = scan_once(library, Unplugger(Tagger.load(model).session), folder)
+    counts, _ = scan_once(library, Unplugger(Tagger.load(model).model), folder)
     assert counted(counts) == {"heard": 1, "failed": 2}
     away.rename(folder)
     counts, _ = scan_once(library, Tagger.load(model), folder)
@@ -297,10 +287,8 @@ def test_two_workers_keep_what_one_keeps(tmp_path, tagger):
     found = []
     for workers in (1, 2):
         with Library.open(tmp_path / f"{workers}.sqlite", make=True) as library:
-            model = use_model(library, tagger)
-            todo = look(library, [tmp_path / "music"], model=model)
             options = ScanOptions(workers=workers)
-            scan(library, todo, tagger=tagger, model=model, options=options)
+            scan_folders(library, [tmp_path / "music"], tagger=tagger, options=options)
             found.append(songs(library))
     for name, song in found[0].items():
         np.testing.assert_allclose(song.scores, found[1][name].scores, atol=1e-3)
@@ -310,11 +298,10 @@ def test_two_workers_keep_what_one_keeps(tmp_path, tagger):
 def test_a_watcher_hears_what_comes_and_waits_for_what_is_being_written(
     library, tagger, folder, monkeypatch
 ):
-    model = use_model(library, tagger)
     an_hour_ago = time.time() - 3600
     for song in folder.iterdir():
         os.utime(song, (an_hour_ago, an_hour_ago))
-    watching = watch(library, [folder], tagger=tagger, model=model, every_seconds=0.05)
+    watching = watch_folders(library, [folder], tagger=tagger, every_seconds=0.05)
     assert counted(next(watching)) == {"heard": 3}
     fresh = write_song(folder / "new.flac", pitch=1000)
     os.utime(write_song(folder / "old.flac", pitch=2000), (an_hour_ago, an_hour_ago))
@@ -399,7 +386,7 @@ def test_a_library_of_version_1_that_cannot_be_written_to_is_refused(tmp_path, m
     as_version_1(path)
     before = path.read_bytes()
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
-    with pytest.raises(BadLibrary, match=r"is of version 1.*Copy it to where it can be written"):
+    with pytest.raises(BadLibrary, match=r"is of version 1.*Copy the folder to a place"):
         Library.open(path)
     assert path.read_bytes() == before
 

@@ -13,35 +13,29 @@ import sys
 import mutagen
 import numpy as np
 import pytest
-import tiny_model
 from audio_files import FORMATS, music, write_audio, write_format
 from music_folder import scan_once, songs, write_silence, write_song
 
 from earmark.audio import load_audio
 from earmark.errors import BadValue, NotScanned
-from earmark.library.database import Library
-from earmark.library.settings import Rule, default_text, read_settings
+from earmark.library.settings import GroupRule, default_text, read_settings
 from earmark.library.writing import journal
-from earmark.library.writing.fields import changes, wanted
+from earmark.library.writing.fields import changed_fields, fields_from
 from earmark.library.writing.tag_file import read_fields, write_fields
-from earmark.library.writing.undo import UndoOutcome, last_run, undo
-from earmark.library.writing.write import Change, UnwritableFile, n_doubted, plan, write
-from earmark.tagger import Tagger, rank_tags
+from earmark.library.writing.undo import UndoOutcome, last_run, undo_writing
+from earmark.library.writing.write import (
+    TagChange,
+    UnwritableFile,
+    n_doubted,
+    plan_writing,
+    write_tags,
+)
+from earmark.tagger import rank_tags
 
 SETTINGS = dataclasses.replace(
-    read_settings(), groups={"other": Rule(0, 0), "genre": Rule(0, 2), "mood": Rule(0, 2)}
+    read_settings(),
+    groups={"other": GroupRule(0, 0), "genre": GroupRule(0, 2), "mood": GroupRule(0, 2)},
 )  # a tiny network's scores mean nothing; take the best two
-
-
-@pytest.fixture(scope="module")
-def tagger(tmp_path_factory):
-    return Tagger.load(tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx"))
-
-
-@pytest.fixture
-def library(tmp_path):
-    with Library.open(tmp_path / "library.sqlite", make=True) as library:
-        yield library
 
 
 @pytest.fixture
@@ -52,16 +46,16 @@ def song(library, tagger, tmp_path):
 
 
 def planned(library, *, settings=SETTINGS, mode="fill"):
-    return list(plan(library, library.model(), settings=settings, mode=mode))
+    return list(plan_writing(library, library.model(), settings=settings, mode=mode))
 
 
 def written(library, *, settings=SETTINGS, mode="fill", keep_mtime=False):
-    chosen = plan(library, library.model(), settings=settings, mode=mode)
-    return list(write(library, chosen, keep_mtime=keep_mtime))
+    chosen = plan_writing(library, library.model(), settings=settings, mode=mode)
+    return list(write_tags(library, chosen, keep_mtime=keep_mtime))
 
 
 def undone(library, run=None):
-    return list(undo(library, last_run(library) if run is None else run))
+    return list(undo_writing(library, last_run(library) if run is None else run))
 
 
 def inside(folder):
@@ -87,7 +81,7 @@ def tiny_model_card(names):
 
 
 def said(heard, settings):
-    return wanted(heard, settings=settings, model="tiny", sha256="0123456789abcdef")
+    return fields_from(heard, settings=settings, model="tiny", sha256="0123456789abcdef")
 
 
 def test_tags_count_from_their_groups_least_score_on_and_the_best_few_are_written(tmp_path):
@@ -130,14 +124,14 @@ def test_a_tag_without_a_name_gets_capitals_and_keeps_those_it_has():
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("genre = 3", "no table"),
-        ("[group.genres]\nmin = 0.1", "no group 'genres'; there are genre, mood"),
+        ("genre = 3", "unknown table"),
+        ("[group.genres]\nmin = 0.1", "unknown group 'genres'; choose from genre, mood"),
         ("[group.genre]\nmin = 30", "min = 30"),
         ("[group.genre]\nleast = 0.3", "other keys"),
         ("[group.mood]\nonly = 'Calm'", "only = 'Calm'"),
-        ("[names]\nrock = 1", "no name"),
+        ("[names]\nrock = 1", "not a name"),
         ("[words]\ncalm = 'mellow'", "list of tags"),
-        ("[group", "no TOML"),
+        ("[group", "not valid TOML"),
         ("scores = 3", "is a table"),
     ],
 )
@@ -157,11 +151,11 @@ def test_each_mode_leaves_adds_or_replaces():
     ours = {"genre": ("Jazz", "Pop"), "mood": ()}
     theirs = {"genre": ("jazz", "Rock"), "mood": ("Calm",)}
     nothing = {"genre": (), "mood": ()}
-    assert changes(theirs, ours, mode="fill") == {}
-    assert changes(nothing, ours, mode="fill") == {"genre": ("Jazz", "Pop")}
-    assert changes(theirs, ours, mode="merge") == {"genre": ("jazz", "Rock", "Pop")}
-    assert changes(theirs, ours, mode="replace") == {"genre": ("Jazz", "Pop")}
-    assert changes(ours, ours, mode="replace") == {}
+    assert changed_fields(theirs, ours, mode="fill") == {}
+    assert changed_fields(nothing, ours, mode="fill") == {"genre": ("Jazz", "Pop")}
+    assert changed_fields(theirs, ours, mode="merge") == {"genre": ("jazz", "Rock", "Pop")}
+    assert changed_fields(theirs, ours, mode="replace") == {"genre": ("Jazz", "Pop")}
+    assert changed_fields(ours, ours, mode="replace") == {}
 
 
 # The plan and the writing
@@ -170,7 +164,7 @@ def test_each_mode_leaves_adds_or_replaces():
 def test_a_plan_touches_nothing_and_says_what_would_be(library, song):
     before = inside(song.parent)
     (change,) = planned(library)
-    assert isinstance(change, Change)
+    assert isinstance(change, TagChange)
     assert change.before["genre"] == ()
     assert len(change.after["genre"]) == 2
     assert inside(song.parent) == before
@@ -272,10 +266,10 @@ def test_a_file_that_changed_or_went_since_the_scan_is_refused(library, song):
     (change,) = planned(library)
     with song.open("ab") as file:
         file.write(b"\0")
-    (refused,) = write(library, [change])
+    (refused,) = write_tags(library, [change])
     assert "changed since it was scanned" in str(refused.error)
     song.unlink()
-    (refused,) = write(library, [change])
+    (refused,) = write_tags(library, [change])
     assert "Scan again" in str(refused.error)
     assert journal.runs(library) == []
 
@@ -297,7 +291,7 @@ main()
     assert done.returncode == 3, done.stderr
     line = json.loads(done.stdout)
     assert line["error"]["kind"] == "unwritable_tags"
-    assert "It stays as it was" in line["error"]["message"]
+    assert "The file is unchanged" in line["error"]["message"]
     assert inside(path.parent) == before
 
 
@@ -312,7 +306,7 @@ def test_writing_that_would_change_the_audio_is_refused(library, song, tmp_path)
     (change,) = planned(library)
     other = dataclasses.replace(change.song, audio=b"\0" * 32)
     before = inside(song.parent)
-    (refused,) = write(library, [dataclasses.replace(change, song=other)])
+    (refused,) = write_tags(library, [dataclasses.replace(change, song=other)])
     assert "would change its audio" in str(refused.error)
     assert inside(song.parent) == before
 
@@ -325,7 +319,7 @@ def test_a_plan_of_many_files_comes_in_order_from_several_processes(library, tag
     shutil.copyfile(first, folder / "000.flac.part.flac")
     scan_once(library, tagger, first)
     scan_once(library, tagger, folder)
-    found = list(plan(library, library.model(), settings=SETTINGS, workers=2))
+    found = list(plan_writing(library, library.model(), settings=SETTINGS, workers=2))
     names = [change.song.path.name for change in found]
     assert names == sorted(names)
     assert len(names) == 211
@@ -376,7 +370,7 @@ def test_a_damaged_journal_leaves_the_file_as_it_is(library, song):
     assert each.outcome is UndoOutcome.failed
     assert song.read_bytes() == now
     with pytest.raises(NotScanned, match="no run 7"):
-        list(undo(library, 7))
+        list(undo_writing(library, 7))
 
 
 def test_silence_gets_no_tags_unless_it_is_asked_for(library, tagger, song):
@@ -387,6 +381,6 @@ def test_silence_gets_no_tags_unless_it_is_asked_for(library, tagger, song):
     assert silence.read_bytes() == before
     assert n_doubted(library, library.model()) == 1
     assert n_doubted(library, library.model(), below=song) == 0
-    (asked,) = plan(library, library.model(), settings=SETTINGS, doubted=True)
+    (asked,) = plan_writing(library, library.model(), settings=SETTINGS, doubted=True)
     assert asked.song.path == silence
     assert asked.after["genre"]

@@ -137,8 +137,8 @@ def test_neither_statistic_depends_on_the_order_of_the_tracks(pair, random):
 def test_a_draw_of_tracks_is_worth_the_same_as_those_tracks_written_out(average):
     labels, scores = example(60, levels=1)
     counts = np.random.default_rng(1).integers(0, 4, size=60)
-    values, mean = metrics.sorted_lists.values_of(labels, scores, average)
-    drawn = values.of(counts)
+    lists, mean = metrics.sorted_lists.resampler(labels, scores, average)
+    drawn = lists.of(counts)
     written = [np.repeat(array, counts, axis=0) for array in (labels, scores)]
     assert mean(drawn.roc_auc) == pytest.approx(metrics.roc_auc(*written, average=average))
     assert mean(drawn.average_precision) == pytest.approx(
@@ -222,7 +222,7 @@ def test_what_cannot_be_measured_is_refused_with_the_reason():
         metrics.roc_auc(good, good + np.nan)
     with pytest.raises(BadValue, match="true or false"):
         metrics.roc_auc(good + 0.5, good)
-    with pytest.raises(BadValue, match="no average 'weighted'"):
+    with pytest.raises(BadValue, match="unknown average 'weighted'"):
         metrics.roc_auc(good, good, average="weighted")
     with pytest.raises(BadValue, match="probabilities"):
         metrics.calibration(good, good + 2)

@@ -114,7 +114,7 @@ def test_the_same_network_saved_on_theano_and_on_tensorflow_gives_the_same_logit
     logits = [
         Model(converted("choi2016", weights, tmp_path)).run(x)[0] for weights in (first, second)
     ]
-    np.testing.assert_allclose(*logits, atol=1e-6)
+    np.testing.assert_allclose(logits[0], logits[1], atol=1e-6)
 
 
 def test_a_state_dict_whose_first_norm_lies_in_the_front_end_is_the_same_network(tmp_path):
@@ -227,7 +227,7 @@ def test_a_path_without_a_file_says_that_it_cannot_be_read(name, tmp_path):
 
 def test_a_kind_that_does_not_exist_is_a_bad_value(tmp_path):
     with pytest.raises(BadValue, match="choose one of choi2016, cs2470, won2020"):
-        published.convert("musicnn", tmp_path / "weights", tmp_path / "model.onnx")
+        published.convert("vggish", tmp_path / "weights", tmp_path / "model.onnx")
 
 
 def test_only_choi2016_has_a_second_reading(tmp_path):

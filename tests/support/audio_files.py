@@ -68,6 +68,8 @@ def music(seconds: float, *, seed: int = 0) -> np.ndarray:
 def example() -> Any:
     """The module examples/make_music.py."""
     spec = importlib.util.spec_from_file_location("make_music", _EXAMPLE)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

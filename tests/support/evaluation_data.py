@@ -10,7 +10,7 @@ import numpy as np
 from earmark.data.catalog.catalog import Catalog, Song
 from earmark.data.store.format import StoreFormat
 from earmark.data.store.writer import write_shards
-from earmark.evaluation.scores import Scored
+from earmark.evaluation.scores import ScoredSongs
 from earmark.features import PRESETS
 from earmark.model_file import Calibration, Card
 
@@ -19,7 +19,7 @@ TAGS = ("rock", "Jazz & <Blues>", "sad")
 
 def scored(
     n_tracks: int = 200, *, seed: int = 0, knows: float = 1.0, tags=TAGS, **fields
-) -> Scored:
+) -> ScoredSongs:
     """A model that knows a little about songs that are nowhere; the labels keep to one seed."""
     labels = np.random.default_rng(99).random((n_tracks, len(tags))) < 0.3
     logits = np.random.default_rng(seed).normal(size=labels.shape) + knows * labels - 1
@@ -45,7 +45,7 @@ def scored(
         "n_unlabelled": 0,
         "spectrogram": lambda place: np.eye(96, 100, dtype=np.float32) * place,
     }
-    return Scored(**(values | fields))
+    return ScoredSongs(**(values | fields))
 
 
 def write_song(path: Path, *, seed: int, seconds: float = 3.0, rate: int = 16_000) -> Path:
@@ -95,5 +95,7 @@ def csv_of(catalog: Catalog, path: Path) -> Path:
 
 def store(catalog: Catalog, folder: Path, *, audio: Path, features: str = "choi2016") -> Path:
     """The catalog's spectrograms."""
-    write_shards(catalog, folder, form=StoreFormat(PRESETS[features]), audio=audio, workers=1)
+    write_shards(
+        catalog, folder, store_format=StoreFormat(PRESETS[features]), audio=audio, workers=1
+    )
     return folder

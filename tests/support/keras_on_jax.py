@@ -1,4 +1,4 @@
-"""What test_crnn_keras asks of Keras on another backend, which needs a process of its own."""
+"""What test_keras asks of Keras on another backend, which needs a process of its own."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from network_kinds import clips, trained
 from tiny_recipe import tiny_recipe
 from tiny_store import write_tiny_store
 
-from earmark.training import loop
-from earmark.training.keras import keras, listen, twin
+from earmark.training import batches
+from earmark.training.keras import keras, predict, twin
 from earmark.training.loop import train
 
 
@@ -26,7 +26,7 @@ def largest_difference() -> float:
     model = trained(recurrent="classic-gru", input_norm="frame")
     with torch.no_grad():
         expected = model(clips(3)).numpy()
-    return float(np.abs(listen(twin(model), clips(3).numpy()) - expected).max())
+    return float(np.abs(predict(twin(model), clips(3).numpy()) - expected).max())
 
 
 def losses(run: Path) -> list[float]:
@@ -46,7 +46,7 @@ def recipe():
 
 def train_twice(run: Path, store: Path) -> None:
     """As far as within the first epoch, then to the end."""
-    augment, seen = loop.augment, 0
+    augment, seen = batches.augment, 0
 
     def give_up(*arguments, **options):
         nonlocal seen
@@ -55,11 +55,11 @@ def train_twice(run: Path, store: Path) -> None:
             raise Interrupted
         return augment(*arguments, **options)
 
-    loop.augment = give_up
+    batches.augment = give_up
     try:
         train(recipe(), store, run, framework="keras")
     except Interrupted:
-        loop.augment = augment
+        batches.augment = augment
     train(recipe(), store, run, framework="keras", resume=True)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import mutagen
 from audio_files import tone, write_audio
 
 from earmark.library.database import Library, LibraryModel
-from earmark.library.scan import Counts, ScanOptions, look, scan, use_model
+from earmark.library.scan import ScanCounts, ScanOptions, scan_folders
 from earmark.library.song import ScannedFile
 from earmark.tagger import Tagger
 
@@ -48,18 +49,16 @@ def write_songs(folder: Path, number: int) -> list[Path]:
 
 def scan_once(
     library: Library, tagger: Tagger, *folders: Path, quick: bool = False, retry: bool = False
-) -> tuple[Counts, list[ScannedFile]]:
+) -> tuple[ScanCounts, list[ScannedFile]]:
     """What a scan counts, and the songs that it opened."""
     opened: list[ScannedFile] = []
-    model = use_model(library, tagger)
     options = ScanOptions(workers=1, quick=quick, retry=retry)
-    found = look(library, folders, model=model, options=options)
-    counts = scan(library, found, tagger=tagger, model=model, options=options, report=opened.append)
+    counts = scan_folders(library, folders, tagger=tagger, options=options, on_song=opened.append)
     return counts, opened
 
 
 def songs(
-    library: Library, model: LibraryModel | None = None, **choice: bool | None
+    library: Library, model: LibraryModel | None = None, **choice: Any
 ) -> dict[str, ScannedFile]:
     """The songs of a library by the names of their files."""
     found = library.songs(model or library.model(), **choice)

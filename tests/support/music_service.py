@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 _HITS = 25
@@ -94,7 +94,7 @@ class MusicService:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> MusicService:
+    def __enter__(self) -> Self:
         self._thread.start()
         assert self._ready.wait(10)
         return self
@@ -243,7 +243,7 @@ class Connection(asyncio.Protocol):
 # -- ways to fail ---------------------------------------------------------------------------------
 
 
-def status(code: int, body: bytes = b"", **headers: object) -> Fault:
+def status(code: int, body: bytes = b"", **headers: Any) -> Fault:
     """Nothing but a status: 403 with an empty body is how iTunes rejects."""
     return lambda connection, _: connection.send(code, body, **headers)
 

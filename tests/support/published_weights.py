@@ -158,7 +158,7 @@ def write_won(path, *, network="crnn", seed=0, archive=True, change=None):
     if change is not None:
         change(arrays)
     state = type(torch.nn.Linear(1, 1).state_dict())()  # an OrderedDict with _metadata, as theirs
-    state._metadata = {"": {"version": 1}}
+    state._metadata = {"": {"version": 1}}  # type: ignore[attr-defined]
     for name, array in arrays.items():
         state[name] = torch.from_numpy(array.copy())
     torch.save(state, path, _use_new_zipfile_serialization=archive)

@@ -62,13 +62,41 @@ def max_pool(image, mels, frames):
     return image.reshape(channels, n_mels, mels, n_frames, frames).max(axis=(2, 4))
 
 
+def hardswish(x):
+    return x * np.clip(x + 3, 0, 6) / 6
+
+
+ACTIVATIONS = {"elu": elu, "relu": relu, "hardswish": hardswish}
+
+
 def blocks(image, blocks):
     """Convolutions, activations and poolings as earmark.graph describes them."""
     for block in blocks:
+        if hasattr(block, "depthwise"):
+            image = inverted_residual(image, block)
+            continue
         image = correlate(image, block.weight, block.bias)
-        image = {"elu": elu, "relu": relu}[block.activation](image)
-        image = max_pool(image, *block.pool)
+        image = image[:, :: block.stride[0], :: block.stride[1]]
+        image = max_pool(ACTIVATIONS[block.activation](image), *block.pool)
     return image
+
+
+def inverted_residual(image, block):
+    """MobileNet's block: a full convolution whose kernels across channels are zero, then cut."""
+    activation, before = ACTIVATIONS[block.activation], image
+    if block.expand is not None:
+        image = activation(correlate(image, block.expand.weight, block.expand.bias))
+    n, _, height, width = block.depthwise.weight.shape
+    kernels = np.zeros((n, n, height, width))
+    kernels[np.arange(n), np.arange(n)] = block.depthwise.weight[:, 0]
+    image = correlate(image, kernels, block.depthwise.bias)
+    image = activation(image[:, :: block.stride, :: block.stride])
+    if block.squeeze is not None:
+        first, second = block.squeeze
+        share = relu(image.mean(axis=(1, 2)) @ first.weight + first.bias)
+        image = image * sigmoid(share @ second.weight + second.bias)[:, None, None]
+    image = correlate(image, block.project.weight, block.project.bias)
+    return image + before if image.shape == before.shape else image
 
 
 def as_steps(image):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from earmark.data.catalog.catalog import Catalog, Song
-from earmark.data.store.format import StoreFormat
+from earmark.data.store.format import DType, StoreFormat
 from earmark.features import LogMel
 
 TINY = LogMel(
@@ -46,8 +46,8 @@ def write_audio(folder: Path, n: int, *, missing: Sequence[int] = ()) -> None:
             write_wav(folder / "audio" / f"{song(number).id}.wav", seed=number)
 
 
-def tiny_form(dtype: str = "float16", clips_per_shard: int = 4) -> StoreFormat:
-    """A form whose clips are 16 x 33."""
+def tiny_format(dtype: DType = "float16", clips_per_shard: int = 4) -> StoreFormat:
+    """A store format whose clips are 16 x 33."""
     return StoreFormat(TINY, dtype, clips_per_shard)
 
 

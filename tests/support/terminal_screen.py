@@ -17,6 +17,7 @@ from typing import IO, Any
 import pyte
 
 ROWS = 24
+_LAST = b"\0"  # a byte that no terminal shows
 _BAR = re.compile(r"[━╸╺]|\d/\d")
 
 
@@ -55,6 +56,7 @@ def see(
     screen = pyte.HistoryScreen(columns, ROWS, history=10_000)
     stream = pyte.ByteStream(screen)
     seen = Seen()
+    data = b""
     with subprocess.Popen(
         list(map(str, command)),
         stdin=theirs,
@@ -63,19 +65,25 @@ def see(
         **how,
     ) as process:
         # our end of theirs stays open: what is still on its way when the last one closes it is lost
-        ended = more = False
-        while more or not ended:
-            ended = process.poll() is not None  # asked first: what it wrote by then is read below
-            if more := bool(select.select([ours], [], [], 0.1)[0]):
-                for line in os.read(ours, 1 << 16).splitlines(keepends=True):
-                    stream.feed(line)
-                    bars = [row.rstrip() for row in screen.display if _BAR.search(row)]
-                    seen.bars.update(bars)
-                    if len(bars) > 1:
-                        seen.crowds.append(bars)
-                    if kill_at and kill_at.encode() in line:
-                        process.terminate()
-                        kill_at = None
+        ended = False
+        while not (ended and _LAST in data):
+            if not ended and process.poll() is not None:
+                # the kernel may hold back what came before until something more comes
+                os.write(theirs, _LAST)
+                ended = True
+            if not select.select([ours], [], [], 10.0 if ended else 0.1)[0]:
+                assert not ended, "the terminal does not pass on what was written to it"
+                continue
+            data = os.read(ours, 1 << 16)
+            for line in data.splitlines(keepends=True):
+                stream.feed(line)
+                bars = [row.rstrip() for row in screen.display if _BAR.search(row)]
+                seen.bars.update(bars)
+                if len(bars) > 1:
+                    seen.crowds.append(bars)
+                if kill_at and kill_at.encode() in line:
+                    process.terminate()
+                    kill_at = None
         seen.code = process.wait()
     os.close(ours)
     os.close(theirs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ def network(*, features: LogMel, n_tags: int, seed: int = 0) -> graph.Network:
     return graph.Network(
         n_mels=features.n_mels,
         n_frames=features.n_frames,
-        front=(graph.Affine(np.float32(1 / 15), np.float32(2.0)),),
+        front=(graph.Affine(np.array(1 / 15, np.float32), np.array(2.0, np.float32)),),
         blocks=(
             graph.ConvBlock(normal(4, 1, 3, 3), normal(4), pools[0]),
             graph.ConvBlock(normal(6, 4, 3, 3), normal(6), pools[1]),
@@ -32,9 +33,11 @@ def network(*, features: LogMel, n_tags: int, seed: int = 0) -> graph.Network:
     )
 
 
-def write(path: Path, *, seed: int = 0, features: LogMel = PRESETS["choi2016"], **card) -> Path:
+def write(
+    path: Path, *, seed: int = 0, features: LogMel = PRESETS["choi2016"], **card: Any
+) -> Path:
     """A model file of that network over the MSD-50 tags; `card` overrides the card's fields."""
-    fields = {
+    fields: dict[str, Any] = {
         "name": "tiny",
         "tags": tags.MSD_50,
         "features": features,

@@ -9,7 +9,7 @@ import numpy as np
 
 from earmark.data.store.format import (
     DType,
-    Row,
+    ShardRow,
     StoredClip,
     StoreFormat,
     crc32c,
@@ -38,17 +38,19 @@ def write_tiny_store(
 ) -> Path:
     """n songs, whose splits go round; each carries any of the first four tags, audibly."""
     random = np.random.default_rng(seed)
-    form = StoreFormat(features, dtype, clips_per_shard=20)
+    store_format = StoreFormat(features, dtype, clips_per_shard=20)
     names = []
-    for number, first in enumerate(range(0, n, form.clips_per_shard)):
+    for number, first in enumerate(range(0, n, store_format.clips_per_shard)):
         rows = [
-            _row(place, splits[place % len(splits)], tags, place in unlabelled, form, random)
-            for place in range(first, min(first + form.clips_per_shard, n))
+            _row(
+                place, splits[place % len(splits)], tags, place in unlabelled, store_format, random
+            )
+            for place in range(first, min(first + store_format.clips_per_shard, n))
         ]
-        card = shard_card(form, tags=tags, songs_sha256=f"{number:064}")
+        card = shard_card(store_format, tags=tags, songs_sha256=f"{number:064}")
         write_shard(folder, number, rows, card=card)
         names.append(f"shard-{number:05d}")
-    write_index(folder, make_index(folder, names, form=form, tags=tuple(tags)))
+    write_index(folder, make_index(folder, names, store_format=store_format, tags=tuple(tags)))
     return folder
 
 
@@ -57,18 +59,18 @@ def _row(
     split: str,
     tags: Sequence[str],
     unlabelled: bool,
-    form: StoreFormat,
+    store_format: StoreFormat,
     random: np.random.Generator,
-) -> Row:
+) -> ShardRow:
     carries = random.random(len(tags)) < 0.4
-    x = random.normal(-40, 6, form.clip_shape).astype(np.float32)
-    mels, frames = form.clip_shape
+    x = random.normal(-40, 6, store_format.clip_shape).astype(np.float32)
+    mels, frames = store_format.clip_shape
     heard = dict(zip(tags, carries.tolist(), strict=True))
     x[: mels // 2] += 12.0 * heard.get("low", False)
     x[mels // 2 :] += 12.0 * heard.get("high", False)
     x[:, : frames // 2] += 12.0 * heard.get("early", False)
     x += 12.0 * heard.get("loud", False)
-    codes, offset, step = pack(x, dtype=form.dtype)
+    codes, offset, step = pack(x, dtype=store_format.dtype)
     clip = StoredClip(codes, offset, step, crc32c(codes), seconds=30.0)
     names = None if unlabelled else [tag for tag in tags if heard[tag]]
-    return Row(f"song{place:04}", split, names, f"{place}.mp3", clip, None)
+    return ShardRow(f"song{place:04}", split, names, f"{place}.mp3", clip, None)

@@ -11,10 +11,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import requests
@@ -84,6 +85,7 @@ class Process:
             self._process.kill()
         self._process.wait()
         self._reader.join()
+        assert self._process.stderr is not None
         self._process.stderr.close()
 
     def decoder(self) -> psutil.Process:
@@ -102,11 +104,12 @@ class Process:
         self._reader.join()
         return code
 
-    def log(self) -> list[dict]:
+    def log(self) -> list[dict[str, Any]]:
         """What it logged, but for its greeting."""
         return [json.loads(line) for line in self.lines if line.startswith("{")]
 
     def _read(self) -> None:
+        assert self._process.stderr is not None
         with suppress(ValueError):  # closed meanwhile
             for line in self._process.stderr:
                 self.lines.append(line)
@@ -118,7 +121,7 @@ def send(server: Serving | Process, content: bytes, *, name: str = "song.mp3") -
     return requests.post(server.url + "/api/tag", files=files, timeout=_PATIENCE)
 
 
-def wait_until(holds) -> None:
+def wait_until(holds: Callable[[], bool]) -> None:
     end = time.monotonic() + _PATIENCE
     while not holds():
         assert time.monotonic() < end, "it did not happen in time"

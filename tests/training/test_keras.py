@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import keras_backend
 import numpy as np
@@ -21,7 +22,6 @@ from few_threads import one_thread  # noqa: F401 - a fixture for every test here
 from network_kinds import KINDS, clips, name_of, trained
 from published_weights import write_cs2470
 from tiny_recipe import tiny_recipe
-from tiny_store import write_tiny_store
 from typer.testing import CliRunner
 
 from earmark.cli import app
@@ -30,9 +30,9 @@ from earmark.errors import BadRecipe, BadValue, MissingExtra
 from earmark.features import PRESETS
 from earmark.published import convert
 from earmark.runtime import Model
-from earmark.training import loop
+from earmark.training import batches
 from earmark.training.checkpoint import read_checkpoint
-from earmark.training.export.exporter import export
+from earmark.training.export.exporter import export_run
 from earmark.training.export.from_graph import from_model_file
 from earmark.training.learner import Learner
 from earmark.training.loop import train
@@ -41,17 +41,12 @@ from earmark.training.recipe import read_recipe
 from earmark.training.start import published_network
 
 keras = pytest.importorskip("keras", exc_type=ImportError)
-from earmark.training.keras import KerasLearner, copy_back, listen, twin  # noqa: E402
+from earmark.training.keras import KerasLearner, copy_back, predict, twin  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings(keras_backend.IGNORED)
 
 TOLERANCE = 1e-4  # of logits: two frameworks sum in other orders
 STEPS = 6  # an epoch, of 48 songs in batches of 8
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_store(tmp_path_factory.mktemp("store") / "store", n=64)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +63,7 @@ WHOLE = {
 }
 
 
-def history(run: Path) -> list[dict]:
+def history(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
 
 
@@ -92,7 +87,7 @@ def test_a_twin_is_the_same_function_and_its_weights_go_back(kind):
     network = twin(model)
     x = clips(3)
     with torch.no_grad():
-        np.testing.assert_allclose(listen(network, x.numpy()), model(x), atol=TOLERANCE)
+        np.testing.assert_allclose(predict(network, x.numpy()), model(x), atol=TOLERANCE)
         for weight in new.state_dict().values():
             weight.zero_()
         copy_back(network, new)
@@ -103,7 +98,7 @@ def test_a_twin_hears_other_lengths_where_nothing_is_tied_to_a_frame():
     model = trained(recurrent="gru")
     x = clips(2, n_frames=50)
     with torch.no_grad():
-        np.testing.assert_allclose(listen(twin(model), x.numpy()), model(x), atol=TOLERANCE)
+        np.testing.assert_allclose(predict(twin(model), x.numpy()), model(x), atol=TOLERANCE)
 
 
 @pytest.mark.parametrize(
@@ -136,11 +131,11 @@ def test_what_was_learned_before_learns_at_its_own_rate():
         optimiser={"body_rate": 0.1, "weight_decay": 0.5},
         model={**dataclasses.asdict(trained().settings), "block_dropout": 0.0, "dropout": 0.0},
     )
-    new, here = frozenset({"output.weight", "output.bias"}), Processes(torch.device("cpu"))
+    new, processes = frozenset({"output.weight", "output.bias"}), Processes(torch.device("cpu"))
     labels = (torch.rand(8, 4, generator=torch.Generator().manual_seed(0)) < 0.5).float()
     models = [trained(block_dropout=0.0, dropout=0.0) for _ in range(2)]
-    plain = Learner(models[0], recipe, here=here, n_steps=3, new=new)
-    ours = KerasLearner(models[1], recipe, here=here, n_steps=3, new=new)
+    plain = Learner(models[0], recipe, processes=processes, n_steps=3, new=new)
+    ours = KerasLearner(models[1], recipe, processes=processes, n_steps=3, new=new)
     for step in range(3):
         plain.step(clips(8, seed=step), labels)
         ours.network.train_on_batch(clips(8, seed=step).numpy(), labels.numpy())
@@ -159,35 +154,35 @@ def test_a_run_has_the_files_of_every_run_and_those_of_keras(run, store):
     assert [float(row["loss"]) for row in rows] == [line["loss"] for line in history(run)]
     x, kept = validated(run, store)
     best = keras.models.load_model(run / "best.keras")
-    np.testing.assert_allclose(listen(best, x.numpy()), kept, atol=1e-6)
+    np.testing.assert_allclose(predict(best, x.numpy()), kept, atol=1e-6)
     last = keras.models.load_model(run / "last.keras")
     assert int(last.optimizer.iterations) == 3 * STEPS
 
 
 def test_a_run_is_exported_as_every_run_and_scores_as_it_validated(run, store, tmp_path):
-    card = export(run, tmp_path / "tiny.onnx")
+    card = export_run(run, tmp_path / "tiny.onnx")
     assert card.training["framework"]["name"] == "keras"
     assert card.calibration is not None
     x, kept = validated(run, store)
     logits, _ = Model(tmp_path / "tiny.onnx").run(x.numpy())
     np.testing.assert_allclose(logits, kept, atol=TOLERANCE)
     back = twin(from_model_file(tmp_path / "tiny.onnx"))
-    np.testing.assert_allclose(listen(back, x.numpy()), kept, atol=TOLERANCE)
+    np.testing.assert_allclose(predict(back, x.numpy()), kept, atol=TOLERANCE)
 
 
 def test_a_run_of_torch_is_exported_to_keras(store, tmp_path):
     train(tiny_recipe(), store, tmp_path / "run")
-    card = export(tmp_path / "run", tmp_path / "tiny.keras")
+    card = export_run(tmp_path / "run", tmp_path / "tiny.keras")
     assert card.training["largest_difference_to_torch"] <= TOLERANCE
     with pytest.raises(BadValue, match="is the name of a Keras file"):
-        export(tmp_path / "run", tmp_path / "tiny.keras", waveform=True)
+        export_run(tmp_path / "run", tmp_path / "tiny.keras", waveform=True)
     x, kept = validated(tmp_path / "run", store)
     network = keras.models.load_model(tmp_path / "tiny.keras")
-    np.testing.assert_allclose(listen(network, x.numpy()), kept, atol=TOLERANCE)
+    np.testing.assert_allclose(predict(network, x.numpy()), kept, atol=TOLERANCE)
 
 
 def test_a_run_that_was_asked_to_stop_goes_on_from_that_step(run, store, tmp_path, monkeypatch):
-    augment, seen = loop.augment, 0
+    augment, seen = batches.augment, 0
 
     def ask(*arguments, **options):
         nonlocal seen
@@ -196,7 +191,7 @@ def test_a_run_that_was_asked_to_stop_goes_on_from_that_step(run, store, tmp_pat
             signal.raise_signal(signal.SIGTERM)
         return augment(*arguments, **options)
 
-    monkeypatch.setattr(loop, "augment", ask)
+    monkeypatch.setattr(batches, "augment", ask)
     recipe, folder = tiny_recipe(**WHOLE), tmp_path / "run"
     result = train(recipe, store, folder, framework="keras")
     assert result.stopped_by == "SIGTERM"
@@ -206,7 +201,7 @@ def test_a_run_that_was_asked_to_stop_goes_on_from_that_step(run, store, tmp_pat
     monkeypatch.undo()
     told: list[str] = []
     train(recipe, store, folder, framework="keras", resume=True, tell=told.append)
-    assert f"goes on after epoch 1, step {facts['step']} of the next" in told
+    assert f"resumes after epoch 1, step {facts['step']} of the next" in told
     assert_same_weights(folder, run)
     losses = [line["loss"] for line in history(folder)]
     assert losses == pytest.approx([line["loss"] for line in history(run)], rel=1e-6)
@@ -276,7 +271,9 @@ def test_the_command_trains_and_stops_early(store, tmp_path):
 
 
 def test_a_run_goes_on_with_the_framework_it_was_begun_with(run, store):
-    with pytest.raises(BadRecipe, match=r"was begun with keras\. Go on with --framework keras"):
+    with pytest.raises(
+        BadRecipe, match=r"was started with keras\. Resume it with --framework keras"
+    ):
         train(tiny_recipe(**WHOLE), store, run, resume=True)
 
 
@@ -294,7 +291,7 @@ def test_what_it_cannot_honour_is_refused_by_name(parts, said, store, tmp_path):
 
 def test_torchrun_is_refused(store, tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(BadValue, match="start it without torchrun"):
+    with pytest.raises(BadValue, match="Start it without torchrun"):
         train(tiny_recipe(), store, tmp_path / "run", framework="keras")
 
 
@@ -324,7 +321,7 @@ def assert_scores_as_the_importer(weights: Path, x: np.ndarray, folder: Path) ->
     network = twin(published_network(weights))
     card = convert("cs2470", weights, folder / "model.onnx")
     expected, _ = Model(folder / "model.onnx").run(x)
-    scores = card.scores(listen(network, x))
+    scores = card.scores(predict(network, x))
     np.testing.assert_allclose(scores, card.scores(expected), atol=1e-5)
 
 

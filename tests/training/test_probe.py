@@ -12,8 +12,8 @@ from tiny_store import write_tiny_store
 
 from earmark.errors import DataError
 from earmark.features import PRESETS
-from earmark.training import session
-from earmark.training.clips import ClipSource
+from earmark.training import run
+from earmark.training.clips import open_clips
 from earmark.training.loop import train
 from earmark.training.probe import fit, fit_output
 from earmark.training.recipe import Data, read_recipe
@@ -51,7 +51,7 @@ def test_a_tag_that_no_song_carries_gets_a_low_score_and_no_error():
 
 
 def test_the_output_layer_then_says_what_the_regression_says(tmp_path):
-    source = ClipSource(write_tiny_store(tmp_path, n=80), held="memory", device=torch.device("cpu"))
+    source = open_clips(write_tiny_store(tmp_path, n=80), held="memory", device=torch.device("cpu"))
     indices = np.arange(60)
     songs = choose(source.store, Data(), seed=0)
     recipe = tiny_recipe(model={"recurrent": "none", "summary": "max"})
@@ -87,6 +87,6 @@ def test_a_folder_that_cannot_be_taken_is_refused_before_anything_is_fitted(
     weights = shared / "published" / "music_tagger_cnn_weights_theano.h5"
     changes = [f"init={weights}", "optimiser.probe=0.1"]
     (tmp_path / "record.json").write_text('{"format_version": 1}')
-    monkeypatch.setattr(session, "fit_output", lambda *_, **__: pytest.fail("it was fitted"))
+    monkeypatch.setattr(run, "fit_output", lambda *_, **__: pytest.fail("it was fitted"))
     with pytest.raises(DataError, match="holds a run"):
         train(read_recipe("fcn", changes=changes), store, tmp_path)

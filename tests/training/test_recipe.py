@@ -9,7 +9,7 @@ import pytest
 from earmark.errors import BadRecipe
 from earmark.training.recipe import Recipe, make_recipe, read_recipe
 
-START = ["init=weights.h5"]  # some of our recipes begin with published weights
+START = ["init=weights.h5", "data.targets=labels"]  # what some recipes need to be told
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
 
 
@@ -56,10 +56,13 @@ def test_changes_are_toml_and_what_is_no_toml_is_text():
         ("augment.mixup=-1", "mixup is -1.0"),
         ("model.recurrent=lstm", "model.recurrent is 'lstm'"),
         ("features=foo", "no features 'foo'"),
-        ("optimiser.probe=0.1", r"^\S+: optimiser\.probe needs init, as a new network"),
+        ("optimiser.probe=0.1", r"^\S+: optimiser\.probe needs init, as it fits"),
         ("model.widths=[1]", "model: 1 widths and 4 pools"),
-        ("model={recurrent='none', beside='max'}", 'beside is "max", but without a recurrent part'),
-        ("rate", "write key=value"),
+        (
+            "model={recurrent='none', beside='max'}",
+            'beside is "max", but a network without a recurrent part',
+        ),
+        ("rate", "Write key=value"),
         ("name.x=1", "name is a value"),
     ],
 )
@@ -70,13 +73,29 @@ def test_a_wrong_key_or_value_is_named(change, said):
 
 def test_a_recipe_that_cannot_be_read_says_why(tmp_path):
     (tmp_path / "bad.toml").write_text("[model\n")
-    with pytest.raises(BadRecipe, match="is no TOML"):
+    with pytest.raises(BadRecipe, match="is not valid TOML"):
         read_recipe(tmp_path / "bad.toml")
-    with pytest.raises(BadRecipe, match=r"one of: .*smoke"):
+    with pytest.raises(BadRecipe, match=r"one of earmark's own: .*smoke"):
         read_recipe("nothing-of-that-name")
     (tmp_path / "latin.toml").write_bytes(b"name = '\xe9'")
-    with pytest.raises(BadRecipe, match="no UTF-8"):
+    with pytest.raises(BadRecipe, match="not UTF-8"):
         read_recipe(tmp_path / "latin.toml")
+
+
+def test_the_recipe_of_the_shipped_model_asks_for_targets_and_names_the_command_that_makes_them():
+    with pytest.raises(
+        BadRecipe, match=r"data\.targets.*python -m studies\.shipped_model -o FOLDER"
+    ):
+        read_recipe("shipped", changes=["init=weights.h5"])
+    recipe = read_recipe("shipped", changes=["init=weights.h5", "data.targets=teachers.npz"])
+    assert recipe.data.targets == "teachers.npz"
+    labels = read_recipe("shipped", changes=["init=weights.h5", "data.targets=labels"])
+    assert labels.data.targets is None
+
+
+def test_the_former_name_of_a_recipe_leads_to_the_new_one():
+    with pytest.raises(BadRecipe, match="the recipe default is called shipped now"):
+        read_recipe("default")
 
 
 def test_a_recipe_cannot_be_changed_once_it_is_read():

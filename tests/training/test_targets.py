@@ -15,7 +15,7 @@ from earmark.errors import BadRecipe, BadStore
 from earmark.metrics import roc_auc
 from earmark.model_file import read_card
 from earmark.runtime import Model
-from earmark.training.export.exporter import export
+from earmark.training.export.exporter import export_run
 from earmark.training.loop import train
 from earmark.training.recipe import Data
 from earmark.training.songs import choose
@@ -55,7 +55,7 @@ def test_a_network_learns_targets_under_their_own_names(store, tmp_path):
         data={"targets": str(path), "test_fold": 0, "valid": ""}, loop={"epochs": 30}
     )
     train(recipe, store, tmp_path / "run")
-    card = export(tmp_path / "run", tmp_path / "model.onnx")
+    card = export_run(tmp_path / "run", tmp_path / "model.onnx")
     assert card.tags == ("noisy", "deep")
     assert read_card(tmp_path / "model.onnx").priors == card.priors
     assert min(card.priors) > 0.05
@@ -71,7 +71,7 @@ def test_songs_without_targets_are_left_out_and_those_without_labels_are_not(sto
     songs = choose(open_store(store), Data(targets=str(path), train="all", valid=""), seed=0)
     assert len(songs.train) == 60
     assert 5 in songs.train  # the store has no labels for it
-    assert songs.words == ("4 songs to train on have no known labels: left out",)
+    assert songs.notes == ("training songs left out, as they have no targets: 4",)
 
 
 def test_a_store_can_be_learned_whole(store):
@@ -79,16 +79,16 @@ def test_a_store_can_be_learned_whole(store):
 
 
 def test_all_songs_leave_none_to_validate_on_or_to_test(store, tmp_path):
-    with pytest.raises(BadRecipe, match="leaves no fold alone"):
+    with pytest.raises(BadRecipe, match=r"which data\.test_fold and"):
         choose(open_store(store), Data(train="all", test_fold=0), seed=0)
     named = write_tiny_store(tmp_path / "named", n=16)
-    with pytest.raises(BadRecipe, match="leaves nothing to validate on"):
+    with pytest.raises(BadRecipe, match="so none is left to validate on"):
         choose(open_store(named), Data(train="all"), seed=0)
 
 
 def test_targets_cannot_be_validated_on_labels(store, tmp_path):
     path = taught(store, tmp_path / "t.npz")
-    with pytest.raises(BadRecipe, match=r'set data\.valid = ""'):
+    with pytest.raises(BadRecipe, match=r'Set data\.valid = ""'):
         choose(open_store(store), Data(targets=str(path), test_fold=0, valid_fold=1), seed=0)
 
 
@@ -105,17 +105,20 @@ def test_a_run_does_not_go_on_with_other_targets(store, tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        (None, "is no file of targets"),
-        ({"ids": ["a"], "tags": ["x"]}, "is no file of targets"),
+        (None, "as a file of targets"),
+        ({"ids": ["a"], "tags": ["x"]}, "as a file of targets"),
         ({"ids": ["a"], "tags": ["x", "y"], "values": [[0.5]]}, r"shape \(1, 1\) for 1 ids and 2"),
         ({"ids": ["a"], "tags": ["x", "x"], "values": [[0.5, 0.5]]}, "1 ids and 1 tags"),
-        ({"ids": ["a", "a"], "tags": ["x"], "values": [[0.5], [0.5]]}, "an id twice, or none"),
-        ({"ids": [], "tags": ["x"], "values": np.zeros((0, 1))}, "an id twice, or none"),
+        (
+            {"ids": ["a", "a"], "tags": ["x"], "values": [[0.5], [0.5]]},
+            "at least one id, and none twice; it holds 2, 1 of",
+        ),
+        ({"ids": [], "tags": ["x"], "values": np.zeros((0, 1))}, "at least one id"),
         ({"ids": ["a"], "tags": ["x"], "values": [[1.5]]}, "not between 0 and 1"),
         ({"ids": ["a"], "tags": ["x"], "values": [[np.nan]]}, "not between 0 and 1"),
         (
             {"ids": np.array(["a"], dtype=object), "tags": ["x"], "values": [[0.5]]},
-            "is no file of targets",
+            "as a file of targets",
         ),
     ],
 )

@@ -16,8 +16,8 @@ from tiny_recipe import tiny_recipe
 from tiny_store import write_tiny_store
 
 from earmark.errors import BadRecipe
+from earmark.training.batches import shuffled
 from earmark.training.checkpoint import read_checkpoint
-from earmark.training.clips import shuffled
 from earmark.training.loop import train
 from earmark.training.processes import Processes
 

@@ -15,9 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from web_server import serving
 
-from earmark import taggram
+from earmark import taggrams
 from earmark.inference import Options
-from earmark.tagger import Tagger
 from earmark.web import schemas
 
 SECONDS = 40  # more than a window
@@ -43,11 +42,6 @@ def server(model):
 
     with serving(model, similar=similar) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def tagger(model):
-    return Tagger.load(model)
 
 
 def post(server, route, *paths, field="file", **query):
@@ -126,7 +120,7 @@ def test_listening_tells_how_far_it_is_and_then_all_that_the_page_shows(server, 
 
     result = last["result"]
     assert_same(result["song"], tagger.tag(song).as_json())
-    gram = taggram.taggram(tagger, song)
+    gram = taggrams.taggram(tagger, song)
     np.testing.assert_allclose(result["taggram"]["scores"], gram.scores.T, atol=1e-3)
     np.testing.assert_allclose(result["taggram"]["seconds"], gram.seconds, atol=1e-3)
     assert result["taggram"]["duration"] == pytest.approx(SECONDS, abs=0.1)

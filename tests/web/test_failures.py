@@ -9,25 +9,14 @@ import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
-import tiny_model
 from audio_files import music, write_audio, write_hours_of_silence
 from web_server import Process, send, serving, wait_until
 
 from earmark.web.limits import Limits
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx")
-
-
-@pytest.fixture(scope="module")
-def song(tmp_path_factory):
-    path = tmp_path_factory.mktemp("music") / "song.mp3"
-    return write_audio(path, music(3), codec="libmp3lame").read_bytes()
 
 
 def test_a_decoder_that_takes_too_long_is_replaced(model, song, tmp_path):
@@ -112,7 +101,7 @@ def test_many_at_once_are_heard_together_and_each_gets_its_own(model, tmp_path):
     ]
     with serving(model) as server:
         alone = [send(server, song).json()["tags"] for song in songs]
-        answers = [None] * len(songs)
+        answers: list[Any] = [None] * len(songs)
 
         def ask(i):
             answers[i] = send(server, songs[i]).json()["tags"]
@@ -204,5 +193,6 @@ def test_a_client_that_leaves_frees_its_place(model, song, tmp_path):
                 first += connection.recv(4096)
         wait_until(lambda: server.service.health()["under_way"] == 0)
         heard = server.service.metrics.registry.get_sample_value("earmark_batch_windows_sum")
+        assert heard is not None
         assert heard < 400  # of 62 windows and 493 stretches
         assert send(server, song).status_code == 200

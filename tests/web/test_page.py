@@ -165,7 +165,7 @@ def test_a_person_drops_a_song_plays_it_asks_about_a_tag_and_takes_the_numbers_a
         until(page, "() => !document.getElementById('audio').paused")
         until(page, "() => document.getElementById('audio').paused")
         page.get_by_role("button", name="What it is sensitive to").click()
-        page.get_by_text("proves nothing about the music").wait_for()
+        page.get_by_text("does not prove a cause").wait_for()
         assert page.evaluate("document.getElementById('plot').data.length") == traces + 2
         page.keyboard.press("Escape")
         assert page.locator("#detail").is_hidden()
@@ -317,7 +317,7 @@ def test_a_token_is_asked_for_once(browser, model, song):
     with serving(model, limits=FEW, access=access) as server, opened(browser, server) as page:
         page.set_input_files("#file", song)
         page.get_by_label("Token", exact=True).fill("sesame")
-        page.get_by_role("button", name="Go on").click()
+        page.get_by_role("button", name="Continue").click()
         page.locator("#song").wait_for()
         page.reload()
         page.get_by_text("tiny · 50 tags").wait_for()

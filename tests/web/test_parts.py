@@ -13,9 +13,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import tiny_model
 from audio_files import music, write_audio
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import (  # type: ignore[import-untyped]
+    threadpool_info,
+    threadpool_limits,
+)
 from web_server import wait_until
 
 from earmark.audio import load_audio
@@ -35,11 +37,6 @@ from earmark.web.server import access_for, serve
 FEATURES = PRESETS["choi2016"]
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx")
-
-
 def spectrograms(n, seed):
     shape = (n, FEATURES.n_mels, FEATURES.n_frames)
     return np.random.default_rng(seed).normal(-30, 15, shape).astype(np.float32)
@@ -49,23 +46,23 @@ def test_what_many_threads_ask_goes_through_together_and_comes_apart_again(model
     batches = []
     asked = [spectrograms(1 + (seed % 4 == 3), seed) for seed in range(12)]
     alone = [Model(model).run(one) for one in asked]
-    shared = SharedModel(model, on_batch=batches.append)
-    entered, held = threading.Event(), threading.Event()
-    forward = shared._forward
+    slow = Model(model)
+    entered, held, run = threading.Event(), threading.Event(), slow.run
 
-    def slow_forward(mels):
+    def slow_run(mels):
         entered.set()
         held.wait()
-        return forward(mels)
+        return run(mels)
 
-    shared._forward = slow_forward
+    slow.run = slow_run  # type: ignore[method-assign]
+    shared = SharedModel(slow, on_batch=batches.append)
     with ThreadPoolExecutor(1 + len(asked)) as threads:
         first = threads.submit(shared.run, spectrograms(1, 99))
         entered.wait()  # the network is busy, and all that follow must wait
-        answers = threads.map(shared.run, asked)
+        under_way = threads.map(shared.run, asked)
         wait_until(lambda: shared._waiting.qsize() == len(asked))
         held.set()
-        answers = list(answers)
+        answers = list(under_way)
         first.result()
     shared.close()
     for (logits, embeddings), expected in zip(answers, alone, strict=True):
@@ -79,7 +76,7 @@ def test_what_many_threads_ask_goes_through_together_and_comes_apart_again(model
 
 def test_more_than_a_batch_from_one_request_is_taken_alone_and_whole(model):
     batches = []
-    shared = SharedModel(model, on_batch=batches.append)
+    shared = SharedModel(Model(model), on_batch=batches.append)
     asked = spectrograms(2 * BATCH + 1, 5)
     logits, embeddings = shared.run(asked)
     shared.close()
@@ -90,8 +87,8 @@ def test_more_than_a_batch_from_one_request_is_taken_alone_and_whole(model):
 
 
 def test_a_mistake_in_the_network_reaches_those_who_asked_and_nobody_else(model):
-    shared = SharedModel(model, on_batch=[].append)
-    with pytest.raises(Exception, match="hears spectrograms of shape"):
+    shared = SharedModel(Model(model), on_batch=[].append)
+    with pytest.raises(Exception, match="takes spectrograms of shape"):
         shared.run(np.zeros((1, 3, 3), dtype=np.float32))
     assert len(shared.run(spectrograms(2, 0))[0]) == 2
     shared.close()
@@ -167,7 +164,7 @@ def test_the_muted_region_that_matters_is_the_one_that_is_shown(model):
         logits[:, 1] = -logits[:, 0]
         return logits, np.zeros((len(mels), 5), dtype=np.float32)
 
-    tagger.session.run = run
+    tagger.model.run = run  # type: ignore[method-assign]
     noise = np.random.default_rng(0).normal(0, 0.1, FEATURES.window_samples).astype(np.float32)
     told = occlusion.sensitivity(tagger, noise, start=7.0)
     falls = np.array(told["falls"])
@@ -199,7 +196,7 @@ def test_a_click_stands_in_the_spectrogram_where_it_is_in_the_song():
     samples = np.zeros(seconds * FEATURES.rate, dtype=np.float32)
     for click in (10, 20, 45):
         samples[click * FEATURES.rate] = 1.0
-    drawn = drawing.mel_picture(samples, settings=FEATURES)["z"]
+    drawn = drawing.mel_image(samples, settings=FEATURES)["z"]
     shape = [int(n) for n in drawn["shape"].split(",")]
     steps = np.frombuffer(base64.b64decode(drawn["bdata"]), dtype=np.uint8).reshape(shape)
     loud = np.flatnonzero(steps.max(axis=0) > 100) * seconds / shape[1]
@@ -208,7 +205,7 @@ def test_a_click_stands_in_the_spectrogram_where_it_is_in_the_song():
 
 def test_silence_and_the_shortest_song_have_a_picture():
     for n in (1, 300, FEATURES.window_samples + 1):
-        picture = drawing.mel_picture(np.zeros(n, dtype=np.float32), settings=FEATURES)
+        picture = drawing.mel_image(np.zeros(n, dtype=np.float32), settings=FEATURES)
         assert picture["z"]["shape"].startswith("96, ")
         assert picture["hz"] == sorted(picture["hz"])
 

@@ -1,4 +1,4 @@
-"""Any file that FFmpeg reads to mono float32 samples at one rate; a part of it; block by block.
+"""Decodes any file that FFmpeg reads to mono float32 samples at one rate: all, a part, or blocks.
 
 The channels are averaged, where they do not cancel each other (earmark.audio.downmix). soxr
 resamples in its HQ quality: FFmpeg's own resampler lets 13 dB below full scale through just past
@@ -8,12 +8,12 @@ the edge, soxr HQ 144.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, groupby
 from operator import attrgetter
-from pathlib import Path
 
 import numpy as np
 
@@ -24,7 +24,8 @@ from earmark.audio.downmix import Tally
 from earmark.audio.opening import opened, opened_file
 from earmark.errors import BadValue, UnreadableAudio
 
-# What counts as audio when a folder is walked; a file that is named is opened whatever its suffix.
+# Files with these suffixes are audio when a folder is searched. A file that is given by its name is
+# opened whatever its suffix.
 AUDIO_SUFFIXES = frozenset(
     {
         ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".alac", ".amr", ".ape", ".au", ".caf", ".dff",
@@ -42,7 +43,7 @@ class Audio:
     samples : float32 (n,), mono at `rate`; full scale is 1, which lossy and float files may exceed
     rate : Hz
     damaged_packets : packets of the file that were lost within these samples
-    is_cut : there was more, but max_seconds stopped it
+    is_cut : whether max_seconds left out the end of the file
     """
 
     samples: Float32Array
@@ -52,18 +53,18 @@ class Audio:
 
     @property
     def seconds(self) -> float:
-        """How long the samples last."""
+        """Duration of the samples."""
         return self.samples.size / self.rate
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a file says about itself.
+    """What the header and the first frame of a file state.
 
-    duration : seconds, None if it does not say; estimated by FFmpeg where there is no header (aac)
+    duration : seconds; None if not stated; FFmpeg's estimate for formats without a header (aac)
     rate : Hz, of its first frame
     channels : of its first frame
-    codec : FFmpeg's name of it, such as mp3, aac, pcm_s16le
+    codec : FFmpeg's name for it, such as mp3, aac, pcm_s16le
     """
 
     duration: float | None
@@ -73,7 +74,7 @@ class AudioInfo:
 
 
 def load_audio(
-    path: str | Path,
+    path: str | os.PathLike[str],
     *,
     rate: int,
     start: float = 0.0,
@@ -82,11 +83,12 @@ def load_audio(
 ) -> Audio:
     """A file, or a part of it, as mono samples.
 
-    path : a local file in any format that FFmpeg reads; never an address, whatever its name
-    rate : Hz of the samples that are wanted
-    start, seconds : the part that is wanted, as in AudioStream; all of it without them
-    max_seconds : decode no further than this after `start` (by more than a block); a guard of the
-        memory, of which an hour at 12 kHz takes 170 MB. Audio.is_cut says if it was needed.
+    path : a local file in any format that FFmpeg reads; a name is never taken for an address
+    rate : of the returned samples, Hz
+    start, seconds : the part to return: from `start` on, that long; the whole file by default. A
+        late start is reached by seeking
+    max_seconds : decode at most so much after `start`, to limit the memory: an hour at 12 kHz takes
+        170 MB. Audio.is_cut says whether there was more
 
     Raises UnreadableAudio for a file that holds no audio, BadValue for an impossible argument.
     """
@@ -108,33 +110,33 @@ def load_audio(
 
 
 def stream_audio(
-    path: str | Path,
+    path: str | os.PathLike[str],
     *,
     rate: int,
     start: float = 0.0,
     seconds: float | None = None,
     block_seconds: float = 30.0,
 ) -> AudioStream:
-    """A file, or a part of it, as mono blocks in bounded memory; see AudioStream."""
+    """The same samples as of load_audio, in blocks and bounded memory; see AudioStream."""
     return AudioStream(path, rate=rate, start=start, seconds=seconds, block_seconds=block_seconds)
 
 
 class AudioStream:
-    """Blocks of mono samples from a file, the same samples that load_audio gives at once.
+    """Blocks of mono samples from a file; together they are what load_audio returns.
 
     rate : Hz of the blocks
-    start, seconds : the part that is wanted; start 0 is the first sample that the file decodes to.
-        The part is the slice [round(start * rate) :][: round(seconds * rate)] of the whole: empty
-        past the end, and at least one sample long within it. A late start is reached by seeking.
-        It is exact (to 1e-5; AAC's noise substitution is another noise) in wav, aiff, flac, m4a,
-        alac, mp3, ogg and opus. Asf and matroska keep time in milliseconds and are exact to two of
-        them; raw ac3 may drift. What cannot seek is decoded from its beginning.
+    start, seconds : the part to return; 0 is the first sample that the file decodes to. The part is
+        the slice [round(start * rate) :][: round(seconds * rate)] of the whole: empty past the end,
+        and at least one sample long within it. A late start is reached by seeking. It is exact (to
+        1e-5; AAC's noise substitution is another noise) in wav, aiff, flac, m4a, alac, mp3, ogg and
+        opus. Asf and matroska keep time in milliseconds and are exact to two of them; raw ac3 may
+        drift. Files that cannot seek are decoded from their beginning.
     block_seconds : length of every block but the last, which may be shorter
     damaged_packets : lost so far; complete when the blocks have run out
 
-    Iterating opens the file, reads on as blocks are asked for, and closes it; doing so again starts
-    anew. Lost packets leave silence of their length wherever the file keeps time. A change of rate
-    or channels within the file is followed.
+    Iterating opens the file, reads it as blocks are taken, and closes it. Iterating again starts at
+    the beginning. Lost packets leave silence of their length wherever the file keeps time. A change
+    of rate or channels within the file is followed.
 
     Iterating raises UnreadableAudio for a file that holds no audio (also at its end, for one that
     holds nothing but NaN). Raises BadValue for an impossible argument.
@@ -142,7 +144,7 @@ class AudioStream:
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | os.PathLike[str],
         *,
         rate: int,
         start: float = 0.0,
@@ -153,7 +155,7 @@ class AudioStream:
         _check(0 <= start < math.inf, "start", start, "0 or more seconds")
         _check(seconds is None or seconds > 0, "seconds", seconds, "above 0, or None for all")
         _check(0 < block_seconds < math.inf, "block_seconds", block_seconds, "above 0")
-        self.path = path
+        self.path = os.fspath(path)
         self.rate = int(rate)
         self._start = start
         self._first = round(start * rate)
@@ -200,10 +202,10 @@ class AudioStream:
                     break
         if not self._tally.sound:
             raise UnreadableAudio(
-                self.path, "every sample is NaN or far beyond full scale. Export it anew"
+                self.path, "every sample is NaN or far beyond full scale. Export the audio again"
             )
         if not heard:
-            raise UnreadableAudio(self.path, "it is shorter than one sample. Name a longer file")
+            raise UnreadableAudio(self.path, "it is shorter than one sample. Choose a longer file")
 
 
 def resample(samples: Float32Array, *, rate: int, target_rate: int) -> Float32Array:
@@ -229,12 +231,13 @@ def resample(samples: Float32Array, *, rate: int, target_rate: int) -> Float32Ar
     return resampled
 
 
-def probe(path: str | Path) -> AudioInfo:
+def probe(path: str | os.PathLike[str]) -> AudioInfo:
     """Rate, channels, codec and stated duration of a file; only its beginning is read.
 
     Raises UnreadableAudio for a file that holds no audio.
     """
     tally = Tally()
+    path = os.fspath(path)
     with opened_file(path) as file:
         is_chain = len(ogg_chain.links(file)) > 1
     with opened(path) as (container, stream):
@@ -245,7 +248,7 @@ def probe(path: str | Path) -> AudioInfo:
         elif container.duration is not None:
             duration = container.duration / 1e6  # AV_TIME_BASE counts microseconds
         if is_chain:
-            duration = None  # that was of one link, for times begin anew in each
+            duration = None  # it is that of one link: times start at 0 in each
         return AudioInfo(
             duration=duration,
             rate=frame.sample_rate,

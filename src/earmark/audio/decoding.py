@@ -1,6 +1,6 @@
-"""From an open file to mono samples at the file's own rate, piece by piece.
+"""Decodes an open file to mono samples at the file's own rate, piece by piece, with PyAV (FFmpeg).
 
-Seeking, keeping time, and going on after damage; PyAV (FFmpeg) decodes.
+It seeks, keeps time, and goes on after damage.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _WARM_UP = 2.0
 _SHORTEST_HOLE, _LONGEST_HOLE = 0.010, 30.0  # seconds
 _RATES = range(1_000, 1 << 24)  # Hz; others are damage, and would swell in resampling
 _PIECE = 1 << 16  # samples of a channel that are made into numbers at a time
-_READ_ERRORS = 10  # in a row; a demuxer that cannot pass a place reports it for ever
+_READ_ERRORS = 10  # in a row; a demuxer that cannot get past a place reports it without end
 
 
 class Piece(NamedTuple):

@@ -1,4 +1,4 @@
-"""From what a person names on the command line to audio files."""
+"""Finds the audio files that paths on the command line mean: files, and files below folders."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ def audio_files(paths: Iterable[str | Path], *, suffixes: Collection[str]) -> It
 
     suffixes : lower case, with the dot
 
-    A file that is named is yielded whatever its suffix, also when it is not there: whoever opens it
-    says what is wrong. So is what cannot be looked at below a folder: a folder that may not be
-    listed, a link that leads nowhere. Folders are walked in alphabetical order; hidden entries are
-    passed over, and a folder that links lead back to is entered once. What is named twice comes
+    A file that is given by its name is yielded whatever its suffix, even if it does not exist: the
+    error comes from opening it. For the same reason folders that cannot be listed and broken links
+    below a folder are yielded. Folders are searched in alphabetical order; hidden entries are left
+    out, and a folder that links lead back to is entered once. A path that is given twice is yielded
     once.
     """
     given: set[str] = set()
@@ -30,7 +30,7 @@ def audio_files(paths: Iterable[str | Path], *, suffixes: Collection[str]) -> It
 
 def _below(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
     seen: set[tuple[int, int]] = set()  # folders
-    rest = [(folder, True)]  # what is still to look at, the next one last; whether it is a folder
+    rest = [(folder, True)]  # paths still to visit, the next one last; whether each is a folder
     while rest:
         path, is_folder = rest.pop()
         if not is_folder:
@@ -43,11 +43,11 @@ def _below(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
             seen.add((status.st_dev, status.st_ino))
             rest += reversed(list(_entries(path, suffixes)))
         except OSError:
-            yield path  # whoever opens it says why it cannot be read
+            yield path  # opening it raises an error that says why
 
 
 def _entries(folder: Path, suffixes: Collection[str]) -> Iterator[tuple[Path, bool]]:
-    """What a folder holds that counts, in alphabetical order, and whether it is a folder."""
+    """The folders, audio files and broken links in a folder, sorted; whether each is a folder."""
     with os.scandir(folder) as entries:
         visible = sorted(
             (entry for entry in entries if not entry.name.startswith(".")),

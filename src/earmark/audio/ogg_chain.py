@@ -1,6 +1,6 @@
-"""Ogg files that are several files end to end, as recorders of web radio write them.
+"""Chained Ogg: several Ogg files end to end in one, as recorders of web radio write them.
 
-FFmpeg stops where rate or channels change from one to the next, and seeks by times that begin anew
+FFmpeg stops where rate or channels change from one to the next, and seeks by times that start at 0
 in each; so each is decoded as a file of its own. The page format is RFC 3533's, section 6.
 """
 
@@ -16,7 +16,7 @@ _LONGEST_PAGE = 27 + 255 + 255 * 255  # bytes
 
 
 def links(file: FileIO) -> list[tuple[int, int]]:
-    """(first byte, end) of each file in a chain; of the whole file if it is no chain."""
+    """(first byte, end) of each file in a chain; one pair for a file that is not a chain."""
     file.seek(0)
     head = file.read(_SERIAL.stop)
     size = file.seek(0, 2)

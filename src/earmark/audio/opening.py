@@ -1,4 +1,4 @@
-"""Opening one local file, and nothing else, and saying why it cannot be heard."""
+"""Opens one local audio file with FFmpeg; says why a file cannot be read and what to do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from uuid import UUID
 
 from earmark.errors import UnreadableAudio
 
-NO_MEMORY_LEFT = "it takes more memory than there is. It may be damaged: play it to check"
+NO_MEMORY_LEFT = "it needs more memory than this machine has. It may be damaged: play it to check"
 
 # what MP4 calls encrypted audio: iTunes' FairPlay, Common Encryption, Audible
 _PROTECTED = ("drms", "enca", "aavd")
@@ -34,16 +34,16 @@ _ASF_OBJECT = Struct("<16sQ")  # its kind, bytes of it, these among them
 def opened_file(path: str | Path) -> Iterator[FileIO]:
     """The file, open for reading.
 
-    Raises UnreadableAudio for what is no file; also if reading it fails while it is open.
+    Raises UnreadableAudio for anything but a regular file, and if reading fails while it is open.
     """
     if "\0" in str(path):
-        raise UnreadableAudio(path, "no file has a zero byte in its name. Check it")
+        raise UnreadableAudio(path, "its name contains a zero byte. Check the name")
     try:
         status = Path(path).stat()
         if stat.S_ISDIR(status.st_mode):
             os.scandir(path).close()
-            raise UnreadableAudio(path, "it is a folder. Name the files in it")
-        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+            raise UnreadableAudio(path, "it is a folder. Give the files in it")
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for a writer
             raise UnreadableAudio(path, "it is a pipe or device. Write it to a file first")
         if status.st_size == 0:
             raise UnreadableAudio(path, "the file is empty. Fetch it again")
@@ -60,14 +60,16 @@ def reason(path: str | Path, error: OSError) -> str:
     if error.errno == errno.ENOMEM:
         return NO_MEMORY_LEFT
     if os.path.isdir(path):  # noqa: PTH112 - is_dir() raises for what it cannot look at
-        return f"this folder cannot be listed ({error.strerror}). Mend its rights or its disk"
+        return (
+            f"this folder cannot be listed ({error.strerror}). Check its permissions and the disk"
+        )
     if os.path.islink(path) and not os.path.exists(path):  # noqa: PTH110, PTH114 - as above
-        return f"it is a link that leads nowhere ({error.strerror}). Mend the link, or remove it"
+        return f"it is a broken link ({error.strerror}). Correct the link, or delete it"
     if isinstance(error, FileNotFoundError):
         hint = "Download it first" if "://" in str(path) else "Check the name"
         return f"there is no such file. {hint}"
     if isinstance(error, PermissionError):
-        return "you may not read it. Change its permissions, or ask its owner"
+        return "you have no permission to read it. Change its permissions, or ask its owner"
     return f"reading it failed ({error.strerror or error}). Check the name and the disk"
 
 
@@ -75,15 +77,15 @@ def reason(path: str | Path, error: OSError) -> str:
 def opened(path: str | Path, *, link: tuple[int, int] | None = None) -> Iterator[tuple[Any, Any]]:
     """The av container of a file, or of the bytes from link[0] to link[1], and its audio stream.
 
-    FFmpeg gets the bytes of this file and no name, so that no name is taken for an address, and is
-    refused every other file and protocol that a playlist may ask for.
+    FFmpeg gets the bytes of this file and no name, so it cannot take a name for an address. Every
+    other file and protocol that a playlist names is refused.
 
     Raises UnreadableAudio, also for what goes wrong while it is open.
     """
     import av
 
     def refuse(*_: Any) -> NoReturn:
-        raise UnreadableAudio(path, "it is a playlist of other files. Name those")
+        raise UnreadableAudio(path, "it is a playlist of other files. Give those files")
 
     with opened_file(path) as file:
         source = _file_like(file, link)
@@ -91,7 +93,7 @@ def opened(path: str | Path, *, link: tuple[int, int] | None = None) -> Iterator
             with av.open(
                 source,
                 "r",
-                metadata_errors="replace",  # a title in an old encoding is no reason to fail
+                metadata_errors="replace",  # do not fail for a title in an old encoding
                 container_options={
                     "protocol_whitelist": "none",
                     # DTS may hide in a CD-quality wav; four packets show it, and all take 30 ms.
@@ -105,7 +107,7 @@ def opened(path: str | Path, *, link: tuple[int, int] | None = None) -> Iterator
                 ):
                     raise UnreadableAudio(
                         path,
-                        "its audio is protected (DRM), and would decode to noise. Name another "
+                        "its audio is encrypted (DRM), and would decode to noise. Choose another "
                         "file",
                     )
                 yield container, stream
@@ -124,10 +126,10 @@ def _audio_stream(path: str | Path, container: Any) -> Any:
     if stream is None or stream.codec_context is None:
         kinds = {stream.type for stream in container.streams}
         if "audio" in kinds:
-            reason = "its audio is protected, or in a codec that FFmpeg cannot decode"
+            reason = "its audio is encrypted (DRM), or in a codec that FFmpeg cannot decode"
         else:
             reason = f"it holds {' and '.join(sorted(kinds)) or 'nothing'}, but no audio"
-        raise UnreadableAudio(path, f"{reason}. Convert it first, or name another file")
+        raise UnreadableAudio(path, f"{reason}. Convert it first, or choose another file")
     if stream.codec_context.name == "flac":
         # Without this a damaged frame decodes to noise. Elsewhere checksums are absent or wrong.
         stream.codec_context.options = {"err_detect": "crccheck+explode"}
@@ -135,13 +137,13 @@ def _audio_stream(path: str | Path, container: Any) -> Any:
 
 
 def _is_protected_asf(source: SimpleNamespace) -> bool:
-    """Whether an object of the header says that what follows is encrypted."""
+    """Whether an object of the ASF header says that the audio is encrypted."""
     place = source.tell()
     source.seek(0)
     _, header_bytes, n_objects, _ = _ASF_HEADER.unpack(source.read(_ASF_HEADER.size))
     kinds = set()
     at = _ASF_HEADER.size
-    for _ in range(min(n_objects, 1000)):  # a damaged count is no reason to read all day
+    for _ in range(min(n_objects, 1000)):  # a damaged count could be in the billions
         source.seek(at)
         start = source.read(_ASF_OBJECT.size)
         if len(start) < _ASF_OBJECT.size or at >= header_bytes:
@@ -154,7 +156,7 @@ def _is_protected_asf(source: SimpleNamespace) -> bool:
 
 
 def _file_like(file: FileIO, link: tuple[int, int] | None) -> SimpleNamespace:
-    """What PyAV asks of a file object, of a stretch of the file."""
+    """The methods of a file object that PyAV calls, for a stretch of the file."""
     if link is None:
         return SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell)
     begin, end = link

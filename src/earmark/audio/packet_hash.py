@@ -1,4 +1,4 @@
-"""What a file's audio is, whatever its tags say and wherever it lies."""
+"""A hash of a file's encoded audio, which stays the same when its tags or its path change."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The command line: each command parses, makes one library call and prints.
 
-Nothing heavy is imported here or at the top of a command's module, and a command's module itself
-only when it is called, so that `earmark --help` answers at once.
+A command's module is imported when the command is called, and its heavy libraries inside it, so
+that `earmark --help` is fast.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from earmark import __version__
 from earmark.cli.terminal import Exit, Terminated, ended_by_kill, say
 from earmark.errors import EarmarkError
 
-# name -> what it does, as the command itself says first
+# name -> the first line of its help
 COMMANDS = {
     "tag": "Say what is heard in each file, and in each audio file below each folder.",
-    "library": "A person's music folder: tags for every file, playlists, songs that are alike.",
-    "serve": "Show a page where songs are dropped and heard, and answer a JSON API.",
+    "library": "Your music folder: tags for every file, playlists, similar songs.",
+    "serve": "Serve a page where you drop songs and see what is heard in them, and a JSON API.",
     "models": "The models that earmark can use: list, info, pull, import.",
-    "doctor": "Say what is installed, which runtime and model are in use, and how fast it is here.",
+    "doctor": "Show what is installed, which runtime and model are used, and how fast they are.",
     "data": "From song ids to a store of spectrograms.",
     "train": "Train a network.",
-    "export": "Make the best weights of a run the one-file model.",
+    "export": "Write the best weights of a run as a model file.",
     "evaluate": "Measure how well a model's scores agree with known tags.",
 }
-_MODULES = {"export": "train"}  # where it is not named like the command
+_MODULES = {"export": "train"}  # modules with another name than the command
 
 
 class Commands(typer.core.TyperGroup):
-    """Commands that are loaded when they are called."""
+    """A group whose commands are imported when they are called."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -40,7 +40,7 @@ class Commands(typer.core.TyperGroup):
         self.commands = names
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
-        """The command, loaded; None for an unknown name."""
+        """The command; None for an unknown name."""
         if cmd_name not in self.commands:
             return None
         mounted = typer.Typer(rich_markup_mode=None)
@@ -49,7 +49,7 @@ class Commands(typer.core.TyperGroup):
         return typer.main.get_group(mounted).commands[cmd_name]
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
-        """Write the list of `--help`, which loads none of them."""
+        """Write the list of `--help` without importing the commands."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
@@ -81,13 +81,13 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line; an error of ours or of the disk is one line, and exit code 1.
+    """Run the command line; an EarmarkError or an OSError is one line, and exit code 1.
 
-    Typer itself sees to Ctrl-C (exit code 130) and to a reader that has gone (`| head`); SIGTERM is
+    Typer itself handles Ctrl-C (exit code 130) and to a reader that has gone (`| head`); SIGTERM is
     exit code 143.
     """
     for stream in (sys.stdout, sys.stderr):
-        # names of files and tags are UTF-8 whatever the terminal's locale is
+        # names of files and tags are UTF-8, whatever the terminal's locale
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     try:
         with ended_by_kill():
@@ -103,5 +103,5 @@ def main() -> None:
         sys.exit(Exit.ERROR)
     except OSError as error:
         place = "" if error.filename is None else f"{error.filename}: "
-        say(f"error: {place}{error.strerror or error}. Make room or mend the rights, and try again")
+        say(f"error: {place}{error.strerror or error}. Check the disk's space and permissions")
         sys.exit(Exit.ERROR)

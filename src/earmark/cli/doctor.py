@@ -1,11 +1,10 @@
-"""`earmark doctor`: what is installed, what is in use, and how fast it is here."""
+"""`earmark doctor`: what is installed, which runtime and model are used, and their speed."""
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
+from earmark.cli.options import JsonObject, ModelName
 from earmark.cli.terminal import print_json
 
 
@@ -15,12 +14,10 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def doctor(
-    model: Annotated[
-        str | None, typer.Option(help="A name of `earmark models list`, or a model file.")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    model: ModelName = None,
+    json: JsonObject = False,
 ) -> None:
-    """Say what is installed, which runtime and model are in use, and how fast it is here."""
+    """Show what is installed, which runtime and model are used, and how fast they are."""
     from earmark.doctor import diagnose
 
     found = diagnose(model)

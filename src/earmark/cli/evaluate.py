@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from earmark.cli.options import JsonObject, Workers
 from earmark.cli.terminal import Exit, print_json, progress, say
 from earmark.errors import BadValue
 
@@ -50,43 +51,46 @@ def evaluate(
     ] = "test",
     same: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="DATA_TAG=MODEL_TAG", help="Two names of one tag; may be given again."
-        ),
+        typer.Option(metavar="DATA_TAG=MODEL_TAG", help="Two names of one tag; may be repeated."),
     ] = None,
     whole: Annotated[
-        bool, typer.Option("--whole", help="Hear all of each file, not the middle as a store does.")
+        bool, typer.Option("--whole", help="Hear all of each file, not only the middle.")
     ] = False,
     distorted: Annotated[
         bool,
-        typer.Option("--robustness", help="Hear the catalog's audio distorted as well."),
+        typer.Option("--robustness", help="Hear the catalog's audio distorted too."),
     ] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="For report.html and report.json."),
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="Folder for report.html and report.json."
+        ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    json: JsonObject = False,
     replicates: Annotated[
         int | None, typer.Option(min=2, help="Draws of songs for the intervals; 1000 by default.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of those draws, and of added noise.")] = 0,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes that hear audio; one a core by default.")
-    ] = None,
+    workers: Workers = None,
 ) -> None:
     """Measure how well a model's scores agree with known tags.
 
     Macro is a mean over tags, micro over all pairs of song and tag, samples over songs.
     """
     from earmark import zoo
-    from earmark.evaluation import report
-    from earmark.evaluation.run import Questions, TestSet, assess
+    from earmark.evaluation import (
+        EvaluationOptions,
+        EvaluationSongs,
+        evaluate_models,
+        write_report,
+    )
+    from earmark.evaluation.report import PAGE
     from earmark.metrics import REPLICATES
 
-    result, scored = assess(
+    result, scored = evaluate_models(
         [zoo.resolve(model) for model in models],
-        TestSet(store=store, catalog=catalog, audio=audio, split=split),
-        questions=Questions(
+        EvaluationSongs(store=store, catalog=catalog, audio=audio, split=split),
+        options=EvaluationOptions(
             same=_pairs(same or []),
             whole=whole,
             distorted=distorted,
@@ -98,8 +102,8 @@ def evaluate(
         stage=lambda words, total: progress(words, total=total),
     )
     if output is not None:
-        report.write_report(output, result, scored)
-        say(f"the report is {output / report.PAGE}")
+        write_report(output, result, scored)
+        say(f"the report is {output / PAGE}")
     if json:
         print_json(result)
     else:
@@ -112,11 +116,11 @@ def evaluate(
 
 
 def _pairs(same: list[str]) -> dict[str, str]:
-    """{in the data: in the model}"""
+    """{tag in the data: tag in the model}"""
     pairs = [pair.partition("=") for pair in same]
     for pair, (data, equals, model) in zip(same, pairs, strict=True):
         if not (data and equals and model):
-            raise BadValue(f"--same {pair!r} names no two tags; write DATA_TAG=MODEL_TAG")
+            raise BadValue(f"--same {pair!r} does not name two tags; write DATA_TAG=MODEL_TAG")
     return {data: model for data, _, model in pairs}
 
 
@@ -135,7 +139,7 @@ def _print(result: dict[str, Any]) -> None:
     console.print(_summary(result))
     console.print(_tags(result))
     for words, key in (
-        ("one class only, left out", "skipped_tags"),
+        ("left out, because all songs carry them or none does", "skipped_tags"),
         ("not in the data", "tags_only_in_model"),
         ("not in the model", "tags_only_in_data"),
     ):

@@ -1,4 +1,4 @@
-"""What a model says of itself, as a page for a person; --json holds all of it."""
+"""A model's card as text for the terminal; `--json` prints all of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from earmark.model_file import Card
 
 _MARGIN = 14  # characters, of the names of the rows
-# of a training record: what has words of its own here, or says nothing on a page
+# keys of a training record that have their own sentence here, or are left out
 _NAMED = {"recipe", "framework", "data", "parameters", "epoch", "processes"}
 
 
@@ -47,7 +47,7 @@ def page(card: Card, facts: Mapping[str, Any], *, tags: bool, width: int) -> Ite
     else:
         yield from _groups(card, width)
         yield ""
-        yield "--tags shows how far each can be trusted, --json all that the file says."
+        yield "--tags shows the reliability of each tag, --json the whole card."
 
 
 def _row(name: str, words: str, width: int) -> list[str]:
@@ -58,7 +58,7 @@ def _row(name: str, words: str, width: int) -> list[str]:
 
 
 def _training(record: Mapping[str, Any]) -> str:
-    """The training in words: what earmark writes in a sentence, what else is there by its name."""
+    """The training record in words: what earmark writes as phrases, other keys by their names."""
     words = []
     recipe, data, framework = (record.get(key) for key in ("recipe", "data", "framework"))
     if isinstance(recipe, Mapping) and "name" in recipe:
@@ -79,12 +79,12 @@ def _training(record: Mapping[str, Any]) -> str:
         for key, value in record.items()
         if key not in _NAMED and isinstance(value, str | int | float) and "sha256" not in key
     ]
-    return ", ".join(words) or "the file does not say"
+    return ", ".join(words) or "not stated in the file"
 
 
 def _calibrated(card: Card) -> str:
     if card.calibration is None:
-        return "no tag: scores are what the network says"
+        return "no tags: scores are the network's own"
     pairs = zip(card.calibration.scale, card.calibration.offset, strict=True)
     n = sum(pair != (1.0, 0.0) for pair in pairs)
     return f"{n} of {len(card.tags)} tags: their scores are probabilities"
@@ -96,7 +96,7 @@ def _figures(record: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(folds, Mapping):
         rows = [(name, of) for name, of in folds.items() if "roc_auc" in of]
         yield ""
-        yield f"{'on artists that it never heard':34}{'ROC-AUC, macro':24}AP, macro"
+        yield f"{'on artists outside the training data':38}{'ROC-AUC, macro':24}AP, macro"
         for name, of in rows:
             cells = (_interval(of.get(key)) for key in ("roc_auc", "average_precision"))
             yield f"  {name:32}" + "".join(f"{cell:24}" for cell in cells).rstrip()
@@ -124,16 +124,16 @@ def _groups(card: Card, width: int) -> Iterator[str]:
 
 def _table(card: Card) -> Iterator[str]:
     """A row for each tag, the most reliable first."""
-    reliability = card.reliability or (None,) * len(card.tags)
-    rows = sorted(
-        zip(card.tags, reliability, card.priors, strict=True), key=lambda row: -(row[1] or 0)
-    )
+    unknown = (None,) * len(card.tags)
+    columns = card.tags, card.reliability or unknown, card.priors or unknown
+    rows = sorted(zip(*columns, strict=True), key=lambda row: -(row[1] or 0))
     yield f"{'tag':24}{'reliability':>12}{'prior':>9}  group"
     for tag, trust, prior in rows:
         shown = "-" if trust is None else f"{trust:.2f}"
-        yield f"{tag:24}{shown:>12}{prior:>9.4f}  {group(tag)}"
+        share = "-" if prior is None else f"{prior:.4f}"
+        yield f"{tag:24}{shown:>12}{share:>9}  {group(tag)}"
     yield ""
     yield (
-        "reliability: ROC-AUC on songs that were not learned from; - where nobody measured it\n"
-        "prior: share of songs that carry the tag, where it was learned"
+        "reliability: ROC-AUC on songs outside the training data; - if not measured\n"
+        "prior: share of songs with the tag in the training data; - if not known"
     )

@@ -1,4 +1,4 @@
-"""`earmark models`: which models there are, what is in one, and how to get one."""
+"""`earmark models`: list the models, show one, fetch one, import weights."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
+from earmark.cli.options import JsonLines
 from earmark.cli.terminal import print_json, progress, say
 
 models_app = typer.Typer(
     help="The models that earmark can use: list, info, pull, import.", no_args_is_help=True
 )
-
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -30,18 +29,20 @@ class Kind(StrEnum):
     choi2016 = "choi2016"
     cs2470 = "cs2470"
     won2020 = "won2020"
+    musicnn = "musicnn"
+    efficientat = "efficientat"
 
 
 @models_app.command("list")
-def list_models(json: Json = False) -> None:
-    """The models that earmark knows by name."""
+def list_models(json: JsonLines = False) -> None:
+    """List the models that earmark knows by name."""
     from earmark import model_file, zoo
 
     shipped = model_file.read_card(zoo.model_path(zoo.SHIPPED))
     if json:
         print_json(_listed(zoo.SHIPPED, [], shipped.licence, 0, shipped.description))
     else:
-        _print_row("name", "licence", "download", "here", "what it is")
+        _print_row("name", "licence", "download", "here", "description")
         first = shipped.description.split(". ")[0]
         _print_row(zoo.SHIPPED, shipped.licence, "-", "yes", first)
     for name, weights in zoo.PUBLISHED.items():
@@ -58,7 +59,7 @@ def list_models(json: Json = False) -> None:
 def _listed(
     name: str, aliases: list[str], licence: str, size: int, description: str
 ) -> dict[str, Any]:
-    """A line of the list; size in bytes of what is fetched."""
+    """A line of the list; `size` is that of the download, in bytes."""
     from earmark import zoo
 
     path = zoo.model_path(name)
@@ -78,11 +79,11 @@ def _listed(
 def info(
     model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A model's name or file.")],
     tags: Annotated[
-        bool, typer.Option("--tags", help="A row for each tag: how reliable it is, and its prior.")
+        bool, typer.Option("--tags", help="A row for each tag: its reliability and prior.")
     ] = False,
-    json: Json = False,
+    json: JsonLines = False,
 ) -> None:
-    """What a model file says of itself: its licence, training, figures and tags."""
+    """Show a model file's card: its licence, training, figures and tags."""
     from earmark import files, model_file, zoo
     from earmark.cli.model_page import page
 
@@ -103,23 +104,18 @@ def info(
 def pull(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name of `earmark models list`.")],
     force: Annotated[
-        bool, typer.Option("--force", help="Make the model file again though it is there.")
+        bool, typer.Option("--force", help="Make the model file again, even if it exists.")
     ] = False,
 ) -> None:
     """Fetch published weights, make their model file and print its path."""
-    from earmark import published, zoo
+    from earmark import zoo
 
-    if name == zoo.SHIPPED:
+    weights = None if name == zoo.SHIPPED else zoo.PUBLISHED[zoo.canonical(name)]
+    with progress(f"fetching {name}", total=weights.size if weights else 0) as advance:
+        path = zoo.pull(name, force=force, progress=advance)
+    if weights is None:
         say(f"{name} comes with this package")
-        print(zoo.model_path(name))
-        return
-    name = zoo.canonical(name)
-    path = zoo.model_path(name)
-    if force or not _is_current(path):
-        weights = zoo.PUBLISHED[name]
-        with progress(f"fetching {name}", total=weights.size) as advance:
-            raw = zoo.fetch(name, progress=advance)
-        published.convert(weights.kind, raw, path)
+    else:
         say(f"{name}, licence: {weights.licence}. Please cite {weights.citation}")
     print(path)
 
@@ -127,37 +123,36 @@ def pull(
 @models_app.command("import")
 def import_weights(
     kind: Annotated[Kind, typer.Argument(help="Whose weights they are.")],
-    weights: Annotated[Path, typer.Argument(help="The .h5 or .pth file.")],
+    weights: Annotated[
+        Path,
+        typer.Argument(
+            help="The .h5, .pth or .pt file; of musicnn the wheel, or the folder of a checkpoint."
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")],
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Which one of `earmark models list` it is, where several fit."
+        ),
+    ] = None,
     as_published: Annotated[
         bool,
         typer.Option(
             "--as-published",
-            help="Read choi2016 the way its scripts do, not the way it was trained.",
+            help="Read choi2016 as its published scripts do, not as it was trained.",
         ),
     ] = False,
 ) -> None:
     """Make a model file from weights on this disk and print its path."""
     from earmark import published
 
-    published.convert(kind.value, weights, output, as_published=as_published)
+    published.convert(kind.value, weights, output, name=name, as_published=as_published)
     print(output)
 
 
-def _is_current(path: Path) -> bool:
-    """Whether a model file is there and this earmark reads it; an old format is made anew."""
-    from earmark import model_file
-    from earmark.errors import ModelError
-
-    try:
-        model_file.read_card(path)
-    except ModelError:
-        return False
-    return True
-
-
 def _print_row(name: str, licence: str, download: str, here: str, words: str) -> None:
-    start = f"{name:14}{licence:13}{download:10}{here:6}"
+    start = f"{name:24}{licence:12}{download:9}{here:5}"
     wrapped = textwrap.wrap(words, max(20, _width() - len(start)))
     print(f"\n{'':{len(start)}}".join([start + wrapped[0], *wrapped[1:]]))
 

@@ -8,42 +8,41 @@ from typing import Annotated, Any
 
 import typer
 
+from earmark.cli.options import ModelName
 from earmark.cli.terminal import say
 from earmark.web import require_libraries
 from earmark.web.limits import Limits
 
 Host = Annotated[str, typer.Option(help="The address to listen at; this machine only by default.")]
-Port = Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 takes one that is free.")]
-ModelName = Annotated[
-    str | None, typer.Option(help="A name of `earmark models list`, or a model file.")
-]
+Port = Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 chooses a free one.")]
 Token = Annotated[
     str | None,
     typer.Option(
         envvar="EARMARK_TOKEN",
-        help="A secret that the API asks for. Set it in the variable: a command line is seen "
-        "by all who use the machine.",
+        help="A secret that API requests must carry. Set it in the environment variable: other "
+        "users of the machine can see a command line.",
     ),
 ]
 Everyone = Annotated[
-    bool, typer.Option("--everyone", help="Let all who reach the address in, without a token.")
+    bool,
+    typer.Option("--everyone", help="Let everybody who reaches it use it, without a token."),
 ]
 AllowHost = Annotated[
-    list[str] | None, typer.Option(help="Another name that the server goes by, as behind a proxy.")
+    list[str] | None, typer.Option(help="Another accepted host name, such as that of a proxy.")
 ]
 LibraryFile = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Show songs alike from a library that was scanned."),
+    typer.Option(metavar="FILE", help="Show similar songs, from a scanned library."),
 ]
 UploadMb = Annotated[float, typer.Option(min=0.001, help="Largest upload, in MB.")]
 UploadSeconds = Annotated[float, typer.Option(min=0.1, help="Time for an upload to arrive.")]
 Minutes = Annotated[float, typer.Option(min=0.01, help="Longest song.")]
 DecodeSeconds = Annotated[float, typer.Option(min=0.01, help="Time to decode one file.")]
 DecodeMb = Annotated[
-    float, typer.Option(min=1, help="Memory to decode one file, in MB (held on Linux).")
+    float, typer.Option(min=1, help="Memory to decode one file, in MB (enforced on Linux).")
 ]
 Waiting = Annotated[
-    int, typer.Option(min=1, help="Requests under way at once; more are sent away.")
+    int, typer.Option(min=1, help="Requests under way at once; more are answered with 503.")
 ]
 Decoders = Annotated[
     int, typer.Option(min=0, help="Processes that decode; 0 is one for each core.")
@@ -73,7 +72,7 @@ def serve(
     waiting: Waiting = _DEFAULT.waiting,
     decoders: Decoders = _DEFAULT.decoders,
 ) -> None:
-    """Show a page where songs are dropped and heard, and answer a JSON API."""
+    """Serve a page where you drop songs and see what is heard in them, and a JSON API."""
     require_libraries()
     from earmark.web import server
     from earmark.web.service import Service
@@ -87,7 +86,7 @@ def serve(
         waiting=waiting,
         decoders=decoders,
     )
-    similar = None if library is None else _songs_alike(library, model)
+    similar = None if library is None else _similar(library, model)
     access = server.access_for(host, token=token, allow_hosts=allow_host or [], everyone=everyone)
     with (
         server.listening(host, port) as listener,
@@ -97,10 +96,10 @@ def serve(
         server.serve(service, listener, access=access)
 
 
-def _songs_alike(library: Path, model: str | None) -> Callable[..., list[dict[str, Any]]]:
+def _similar(library: Path, model: str | None) -> Callable[..., list[dict[str, Any]]]:
     from earmark import zoo
     from earmark.cli.library.options import opened
-    from earmark.library.playlists.similar import finder
+    from earmark.library.playlists.similar import similar_finder
 
-    with opened(library, None) as (scanned, used):
-        return finder(scanned, used, served=zoo.resolve(model))
+    with opened(library, None) as (library_, scan_model):
+        return similar_finder(library_, scan_model, served=zoo.resolve(model))

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earmark.cli.options import JsonLines, ModelName, Rank, Workers
 from earmark.cli.terminal import Exit, above_the_bar, print_json, progress, read_list, say
 from earmark.errors import BadValue, UnreadableAudio
 
 if TYPE_CHECKING:
     from earmark.ranking import Ranking
     from earmark.tagger import Tagger, Tags
-
-
-class Rank(StrEnum):
-    """What the tags are sorted by (earmark.ranking)."""
-
-    score = "score"
-    lift = "lift"
-    evidence = "evidence"
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -34,36 +26,31 @@ def tag(
         list[str],
         typer.Argument(metavar="PATH...", help="Files, folders, or - for a list on stdin."),
     ],
-    model: Annotated[
-        str | None, typer.Option(help="A name of `earmark models list`, or a model file.")
-    ] = None,
+    model: ModelName = None,
     top: Annotated[int, typer.Option(min=1, help="How many tags to show.")] = 10,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    json: JsonLines = False,
     center: Annotated[
         bool, typer.Option("--center", help="Hear only the middle of a track, as the papers do.")
     ] = False,
     rank: Annotated[
-        Rank | None,
+        Rank,
         typer.Option(
-            help="Sort by score, by lift (score / prior) or by evidence (log-odds, less a share of "
-            "the prior's). By score, unless said otherwise."
+            help="Sort by score, by lift (score / prior), or by evidence (log-odds of the score "
+            "minus a share of the prior's)."
         ),
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; as many as cores by default.")
-    ] = None,
+    ] = "score",
+    workers: Workers = None,
     taggram: Annotated[
         Path | None, typer.Option(help="Folder for a PNG and a CSV of each file's tags over time.")
     ] = None,
     max_seconds: Annotated[
-        float | None, typer.Option(min=0.1, help="Stop listening after that much of a track.")
+        float | None, typer.Option(min=0.1, help="Hear only the first seconds of a track.")
     ] = None,
 ) -> None:
     """Say what is heard in each file, and in each audio file below each folder."""
     from earmark.audio import AUDIO_SUFFIXES
     from earmark.audio.find import audio_files
     from earmark.inference import Options
-    from earmark.ranking import DEFAULT_RANKING
     from earmark.tagger import Failure, Tagger
 
     tagger = Tagger.load(model)
@@ -71,13 +58,11 @@ def tag(
     if not files:
         raise BadValue(
             f"no audio files in {', '.join(paths) or 'the empty list'}. A folder is searched for "
-            f"{' '.join(sorted(AUDIO_SUFFIXES))}; name a file to try it whatever it is called."
+            f"{' '.join(sorted(AUDIO_SUFFIXES))}; to tag another file, give its own path."
         )
     if taggram is not None:
-        taggram.mkdir(parents=True, exist_ok=True)  # before the work, in case it cannot be
-    options = Options(
-        rank=rank.value if rank else DEFAULT_RANKING, center=center, max_seconds=max_seconds
-    )
+        taggram.mkdir(parents=True, exist_ok=True)  # first of all, in case this fails
+    options = Options(rank=rank, center=center, max_seconds=max_seconds)
     tagged: list[Path] = []
     with progress("tagging", total=len(files)) as advance:
         for result in tagger.tag_files(files, workers=workers, options=options):
@@ -97,13 +82,13 @@ def tag(
         tagged = _write_taggrams(tagger, tagged, folder=taggram, max_seconds=max_seconds)
     n_failed = len(files) - len(tagged)
     if n_failed:
-        if len(files) > 1:  # of one, its error has said it
+        if len(files) > 1:  # for one file its error is enough
             say(f"{n_failed} of {len(files)} files could not be tagged")
         raise typer.Exit(Exit.SOME_FAILED)
 
 
 def print_table(result: Tags, top: int, *, rank: Ranking) -> None:
-    """The first tags of one track, for a person."""
+    """Print a table of the first tags of one track."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -124,7 +109,7 @@ def print_table(result: Tags, top: int, *, rank: Ranking) -> None:
     if rank == "evidence":
         table.add_column("evidence", justify="right")
     measured = any(tag.reliability is not None for tag in result.tags)
-    if measured:  # ROC-AUC of the tag on artists that were not learned from
+    if measured:  # ROC-AUC of the tag on artists outside the training data
         table.add_column("reliability", justify="right")
     table.add_column("group", style="dim")
     by_group = sorted(result.tags[:top], key=lambda tag: place_of_group(tag.group))
@@ -134,10 +119,10 @@ def print_table(result: Tags, top: int, *, rank: Ranking) -> None:
         bar = "\N{FULL BLOCK}" * round(20 * tag.score)
         evidence = [f"{tag.evidence:+.1f}"] if rank == "evidence" else []
         trust = ["-" if tag.reliability is None else f"{tag.reliability:.2f}"] if measured else []
-        cells = [tag.tag, f"{tag.score:.2f}", bar, f"{tag.lift:.1f}x", *evidence, *trust, tag.group]
-        # below its prior: likelier than the tags that are not shown, but in this song less than in
-        # any other
-        table.add_row(*cells, style="dim" if tag.lift < 1 else None)
+        lift = "-" if tag.lift is None else f"{tag.lift:.1f}x"
+        cells = [tag.tag, f"{tag.score:.2f}", bar, lift, *evidence, *trust, tag.group]
+        # a score below the prior: this song is less likely to have the tag than an average song
+        table.add_row(*cells, style="dim" if tag.lift is not None and tag.lift < 1 else None)
     with above_the_bar():
         Console(highlight=False, soft_wrap=True).print(table)
     if result.damaged_packets:
@@ -150,17 +135,17 @@ def _write_taggrams(
     tagger: Tagger, files: list[Path], *, folder: Path, max_seconds: float | None
 ) -> list[Path]:
     """The files whose taggrams were written."""
-    from earmark import taggram
+    from earmark import taggrams
 
     written = []
     with progress("taggrams", total=len(files)) as advance:
-        for path, name in zip(files, taggram.names(files), strict=True):
+        for path, name in zip(files, taggrams.names(files), strict=True):
             try:
-                gram = taggram.taggram(tagger, path, max_seconds=max_seconds)
-                taggram.write_csv(folder / f"{name}.csv", gram)
-                taggram.write_png(folder / f"{name}.png", gram, tagger=tagger)
+                gram = taggrams.taggram(tagger, path, max_seconds=max_seconds)
+                taggrams.write_csv(folder / f"{name}.csv", gram)
+                taggrams.write_png(folder / f"{name}.png", gram, tagger=tagger)
                 written.append(path)
-            except UnreadableAudio as error:  # it was readable a moment ago
+            except UnreadableAudio as error:  # it was readable before
                 say(f"error: {error}")
             advance(1)
     say(f"taggrams are in {folder}")

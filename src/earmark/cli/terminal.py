@@ -1,11 +1,11 @@
-"""What the commands share: exit codes, words on stderr, JSON lines on stdout, progress."""
+"""The terminal: exit codes, messages on stderr, JSON lines on stdout, progress, signals."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -14,9 +14,10 @@ from earmark.errors import BadValue
 from earmark.files import json_line
 
 if TYPE_CHECKING:
+    from rich.live import Live
     from rich.progress import Progress
 
-_SECONDS_BETWEEN_LINES = 10.0  # of progress, where stderr is no terminal
+_SECONDS_BETWEEN_LINES = 10.0  # of progress, where stderr is not a terminal
 
 
 class Exit(IntEnum):
@@ -31,15 +32,15 @@ class Exit(IntEnum):
 
 
 class Terminated(SystemExit):
-    """`kill` has ended the command; whatever is open is closed on the way out."""
+    """SIGTERM has ended the command; open files and workers are closed on the way out."""
 
 
 @contextmanager
 def ended_by_kill() -> Iterator[None]:
-    """SIGTERM raises Terminated here; a second one ends the process as it stands.
+    """SIGTERM raises Terminated here; a second one ends the process at once.
 
-    Left to itself SIGTERM would leave a hidden cursor and half-written files. It does not become a
-    SIGINT, which a shell that starts a command in the background tells it to ignore.
+    By default SIGTERM would leave a hidden cursor and temporary files. It is not turned into
+    SIGINT, which is ignored in commands that a shell starts in the background.
     """
 
     def end(*_: object) -> NoReturn:
@@ -54,7 +55,7 @@ def ended_by_kill() -> Iterator[None]:
 
 
 def say(words: str) -> None:
-    """Words for a person, on stderr."""
+    """Print a message on stderr."""
     with above_the_bar():
         print(words, file=sys.stderr, flush=True)
 
@@ -70,7 +71,7 @@ def read_list(paths: list[str]) -> list[str]:
     result = []
     for path in paths:
         if not path:
-            raise BadValue("one of the names is empty; an unset variable may stand in its place")
+            raise BadValue("one of the paths is empty; is a shell variable not set?")
         if path != "-":
             result.append(path)
             continue
@@ -84,17 +85,33 @@ def read_list(paths: list[str]) -> list[str]:
     return result
 
 
+class LineTimer:
+    """Times the lines of progress that replace a bar: one every ten seconds."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + _SECONDS_BETWEEN_LINES
+
+    def is_due(self) -> bool:
+        """Whether it is time for a line; the next one is then due ten seconds later."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + _SECONDS_BETWEEN_LINES
+        return True
+
+
 class _Region:
-    """The lines of stderr that are drawn again and again below all else: a bar."""
+    """The last lines of the terminal, where a bar is drawn and redrawn."""
 
     def __init__(self, bar: Progress) -> None:
         self.bar = bar
+        self._live: Live | None = None
 
     def show(self) -> None:
-        """Draw the bar from the line of the cursor on, and go on drawing it."""
+        """Draw the bar at the cursor, and keep it up to date."""
         from rich.live import Live
 
-        # a new one each time: one that was stopped would erase the lines where it last stood
+        # a new one each time: one that was stopped would erase the lines where it was before
         with _undisturbed():
             self._live = Live(
                 self.bar, console=self.bar.console, transient=True, redirect_stdout=False
@@ -102,25 +119,43 @@ class _Region:
             self._live.start()
 
     def clear(self) -> None:
-        """Take the bar away, and leave the cursor where it began."""
+        """Erase the bar, and leave the cursor where the bar began."""
+        assert self._live is not None  # it was shown
         with _undisturbed():
             self._live.stop()
 
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Hold back Ctrl-C and SIGTERM for a moment: a bar half cleared would stay for good."""
+    """Delay Ctrl-C and SIGTERM until the end of the block: half of a bar would stay for good.
+
+    They are also kept from interrupting a write, of which Python loses the rest where its streams
+    are unbuffered (PYTHONUNBUFFERED).
+    """
     came: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
     try:
-        for number in before:
+        _block(numbers)
+        for number in numbers:
             signal.signal(number, lambda number, _: came.append(number))
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        _unblock(numbers)
         for late in came:
             signal.raise_signal(late)
+
+
+def _block(numbers: Iterable[int]) -> None:
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+
+
+def _unblock(numbers: Iterable[int]) -> None:
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
 
 
 _region: _Region | None = None  # the one of this process
@@ -128,11 +163,10 @@ _region: _Region | None = None  # the one of this process
 
 @contextmanager
 def live_bar() -> Iterator[Progress | None]:
-    """A bar at the bottom of the terminal, of which nothing is left at the end.
+    """A bar at the bottom of the terminal, erased at the end.
 
-    None where stderr is no terminal, or one that cannot move its cursor. Its tasks have the fields
-    `rate` and `note`, shown as they are. Who writes to the terminal meanwhile does so
-    `above_the_bar`.
+    None where stderr is not a terminal, or one that cannot move its cursor. Its tasks have the
+    fields `rate` and `note`, shown as they are. Meanwhile all output must be `above_the_bar`.
     """
     global _region
     if not sys.stderr.isatty():
@@ -168,13 +202,13 @@ def live_bar() -> Iterator[Progress | None]:
 
 @contextmanager
 def above_the_bar() -> Iterator[None]:
-    """Whole lines may be written here, to stdout and to stderr: the bar makes room for them."""
+    """A block that may write whole lines to stdout and stderr; the bar is erased meanwhile."""
     if _region is None:
         yield
         return
     _region.clear()
     yield
-    # not after an error: what was written may end within a line, where no bar can be drawn
+    # not after an error: the output may end within a line, where a bar cannot be drawn
     sys.stdout.flush()
     _region.show()
 
@@ -183,7 +217,7 @@ def above_the_bar() -> Iterator[None]:
 def progress(words: str, *, total: int | None = None) -> Iterator[Callable[[int], None]]:
     """A function to call with how many more are done; a bar on a terminal, else a line at times.
 
-    total : None where nobody knows
+    total : None if it is not known
     """
     with live_bar() as bar:
         if bar is None:
@@ -199,17 +233,14 @@ def progress(words: str, *, total: int | None = None) -> Iterator[Callable[[int]
 
 
 def _line_at_times(words: str, *, total: int | None) -> Callable[[int], None]:
-    """A function to call with how many more are done, which now and then says so in a line."""
-    done, started = 0, time.monotonic()
-    next_line = started + _SECONDS_BETWEEN_LINES
+    """A function to call with how many more are done, which prints a line every ten seconds."""
+    done, started, timer = 0, time.monotonic(), LineTimer()
 
     def advance(more: int) -> None:
-        nonlocal done, next_line
+        nonlocal done
         done += more
-        now = time.monotonic()
-        if now >= next_line:
-            next_line = now + _SECONDS_BETWEEN_LINES
-            rate = done / (now - started)
+        if timer.is_due():
+            rate = done / (time.monotonic() - started)
             of = "" if total is None else f" of {total}"
             left = "" if total is None or not rate else f", {_time((total - done) / rate)} left"
             say(f"{words}: {done}{of}, {rate:.1f} a second{left}")
@@ -218,7 +249,7 @@ def _line_at_times(words: str, *, total: int | None) -> Callable[[int], None]:
 
 
 def _time(seconds: float) -> str:
-    """About how long, for a person."""
+    """A duration, rounded, with its unit."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

@@ -20,7 +20,7 @@ def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            metavar="RECIPE", help="A TOML file, or one of ours: choi2016, default, ..."
+            metavar="RECIPE", help="A TOML file, or one of earmark's own: choi2016, finetune, ..."
         ),
     ],
     store: Annotated[
@@ -30,7 +30,7 @@ def train(
         Path, typer.Option("--output", "-o", metavar="RUN", help="Folder for weights and records.")
     ],
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in that folder, if there is one.")
+        bool, typer.Option("--resume", help="Continue the run in that folder, if there is one.")
     ] = False,
     changes: Annotated[
         list[str] | None,
@@ -39,16 +39,16 @@ def train(
         ),
     ] = None,
     framework: Annotated[
-        Literal["torch", "keras"], typer.Option(help="Who computes; the files are the same.")
+        Literal["torch", "keras"],
+        typer.Option(help="What computes; the files of the run are the same."),
     ] = "torch",
     json: Annotated[bool, typer.Option("--json", help="The result as one JSON object.")] = False,
 ) -> None:
     """Train a network. With several GPUs: torchrun --nproc-per-node N -m earmark train ..."""
-    from earmark.training.loop import train as train_network
-    from earmark.training.recipe import read_recipe
+    from earmark import training
 
-    result = train_network(
-        read_recipe(recipe, changes=changes or []),
+    result = training.train(
+        training.read_recipe(recipe, changes=changes or []),
         store,
         run,
         framework=framework,
@@ -56,7 +56,7 @@ def train(
         tell=say,
     )
     if result.stopped_by is not None:
-        say(f"stopped by {result.stopped_by}. All is saved: go on with --resume")
+        say(f"stopped by {result.stopped_by}. All is saved: run it again with --resume to continue")
         raise typer.Exit(Exit.TERMINATED if result.stopped_by == "SIGTERM" else Exit.INTERRUPTED)
     if not result.first_process:
         return
@@ -71,8 +71,8 @@ def train(
             )
             if value is not None
         ]
-        said = f" (validation {', '.join(scores)})" if scores else ""
-        print(f"{run}: {result.epochs} epochs, best {result.best_epoch}{said}")
+        scores_text = f" (validation {', '.join(scores)})" if scores else ""
+        print(f"{run}: {result.epochs} epochs, best {result.best_epoch}{scores_text}")
 
 
 def export(
@@ -87,21 +87,20 @@ def export(
         bool,
         typer.Option(
             "--waveform",
-            help="A graph that takes samples and gives scores, for use outside earmark.",
+            help="Write a graph that takes samples and gives scores, for use outside earmark.",
         ),
     ] = False,
     name: Annotated[
-        str | None, typer.Option(help="What the model is called; as its recipe by default.")
+        str | None, typer.Option(help="The name of the model; that of its recipe by default.")
     ] = None,
     licence: Annotated[
-        str, typer.Option(help="Under which others may use the model.")
+        str, typer.Option(help="The licence of the model, as others will read it in its card.")
     ] = "not stated",
     description: Annotated[str, typer.Option(help="A line about the model.")] = "",
     json: Annotated[bool, typer.Option("--json", help="The model's card as JSON.")] = False,
 ) -> None:
-    """Make the best weights of a run the one-file model."""
-    from earmark.training.export.exporter import Terms
-    from earmark.training.export.exporter import export as export_run
+    """Write the best weights of a run as a model file."""
+    from earmark.training import Terms, export_run
 
     terms = Terms(name=name, licence=licence, description=description)
     card = export_run(run, output, terms=terms, waveform=waveform)

@@ -1,1 +1,1 @@
-"""From song ids to shards: catalogs, sources, matching, downloads, the store."""
+"""The data of training: catalogs of songs, matching and previews, stores of spectrograms."""

@@ -1,7 +1,7 @@
-"""The workers of `engine.map_units` on this machine: one-process pools, started by spawn.
+"""Workers of `engine.map_units` on this machine: one-process pools, started by spawn.
 
-A pool for each worker, because a broken ProcessPoolExecutor does not say which of its processes
-died nor on what, and takes the others down with it.
+Each worker has its own pool, because a broken ProcessPoolExecutor does not say which of its
+processes died or on what, and ends the others with it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from multiprocessing import process, resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
-from earmark.errors import BadValue, WorkerDied
+from earmark.engine.worker import load_function
+from earmark.errors import WorkerDied
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -32,7 +33,7 @@ THREAD_VARIABLES = (
 
 _MOST_FAILED_STARTS = 3
 _CANNOT_START = (
-    "the worker processes cannot start; what they said stands above. A script that uses several "
+    "the worker processes cannot start; their own messages are above. A script that uses several "
     'workers needs `if __name__ == "__main__":` around the call, because each worker imports the '
     "script again; or use workers=1"
 )
@@ -43,7 +44,7 @@ _function: Callable[[bytes], bytes]  # of this worker
 @dataclass(eq=False)
 class _Process:
     pool: ProcessPoolExecutor
-    lifeline: Connection  # the worker leaves when this end closes, so also when we are killed
+    lifeline: Connection  # the worker ends when this end closes, also when we are killed
 
 
 class ProcessCrew:
@@ -51,16 +52,16 @@ class ProcessCrew:
 
     def __init__(self, function: Callable[[bytes], bytes], *, workers: int, threads: int) -> None:
         if getattr(process.current_process(), "_inheriting", False):
-            raise WorkerDied(_CANNOT_START)  # a script without a guard, imported by a worker
+            raise WorkerDied(_CANNOT_START)  # a worker imports a script that has no guard
         self.workers = workers
         self._threads = threads
         self._function, self._name = pickle.dumps(function), repr(function)
         self._context = multiprocessing.get_context("spawn")
         self._staff: list[_Process] = []
         self._starting: set[Future[Any]] = set()
-        self._failed_starts = 0  # in a row; one may have been killed from outside
+        self._failed_starts = 0  # in a row; a single one may have been killed from outside
         if os.name == "posix":
-            resource_tracker.ensure_running()  # before its start can undo what_a_worker_inherits
+            resource_tracker.ensure_running()  # its start would undo worker_environment
 
     def hire(self) -> tuple[_Process, Future[Any]]:
         theirs, ours = self._context.Pipe(duplex=False)
@@ -69,7 +70,7 @@ class ProcessCrew:
         )
         worker = _Process(pool, ours)
         self._staff.append(worker)
-        with what_a_worker_inherits(self._threads):
+        with worker_environment(self._threads):
             ready = pool.submit(_load, self._function, self._name)
         theirs.close()
         self._starting.add(ready)
@@ -115,11 +116,11 @@ class ProcessCrew:
 
 
 @contextmanager
-def what_a_worker_inherits(threads: int) -> Iterator[None]:
-    """Its share of native threads, and Ctrl-C held back until it can ignore it.
+def worker_environment(threads: int) -> Iterator[None]:
+    """Start workers here: with their share of native threads, and with Ctrl-C held back.
 
-    Both from its first moment: the thread variables are read when a library is loaded, and a
-    Ctrl-C during the start would fill the terminal with tracebacks. A choice of the user stays.
+    Both must be so from the first moment: libraries read the thread variables when they load, and
+    a Ctrl-C during the start would fill the terminal with tracebacks. What the user has set stays.
     """
     added = [name for name in THREAD_VARIABLES if name not in os.environ]
     os.environ.update(dict.fromkeys(added, str(threads)))
@@ -150,10 +151,7 @@ def _leave_with(lifeline: Connection) -> None:
 
 def _load(function: bytes, name: str) -> bytes:
     global _function
-    try:
-        _function = pickle.loads(function)  # noqa: S301 - from our own parent
-    except (AttributeError, ImportError) as error:  # what stands in a prompt or an unsaved script
-        raise BadValue(f"the workers cannot load {name}: {error}. Define it in a module") from error
+    _function = load_function(function, name, where="a module")
     return b""
 
 

@@ -1,8 +1,8 @@
-"""The workers of `engine.map_units` on a Ray cluster: one actor for each CPU.
+"""Workers of `engine.map_units` on a Ray cluster: one actor for each CPU.
 
-Every node needs the same earmark installed, and sees the same files under the same paths. Ray is
-told not to report its usage. A local Ray serves no dashboard, keeps to the loopback address, and
-leaves no files behind.
+Every node needs the same earmark, and must see the same files under the same paths. Ray does not
+report its usage. A local Ray serves no dashboard, keeps to the loopback address, and leaves no
+files behind.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from earmark.engine.worker import load_function
 from earmark.errors import BadValue, MissingExtra, WorkerDied
 from earmark.privacy import keep_private
 
@@ -63,9 +64,9 @@ class RayCrew:
         return worker.run.remote(unit)
 
     def wait(self, tickets: list[Any]) -> set[Any]:
-        """After a node died there may be fewer CPUs than workers: those stay waiting for one."""
-        none_works = self._starting.issuperset(tickets)
-        done, _ = self._ray.wait(tickets, timeout=PATIENCE if none_works else None)
+        """As of a crew; workers without a CPU, after a node died, wait for one."""
+        all_starting = self._starting.issuperset(tickets)
+        done, _ = self._ray.wait(tickets, timeout=PATIENCE if all_starting else None)
         if not done:
             raise WorkerDied(
                 f"the Ray cluster had no CPU for a worker in {PATIENCE:.0f} s. See `ray status`"
@@ -78,7 +79,7 @@ class RayCrew:
         try:
             answer: bytes = self._ray.get(ticket)
         except self._ray.exceptions.RayTaskError as error:
-            raise BadValue(str(error.cause)) from error  # of load: it says what to do
+            raise BadValue(str(error.cause)) from error  # of load; its message says what to do
         except self._ray.exceptions.RayError as error:
             if starting:
                 self._failed_starts += 1
@@ -89,7 +90,7 @@ class RayCrew:
         return answer
 
     def dismiss(self, worker: Any) -> None:
-        # what Ray calls dead may only be out of reach, and still at work
+        # an actor that Ray calls dead may only be out of reach, and still work
         self._staff.remove(worker)
         self._kill(worker)
 
@@ -107,12 +108,7 @@ class _Actor:
     """One worker, in a process of the cluster."""
 
     def load(self, function: bytes, name: str) -> bytes:
-        try:
-            self._function = pickle.loads(function)  # noqa: S301 - from our own driver
-        except (AttributeError, ImportError) as error:
-            raise BadValue(
-                f"the workers cannot load {name}: {error}. Define it in a module of every node"
-            ) from error
+        self._function = load_function(function, name, where="a module of every node")
         return b""
 
     def run(self, unit: bytes) -> bytes:
@@ -122,7 +118,7 @@ class _Actor:
 
 def _import_ray() -> Any:
     keep_private()
-    # Ray reads it when it is imported; a choice of the user stays
+    # Ray reads it when it is imported; what the user has set stays
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else a FutureWarning
     try:
         import ray
@@ -203,7 +199,7 @@ def _reach(address: str, what_to_do: str) -> None:
     """Fail soon where Ray would try for minutes."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if not host or not port.isdigit():
-        raise BadValue(f"no Ray address: {address!r}. Give local, auto or HOST:PORT")
+        raise BadValue(f"{address!r} is not a Ray address. Give local, auto or HOST:PORT")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=REACH).close()
     except OSError as error:

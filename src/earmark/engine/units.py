@@ -1,9 +1,9 @@
-"""Units of work, spread over the processes of this machine or over a Ray cluster.
+"""The scheduler of units of work, over the processes of this machine or over a Ray cluster.
 
-`map_units` is the only parallel code of earmark. What it promises:
+`map_units` is the only parallel code of earmark. Its promises:
 
 - one outcome for each unit, in the order of the units, whatever happens to the workers;
-- units are taken only a little ahead of the outcomes that were asked for: both may be endless;
+- it takes units only a little ahead of the outcomes that it has given: both may be endless;
 - a unit that raises fails alone; a unit that kills its process (a crash in a decoder, no memory) is
   tried again, in the end with nothing else running, and then fails alone with WorkerDied;
 - no worker outlives its parent, be it closed, interrupted or killed.
@@ -13,17 +13,13 @@ from __future__ import annotations
 
 import os
 import pickle
-import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol
 
-from earmark.errors import BadValue, EarmarkError, Unexpected, WorkerDied
-
-Unit = TypeVar("Unit")
-Value = TypeVar("Value")
+from earmark.engine.worker import Attempt, Unit, Value, attempt
+from earmark.errors import BadValue, EarmarkError, WorkerDied
 
 TRIES = 3  # of a unit that kills its worker; the last one with nothing else running
 AT_A_WORKER = 2  # units: one that runs and one that waits, so that no worker waits for us
@@ -31,7 +27,7 @@ AHEAD = 4  # units a worker that are taken before the first of them is done
 
 _DIED = (
     f"this killed the process that worked on it, {TRIES} times: a crash in a native library, "
-    "more memory than there is, or a signal from outside"
+    "too little memory, or a signal from outside"
 )
 
 
@@ -55,12 +51,12 @@ def map_units(
 
     function : picklable; it is sent to each worker once, so it may keep what is costly to build
     units : may be endless; taken a few ahead of the outcomes
-    workers : processes; None is one for each CPU core we may use; 0 and 1 work in this process
+    workers : processes; None for one on each CPU core we may use; 0 and 1 work in this process
     ray : None for processes here; "local" for Ray on this machine, "auto" or "host:port" for a
-        running cluster, where workers=None is one for each CPU of the cluster
+        running cluster, where workers=None is one for each of its CPUs
 
-    An EarmarkError becomes the unit's outcome. Any other exception is a bug, and becomes the
-    outcome Unexpected with its traceback, so that it neither hides nor costs the other units.
+    An EarmarkError becomes the outcome of its unit. Any other exception is a bug, and becomes the
+    outcome Unexpected with its traceback: it is not hidden, and does not stop the other units.
     A script that calls this with several workers needs `if __name__ == "__main__":`, because each
     worker imports the script again. Closing the generator ends the workers at once.
     """
@@ -70,7 +66,7 @@ def map_units(
     if ray is not None:
         from earmark.engine.ray import RayCrew
 
-        crew = RayCrew(_Attempt(function), address=ray, workers=workers, local_workers=cpu_count())
+        crew = RayCrew(Attempt(function), address=ray, workers=workers, local_workers=cpu_count())
     else:
         workers = cpu_count() if workers is None else workers
         if workers <= 1:
@@ -78,7 +74,7 @@ def map_units(
         from earmark.engine.processes import ProcessCrew
 
         threads = threads_per_worker(workers)
-        crew = ProcessCrew(_Attempt(function), workers=workers, threads=threads)
+        crew = ProcessCrew(Attempt(function), workers=workers, threads=threads)
     return _in_order(crew, iter(units))
 
 
@@ -90,48 +86,11 @@ def cpu_count() -> int:
 
 
 def threads_per_worker(workers: int | None = None) -> int:
-    """Native threads that each of `workers` processes may use without getting in each other's way.
+    """Native threads for each of `workers` processes, so that together they fill the machine.
 
-    Workers find it in OMP_NUM_THREADS and its like; for libraries that do not read those.
+    Workers have it in OMP_NUM_THREADS and the like; this is for libraries that do not read those.
     """
     return max(1, cpu_count() // max(1, cpu_count() if workers is None else workers))
-
-
-def _try(function: Callable[[Unit], Value], unit: Unit) -> tuple[Value | None, EarmarkError | None]:
-    """(value, None) or (None, error)."""
-    try:
-        return function(unit), None
-    except EarmarkError as error:
-        return None, error
-    except Exception as error:  # noqa: BLE001 - kept whole in the outcome; see map_units
-        return None, _unexpected(error)
-
-
-def _unexpected(error: Exception) -> Unexpected:
-    last = traceback.extract_tb(error.__traceback__)[-1:]
-    place = "".join(f" at {Path(at.filename).name}:{at.lineno}" for at in last)
-    trace = "".join(traceback.format_exception(error))
-    return Unexpected(f"{type(error).__name__}{place}: {error}", trace)
-
-
-@dataclass(frozen=True)
-class _Attempt:
-    """The function as workers know it: a pickled unit in, a pickled (value, error) out."""
-
-    function: Callable[[Any], Any]
-
-    def __call__(self, unit: bytes) -> bytes:
-        answer = _try(lambda packed: self.function(pickle.loads(packed)), unit)  # noqa: S301
-        try:
-            packed = pickle.dumps(answer)
-            if answer[1] is not None:
-                pickle.loads(packed)  # noqa: S301 - some exceptions can be written but not read
-        except Exception as error:  # noqa: BLE001 - this runs code of the value; see map_units
-            return pickle.dumps((None, _unexpected(error)))
-        return packed
-
-    def __repr__(self) -> str:
-        return repr(self.function)
 
 
 class _Crew(Protocol):
@@ -146,7 +105,7 @@ class _Crew(Protocol):
         """The ticket of a unit given to a worker."""
 
     def wait(self, tickets: list[Any]) -> set[Any]:
-        """Those tickets that are done, as soon as there is one."""
+        """The tickets that are done, as soon as there is one."""
 
     def result(self, ticket: Any) -> bytes | None:
         """The answer of a ticket that is done; None if its worker died."""
@@ -176,7 +135,7 @@ def _one_by_one(
     function: Callable[[Unit], Value], units: Iterable[Unit]
 ) -> Generator[Outcome[Unit, Value], None, None]:
     for unit in units:
-        yield Outcome(unit, *_try(function, unit))
+        yield Outcome(unit, *attempt(function, unit))
 
 
 def _in_order(crew: _Crew, units: Iterator[Unit]) -> Generator[Outcome[Unit, Any], None, None]:
@@ -191,13 +150,13 @@ def _in_order(crew: _Crew, units: Iterator[Unit]) -> Generator[Outcome[Unit, Any
 
 
 class _Schedule:
-    """Who runs what. Nothing here knows what a worker is."""
+    """Which worker runs which unit; it is the same for processes and for Ray."""
 
     def __init__(self, crew: _Crew, units: Iterator[Any]) -> None:
         self.crew = crew
         self.units: Iterator[Any] | None = units
-        self.jobs: deque[_Job] = deque()  # taken from the units, outcome not yet given away
-        self.waiting: deque[_Job] = deque()  # of these, the ones that no worker has
+        self.jobs: deque[_Job] = deque()  # taken from the units, outcome not yet returned
+        self.waiting: deque[_Job] = deque()  # of these, the jobs that no worker has
         self.suspects: deque[_Job] = deque()  # to run with nothing else running
         self.workers: list[_Worker] = []
 
@@ -235,7 +194,7 @@ class _Schedule:
             if ready and not any(job for worker in self.workers for _, job in worker.queue):
                 self._give(ready[0], self.suspects[0])
             return
-        for depth in range(AT_A_WORKER):  # first one for each worker, then the ones that wait
+        for depth in range(AT_A_WORKER):  # first one job for each worker, then the waiting ones
             for worker in ready:
                 if self.waiting and len(worker.queue) == depth:
                     self._give(worker, self.waiting.popleft())
@@ -253,7 +212,7 @@ class _Schedule:
             self._finish(job, *pickle.loads(answer))  # noqa: S301 - from our own worker
 
     def _bury(self, worker: _Worker, job: _Job | None) -> None:
-        # Work is done in order, so the job at the head was running; those behind it are innocent.
+        # a worker works in order: the job at the head was running, the ones behind it are innocent
         self.workers.remove(worker)
         self.waiting.extendleft(innocent for _, innocent in reversed(worker.queue) if innocent)
         self.crew.dismiss(worker.handle)

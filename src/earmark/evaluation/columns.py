@@ -1,4 +1,4 @@
-"""A model's vocabulary beside that of the data."""
+"""Matching the tags of the data to the tags of a model."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Columns:
     def of(
         cls, model_tags: Sequence[str], data_tags: Sequence[str], same: Mapping[str, str]
     ) -> Columns:
-        """Tags are the same in upper and lower case, and where `same` {data: model} says so.
+        """Match tags by name, upper or lower case, and by `same` {data: model}.
 
-        Raises BadValue for names in `same` that are not there, and where nothing is in common.
+        Raises BadValue for unknown names in `same`, and where model and data share no tag.
         """
         meaning = {tags.index(data_tags, name): other for name, other in same.items()}
         for other in same.values():
@@ -45,7 +45,7 @@ class Columns:
             raise BadValue(
                 f"the model and the data have no tag in common. The model knows "
                 f"{_some(model_tags)}; the data {_some(data_tags)}. If two of them mean the same, "
-                "say so: `same`, the data's tag = the model's tag"
+                "give --same DATA_TAG=MODEL_TAG"
             )
         return cls(dict(sorted(found.items())), tuple(only_data))
 

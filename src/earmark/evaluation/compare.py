@@ -1,4 +1,4 @@
-"""Two models on the same songs: how much better the second is, and whether that is luck."""
+"""Two models on the same songs: the difference of every measure, with a paired interval."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import numpy as np
 
 from earmark import metrics
 from earmark.errors import BadValue
-from earmark.evaluation.measures import Json, number
-from earmark.evaluation.scores import Scored
+from earmark.evaluation.measures import number
+from earmark.evaluation.scores import ScoredSongs
+from earmark.files import Json
 from earmark.metrics import AVERAGES, STATISTICS, Difference
 
 
-def common(a: Scored, b: Scored) -> tuple[Scored, Scored]:
-    """Both on the songs and the tags that both have. Raises BadValue where there are none."""
+def in_common(a: ScoredSongs, b: ScoredSongs) -> tuple[ScoredSongs, ScoredSongs]:
+    """Both with only the songs and tags that both have. Raises BadValue where there are none."""
     place_a, place_b = (
         {tag.casefold(): column for column, tag in enumerate(one.tags)} for one in (a, b)
     )
@@ -22,7 +23,7 @@ def common(a: Scored, b: Scored) -> tuple[Scored, Scored]:
     if not pairs or not shared:
         raise BadValue(
             f"{a.card.name} and {b.card.name} have {len(shared)} tags and {len(pairs)} songs in "
-            "common on this data; a comparison needs one or more of each"
+            "common on this data; a comparison needs at least one of each"
         )
     rows_a, rows_b = zip(*pairs, strict=True)
     return (
@@ -31,7 +32,9 @@ def common(a: Scored, b: Scored) -> tuple[Scored, Scored]:
     )
 
 
-def compare(a: Scored, b: Scored, *, seed: int, n: int = metrics.REPLICATES) -> Json:
+def compare_scores(
+    a: ScoredSongs, b: ScoredSongs, *, seed: int, n: int = metrics.REPLICATES
+) -> Json:
     """The difference b - a of every number, with intervals from the same draws of tracks.
 
     a, b : on the same songs and tags, as `common` makes them
@@ -39,7 +42,7 @@ def compare(a: Scored, b: Scored, *, seed: int, n: int = metrics.REPLICATES) -> 
     if a.ids != b.ids or not np.array_equal(a.labels, b.labels):
         raise BadValue("the two models were not scored on the same songs and labels")
     a, b = a.measurable(), b.measurable()
-    # the same seed gives both the same draws, which is what makes the bootstrap a paired one
+    # the same seed gives both the same draws: the bootstrap is a paired one
     drawn = [
         metrics.replicates(one.labels, one.scores, generator=np.random.default_rng(seed), n=n)
         for one in (a, b)

@@ -1,4 +1,4 @@
-"""What happens to music on its way to a listener: level, noise, bandwidth, codecs, speed, pitch."""
+"""Distortions of music as they happen between studio and listener: level, noise, codecs, pitch."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from earmark.arrays import Float32Array
 from earmark.audio import load_audio, resample
 from earmark.errors import BadValue
 
-RATE = 44_100  # Hz, of the samples that all of them take and give
+RATE = 44_100  # Hz, of the samples that every distortion takes and returns
 
 Distortion = Callable[[Float32Array, np.random.Generator], Float32Array]
 
-_N_FFT, _HOP = 2048, 512  # samples, of the phase vocoder: frames four times covered
+_N_FFT, _HOP = 2048, 512  # samples, of the phase vocoder: each sample is in four frames
 
 
 def gain(samples: Float32Array, _: np.random.Generator, *, decibels: float) -> Float32Array:
@@ -28,7 +28,7 @@ def gain(samples: Float32Array, _: np.random.Generator, *, decibels: float) -> F
 def noise(
     samples: Float32Array, generator: np.random.Generator, *, decibels: float
 ) -> Float32Array:
-    """White noise that many dB below the music's mean power."""
+    """With white noise, so many dB below the music's mean power."""
     power = np.mean(np.square(samples, dtype=np.float64)) * 10 ** (-decibels / 10)
     return samples + np.float32(np.sqrt(power)) * generator.standard_normal(
         samples.size, dtype=np.float32
@@ -36,7 +36,7 @@ def noise(
 
 
 def low_pass(samples: Float32Array, _: np.random.Generator, *, hertz: int) -> Float32Array:
-    """Nothing above a frequency: down to twice that rate and up again."""
+    """Without frequencies above a limit: resampled to twice that rate and back."""
     narrow = resample(samples, rate=RATE, target_rate=2 * hertz)
     return resample(narrow, rate=2 * hertz, target_rate=RATE)
 
@@ -103,7 +103,8 @@ def stretch(samples: Float32Array, *, factor: float) -> Float32Array:
     return whole[: round(samples.size * factor)].astype(np.float32)
 
 
-# By the name that reports show. The first is the music as it is, which all others are held against.
+# By the names that reports show. The first is the unchanged music, which the others are compared
+# with.
 DISTORTIONS: dict[str, Distortion] = {
     "as it is": lambda samples, _: samples,
     "gain -12 dB": partial(gain, decibels=-12),

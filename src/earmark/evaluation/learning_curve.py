@@ -1,4 +1,4 @@
-"""The learning curve: what more songs to learn from bring."""
+"""The learning curve: ROC-AUC and AP against the number of training songs."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from pathlib import Path
 import numpy as np
 
 from earmark import metrics
-from earmark.evaluation.measures import Json, ends, number
-from earmark.evaluation.scores import Scored
+from earmark.evaluation.measures import ends, number
+from earmark.evaluation.scores import ScoredSongs
+from earmark.files import Json
 
 
 def learning_curve(
     sizes: Iterable[int],
     *,
     train: Callable[[int], Path],
-    score: Callable[[Path], Scored],
+    score: Callable[[Path], ScoredSongs],
     seed: int = 0,
     n: int = metrics.REPLICATES,
 ) -> Iterator[Json]:
-    """Macro ROC-AUC and AP against the number of songs that a model learned from, line by line.
+    """Macro ROC-AUC and AP of models that learned from so many songs, one row a size.
 
-    train : makes a model file from that many songs; score : its scores of songs of no such number
+    train : makes a model file from that many songs
+    score : gives its scores of other songs, the same ones for every size
     n : draws of tracks for the intervals, the same ones for every size
     """
     for size in sizes:

@@ -1,34 +1,32 @@
-"""The numbers of one model, each with what it is a mean over and a 95 % interval."""
+"""Measures of one model, with 95 % intervals: ROC-AUC, average precision, precision at k."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from earmark import __version__, metrics, ranking
 from earmark.evaluation.mistakes import confusions, worst
-from earmark.evaluation.scores import Scored
+from earmark.evaluation.scores import ScoredSongs
+from earmark.files import Json
 from earmark.metrics import AVERAGES, STATISTICS, Interval, Replicates
 
-Json = dict[str, Any]
 PRECISION_AT = (1, 3, 5)
 _STATISTICS = {"roc_auc": metrics.roc_auc, "average_precision": metrics.average_precision}
 
 
-def evaluate(
-    scored: Scored, *, generator: np.random.Generator, n: int = metrics.REPLICATES
+def measure(
+    scored: ScoredSongs, *, generator: np.random.Generator, n: int = metrics.REPLICATES
 ) -> Json:
     """The evaluation of a model, as `earmark evaluate --json` prints it.
 
     n : draws of tracks for the intervals
 
-    Numbers that nothing defines are None. Tags with one class only are left out of everything, and
-    are in skipped_tags.
-    `nothing_heard` is what the model's priors alone reach on the same labels: a model that hears
-    something is above it.
+    Numbers that are not defined are None. Tags that all songs carry, or none does, are left out of
+    everything and are in `skipped_tags`. `nothing_heard` is what the model's priors alone reach on
+    the same labels: a model that hears something is above it.
     """
     scored = scored.measurable()
     labels, scores = scored.labels, scored.scores
@@ -61,7 +59,7 @@ def evaluate(
     }
 
 
-def _means(scored: Scored, name: metrics.Statistic, drawn: Replicates) -> Json:
+def _means(scored: ScoredSongs, name: metrics.Statistic, drawn: Replicates) -> Json:
     of = _STATISTICS[name]
     intervals = {average: ends(drawn.means[name][average]) for average in AVERAGES}
     return {
@@ -75,7 +73,7 @@ def _means(scored: Scored, name: metrics.Statistic, drawn: Replicates) -> Json:
     }
 
 
-def _per_tag(scored: Scored, drawn: Replicates) -> list[Json]:
+def _per_tag(scored: ScoredSongs, drawn: Replicates) -> list[Json]:
     values = {
         name: of(scored.labels, scored.scores, average=None) for name, of in _STATISTICS.items()
     }
@@ -93,7 +91,7 @@ def _per_tag(scored: Scored, drawn: Replicates) -> list[Json]:
     ]
 
 
-def _precisions(scored: Scored) -> Json:
+def _precisions(scored: ScoredSongs) -> Json:
     """{ranking: {k: precision}}, over the tags that were measured."""
     return {
         by: {

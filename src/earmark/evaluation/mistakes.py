@@ -1,21 +1,19 @@
-"""Where a model is wrong: the tags it takes for each other, the songs it is surest about."""
+"""Mistakes of a model: tags that it confuses, and songs whose scores fit their labels worst."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from earmark.evaluation.scores import Scored
+from earmark.evaluation.scores import ScoredSongs
+from earmark.files import Json
 
-Json = dict[str, Any]
 _LEAST = 1e-6  # scores of exactly 0 or 1 would be infinitely wrong
 
 
-def worst(scored: Scored, *, most: int = 10) -> list[Json]:
+def worst(scored: ScoredSongs, *, most: int = 10) -> list[Json]:
     """The scores that fit their labels worst, one a song, by the logarithm of the likelihood.
 
-    Many of these are mistakes of the labels: nobody gave a song all the tags that it deserves.
+    Many of these are mistakes of the labels: few songs carry every tag that fits them.
     """
     scores = np.clip(scored.scores.astype(np.float64), _LEAST, 1 - _LEAST)
     loss = -np.log(np.where(scored.labels, scores, 1 - scores))
@@ -35,8 +33,8 @@ def worst(scored: Scored, *, most: int = 10) -> list[Json]:
     ]
 
 
-def confusions(scored: Scored, *, most: int = 20, least_tracks: int = 10) -> list[Json]:
-    """The pairs of tags that are taken for each other most often.
+def confusions(scored: ScoredSongs, *, most: int = 20, least_tracks: int = 10) -> list[Json]:
+    """The pairs of tags that are confused most often.
 
     A tag counts as heard in as many tracks as carry it, those with its highest scores. `share` is
     the share of tracks with `tag` but without `heard` in which `heard` is heard all the same;

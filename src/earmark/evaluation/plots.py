@@ -1,6 +1,6 @@
-"""The pictures of a report, as PNG in data addresses; no text of users is in them, only numbers.
+"""The plots of a report, as PNG in data: URLs.
 
-Names of tags and songs stand in the page around them, where every script of the world has letters.
+Names of tags and songs are not in them but in the page, whose fonts have letters for every script.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import numpy as np
 
 from earmark import metrics
 from earmark.arrays import Float32Array
-from earmark.evaluation.scores import Scored
+from earmark.evaluation.scores import ScoredSongs
 from earmark.privacy import keep_private
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_POINTS = 200  # of a curve: more than its picture has columns of pixels for
+_POINTS = 200  # of a curve: about one for every two columns of pixels
 _GREY, _BLUE, _RED = "#b8bec8", "#2456a6", "#b3261e"
 
 
-def curves(scored: Scored) -> str:
+def curves(scored: ScoredSongs) -> str:
     """ROC and precision-recall curves: every tag thin, their mean thick."""
     figure = _figure(10, 4.6)
     left, right = figure.subplots(1, 2)
@@ -46,8 +46,8 @@ def curves(scored: Scored) -> str:
     return _address(figure)
 
 
-def calibration(scored: Scored) -> str:
-    """What came true of each score, before and after the model's calibration."""
+def calibration(scored: ScoredSongs) -> str:
+    """The calibration curve, before and after the model's calibration."""
     figure = _figure(5, 4.6)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=_GREY, linewidth=0.8, linestyle="--")
@@ -64,7 +64,7 @@ def calibration(scored: Scored) -> str:
 
 
 def spectrogram(log_mel: Float32Array) -> str:
-    """One clip, float32 (n_mels, n_frames) dB, low notes below."""
+    """One clip, float32 (n_mels, n_frames) dB, low frequencies at the bottom."""
     figure = _figure(6, 1.3)
     axes = figure.subplots()
     axes.imshow(log_mel, origin="lower", aspect="auto", cmap="magma")
@@ -75,7 +75,7 @@ def spectrogram(log_mel: Float32Array) -> str:
 def _precision_at_recall(
     labels: metrics.BoolArray, scores: metrics.Scores
 ) -> tuple[metrics.Float64Array, metrics.Float64Array]:
-    """Recall and the best precision at it or above: what is left of the saw's teeth."""
+    """Recall, and the best precision at that recall or above: the curve without its saw teeth."""
     recall, precision = metrics.precision_recall_curve(labels, scores)
     best = np.maximum.accumulate(precision[::-1])[::-1]
     return np.append(0.0, recall), np.append(best[0], best)

@@ -1,4 +1,4 @@
-"""The report of an evaluation: one page that needs nothing else, and the same numbers as JSON."""
+"""The report of an evaluation: one HTML page without other files, and the same numbers as JSON."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from earmark import files
 from earmark.evaluation import plots
-from earmark.evaluation.measures import Json
-from earmark.evaluation.scores import Scored
+from earmark.evaluation.scores import ScoredSongs
+from earmark.files import Json
 
 PAGE, NUMBERS = "report.html", "report.json"
 
@@ -33,20 +33,20 @@ svg { width: 14rem; height: .8rem; display: block }
 """
 
 
-def write_report(folder: str | Path, result: Json, scored: Sequence[Scored]) -> None:
+def write_report(folder: str | Path, result: Json, scored: Sequence[ScoredSongs]) -> None:
     """Write FOLDER/report.html and FOLDER/report.json.
 
-    result : of assess, for one model or two; scored : what it was made from
+    result : of evaluate_models, for one model or two; scored : what it was made from
     """
     folder = Path(folder)
     files.write_json(folder / NUMBERS, result)
     files.write_text(folder / PAGE, page(result, scored))
 
 
-def page(result: Json, scored: Sequence[Scored]) -> str:
+def page(result: Json, scored: Sequence[ScoredSongs]) -> str:
     """The HTML of a report. Every name in it is escaped, and it asks for nothing from outside."""
     if "difference" in result:
-        both = [result | result[key] for key in ("a", "b")]  # with what is said once for both
+        both = [result | result[key] for key in ("a", "b")]  # with what both share
         title = f"{both[1]['model']} against {both[0]['model']}"
         body = [
             "<h2>The second less the first</h2>",
@@ -67,17 +67,17 @@ def page(result: Json, scored: Sequence[Scored]) -> str:
     )
 
 
-def _model(result: Json, scored: Scored) -> list[str]:
+def _model(result: Json, scored: ScoredSongs) -> list[str]:
     scored = scored.measurable()
     parts = [
         f"<h2>{escape(result['model'])}</h2>",
         _record(result),
         _summary(result),
         _note(
-            "Macro is the field's figure. Samples is flattering: what the priors reach by it, "
-            "with no sound heard, stands beside it. Intervals are 95 %, by "
-            f"{result['n_replicates']} draws of songs. Average precision is the step sum; its "
-            "floor is the share of songs that carry a tag."
+            "Papers report macro. Samples looks better than it is: the last column shows what the "
+            "priors alone reach, with no sound heard. Intervals are 95 %, from "
+            f"{result['n_replicates']} draws of songs. Average precision is the step sum; a model "
+            "that guesses reaches the share of songs that carry a tag."
         ),
         "<h2>ROC and precision-recall curves</h2>",
         _image(plots.curves(scored), "Curves of every tag, thin, and of their mean, thick"),
@@ -87,8 +87,8 @@ def _model(result: Json, scored: Scored) -> list[str]:
     ]
     for key, words in (
         ("skipped_tags", "Left out, because all songs carry them or none does"),
-        ("tags_only_in_model", "The model knows, the data do not"),
-        ("tags_only_in_data", "The data know, the model does not"),
+        ("tags_only_in_model", "Only the model knows"),
+        ("tags_only_in_data", "Only the data know"),
     ):
         if result[key]:
             parts.append(_note(f"{words}: {', '.join(result[key])}."))
@@ -102,11 +102,11 @@ def _model(result: Json, scored: Scored) -> list[str]:
         ),
         "<h2>True tags among the first k</h2>",
         _precisions(result["precision_at_k"]),
-        "<h2>Tags taken for each other</h2>",
+        "<h2>Confused tags</h2>",
         _note(
-            "A tag is heard in as many songs as carry it. Of the songs with the first tag but "
-            "without the second, the share in which the second is heard; and its share of all "
-            "songs without it."
+            "A tag counts as heard in as many songs as carry it, those with its highest scores. "
+            "Share: of the songs with the first tag but without the second, those in which the "
+            "second is heard. Of all songs: the same among all songs without the second tag."
         ),
         _table(
             ("the song has", "heard as well", "share", "of all songs", "songs"),
@@ -213,8 +213,8 @@ def _robustness(conditions: list[Json]) -> str:
     )
 
 
-def _mistakes(result: Json, scored: Scored) -> Iterable[str]:
-    yield _note("Many are mistakes of the labels: few songs carry every tag that they deserve.")
+def _mistakes(result: Json, scored: ScoredSongs) -> Iterable[str]:
+    yield _note("Many are mistakes of the labels: few songs carry every tag that fits them.")
     for one in result["worst_mistakes"]:
         has = "carries" if one["carried"] else "does not carry"
         yield (
@@ -228,7 +228,7 @@ def _failures(result: Json) -> str:
     if not result["failures"]:
         return ""
     rows = ((one["path"], one["error"]["message"]) for one in result["failures"])
-    return "<h2>Not heard</h2>" + _table(("song", "why"), rows)
+    return "<h2>Songs that could not be heard</h2>" + _table(("song", "why"), rows)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -1,4 +1,4 @@
-"""How far scores move when the same music arrives otherwise."""
+"""How far scores move when the same music is distorted: by noise, codecs, speed, pitch."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from earmark.arrays import Float32Array
 from earmark.audio import load_audio
 from earmark.errors import BadValue, DataError
 from earmark.evaluation.distortions import DISTORTIONS, RATE
-from earmark.evaluation.measures import Json, number
-from earmark.evaluation.scores import OnProgress, Scored, loaded
-from earmark.inference import Options, listen
+from earmark.evaluation.measures import number
+from earmark.evaluation.scores import OnProgress, ScoredSongs
+from earmark.files import Json
+from earmark.inference import Options, model_of_worker
 from earmark.runtime import Model
+from earmark.tagger import Tagger
 
-SECONDS = 60.0  # of each track: its middle window is what is heard
+SECONDS = 60.0  # read of each track; the middle window of them is heard
 
 
 def robustness(
-    scored: Scored,
-    session: Model,
+    scored: ScoredSongs,
+    model: Model,
     *,
     seed: int,
     conditions: Sequence[str] = tuple(DISTORTIONS),
@@ -32,31 +34,34 @@ def robustness(
 ) -> list[Json]:
     """Each condition with the mean absolute difference of scores, and what it does to ROC-AUC.
 
-    scored : songs with audio, by this session's model
-    conditions : of DISTORTIONS; the first is what the others are held against
+    scored : songs with audio, by this model
+    conditions : of DISTORTIONS; the first is what the others are compared with
     seed : of the noise, which differs from song to song
 
-    A song that one condition cannot be made of is left out of all. Raises BadValue without audio.
+    A song that fails under one condition is left out of all. Raises BadValue without audio.
     """
     unknown = set(conditions) - set(DISTORTIONS)
     if unknown or not conditions:
         raise BadValue(
-            f"no distortion {', '.join(sorted(unknown)) or 'is named'}; there are: "
+            f"unknown distortions: {', '.join(sorted(unknown)) or 'none are given'}. Choose from: "
             f"{', '.join(DISTORTIONS)}"
         )
     if not scored.paths:
-        raise BadValue("a store holds no audio to distort: score a catalog with paths")
-    work = _Distorted(session.path, session.runtime, tuple(conditions), seed)
-    rows, logits, first = [], [], None
+        raise BadValue("a store has no audio to distort; score a catalog with paths instead")
+    work = _DistortedLogits(model.path, model.runtime, tuple(conditions), seed)
+    rows, logits, first_error = [], [], None
     outcomes = engine.map_units(work, enumerate(scored.paths), workers=workers)
     for row, outcome in enumerate(outcomes):
         progress(1)
-        first = first or outcome.error
+        first_error = first_error or outcome.error
         if outcome.value is not None:
             rows.append(row)
             logits.append(outcome.value)
     if not rows:
-        raise DataError(f"not one of the {len(scored.paths)} songs could be distorted: {first}")
+        raise DataError(
+            f"none of the {len(scored.paths)} songs could be distorted; the first error: "
+            f"{first_error}"
+        )
     columns = [scored.card.tags.index(tag) for tag in scored.tags]
     scores = scored.card.scores(np.stack(logits, axis=1))[:, :, columns]
     labels = scored.labels[rows]
@@ -74,8 +79,8 @@ def robustness(
 
 
 @dataclass(frozen=True)
-class _Distorted:
-    """The work on one song: its logits under each condition, float32 (n_conditions, n_tags)."""
+class _DistortedLogits:
+    """Hears one song in a worker process: its logits, float32 (n_conditions, n_tags)."""
 
     model: Path
     runtime: str
@@ -84,17 +89,17 @@ class _Distorted:
 
     def __call__(self, unit: tuple[int, Path]) -> Float32Array:
         place, path = unit
-        session = loaded(self.model, self.runtime)
+        tagger = Tagger(model_of_worker(self.model, self.runtime))
         samples = load_audio(path, rate=RATE, max_seconds=SECONDS).samples
         generator = np.random.default_rng([self.seed, place])
         return np.stack(
             [
-                self._heard(session, DISTORTIONS[condition](samples, generator))
+                _logits(tagger, DISTORTIONS[condition](samples, generator))
                 for condition in self.conditions
             ]
         )
 
-    @staticmethod
-    def _heard(session: Model, samples: Float32Array) -> Float32Array:
-        heard = listen(session, samples, rate=RATE, options=Options(center=True))
-        return windows.pool(heard.logits)
+
+def _logits(tagger: Tagger, samples: Float32Array) -> Float32Array:
+    heard = tagger.listen(samples, rate=RATE, options=Options(center=True))
+    return windows.pool(heard.logits, pooling=tagger.card.pooling)

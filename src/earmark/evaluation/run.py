@@ -1,4 +1,4 @@
-"""One model, or two, on songs whose tags are known: everything that `earmark evaluate` says.
+"""The whole evaluation in one call: score songs with one model or two, measure, compare.
 
 docs/reference/formats/evaluation.md says what each key of the result means.
 """
@@ -17,21 +17,22 @@ from earmark.data.catalog.catalog import Catalog, read_catalog
 from earmark.data.catalog.from_csv import read_csv
 from earmark.data.store.reader import open_store
 from earmark.errors import BadValue
-from earmark.evaluation import compare
-from earmark.evaluation.measures import Json, evaluate
+from earmark.evaluation.compare import compare_scores, in_common
+from earmark.evaluation.measures import measure
 from earmark.evaluation.robustness import robustness
-from earmark.evaluation.scores import Scored, score_catalog, score_store, songs_of
+from earmark.evaluation.scores import ScoredSongs, score_catalog, score_store, songs_of
+from earmark.files import Json
 from earmark.inference import Options
 from earmark.metrics import REPLICATES
 from earmark.provenance import commit
 from earmark.runtime import Model
 
-# told of each stage in words and how many songs it has; gives what to call with how many are done
+# called with a stage's name and its number of songs; gives what to call with how many more are done
 Stage = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 
 
 @dataclass(frozen=True)
-class TestSet:
+class EvaluationSongs:
     """The songs to hear: a store's spectrograms, or a catalog's audio; one of the two.
 
     catalog : a CSV file, or a catalog of `earmark data`
@@ -47,19 +48,19 @@ class TestSet:
     def __post_init__(self) -> None:
         """Refuse two sources, or none."""
         if (self.store is None) == (self.catalog is None):
-            raise BadValue("give the songs as a store or as a catalog, one of the two")
+            raise BadValue("give the songs as a store or as a catalog, exactly one of the two")
 
 
 @dataclass(frozen=True)
-class Questions:
-    """What to find out of them, and how.
+class EvaluationOptions:
+    """How songs are heard, and what is measured.
 
     same : {tag in the data: tag in the model}, where one tag has two names
-    whole : hear all of each file of a catalog, not the middle as a store does
+    whole : hear all of each file of a catalog, not only the middle that a store holds
     distorted : hear a catalog's audio distorted as well
     replicates : draws of songs for the intervals
     seed : of those draws, and of added noise
-    workers : processes that hear audio; one a core by default
+    workers : processes that hear audio; one for each core by default
     """
 
     same: Mapping[str, str] = field(default_factory=dict)
@@ -70,68 +71,69 @@ class Questions:
     workers: int | None = None
 
 
-def assess(
+def evaluate_models(
     models: Sequence[Path],
-    songs: TestSet,
+    songs: EvaluationSongs,
     *,
-    questions: Questions = Questions(),
+    options: EvaluationOptions = EvaluationOptions(),
     command: str = "",
     stage: Stage = lambda _words, _total: nullcontext(lambda _done: None),
-) -> tuple[Json, list[Scored]]:
-    """Hear the songs with each model; returns the result, as JSON has it, and the scores.
+) -> tuple[Json, list[ScoredSongs]]:
+    """Evaluate models; returns the result, as `--json` prints it, and the scores of each model.
 
     models : one model file to measure, or two to compare on the same songs
-    command : for the record
+    command : the command line, for the record
 
-    Raises BadValue for what cannot be asked, and what reading models, songs and labels raises.
+    Raises BadValue for options that contradict each other, and what reading the models, the songs
+    and the labels raises.
     """
     if not 1 <= len(models) <= 2:
-        raise BadValue(f"{len(models)} models; give one to measure or two to compare")
-    if questions.distorted and (songs.catalog is None or len(models) > 1):
+        raise BadValue(f"{len(models)} models are given; give one to measure or two to compare")
+    if options.distorted and (songs.catalog is None or len(models) > 1):
         raise BadValue("only audio can be distorted: give a catalog, and one model")
-    sessions = [Model(model) for model in models]
-    scored = _hear(sessions, songs, questions, stage)
+    loaded = [Model(model) for model in models]
+    scored = _score(loaded, songs, options, stage)
     if len(scored) == 2:
-        scored = list(compare.common(*scored))
-    seed, n = questions.seed, questions.replicates
+        scored = list(in_common(*scored))
+    seed, n = options.seed, options.replicates
     results = []
     for one in scored:
         with stage(f"{n} draws of {len(one.ids)} songs for the intervals", n):
-            results.append(evaluate(one, generator=np.random.default_rng(seed), n=n))
+            results.append(measure(one, generator=np.random.default_rng(seed), n=n))
     result = results[0]
-    if questions.distorted:
-        with stage("distorting", len(scored[0].paths)) as advance:
+    if options.distorted:
+        with stage("hearing them distorted", len(scored[0].paths)) as advance:
             result["robustness"] = robustness(
-                scored[0], sessions[0], seed=seed, workers=questions.workers, progress=advance
+                scored[0], loaded[0], seed=seed, workers=options.workers, progress=advance
             )
     if len(results) == 2:
-        difference = compare.compare(*scored, seed=seed, n=n)
+        difference = compare_scores(*scored, seed=seed, n=n)
         result = {"a": result, "b": results[1], "difference": difference}
     return result | {"command": command, "commit": commit(), "seed": seed}, scored
 
 
-def _hear(
-    sessions: Sequence[Model], songs: TestSet, questions: Questions, stage: Stage
-) -> list[Scored]:
-    hear: Callable[..., Scored]
+def _score(
+    loaded: Sequence[Model], songs: EvaluationSongs, options: EvaluationOptions, stage: Stage
+) -> list[ScoredSongs]:
+    hear: Callable[..., ScoredSongs]
     if songs.store is not None:
         # each clip is read once for each model, in order: no need for memory
         clips = open_store(songs.store, resident=False)
         total = len(songs_of(clips, split=songs.split)[0])
-        hear = partial(score_store, store=clips, split=songs.split, same=questions.same)
+        hear = partial(score_store, store=clips, split=songs.split, same=options.same)
     else:
         assert songs.catalog is not None
         catalog = _catalog(songs.catalog)
         total = len(songs_of(catalog, split=songs.split)[0])
         hear = partial(
             score_catalog, catalog=catalog, path=songs.catalog, audio=songs.audio,
-            split=songs.split, same=questions.same, workers=questions.workers,
-            options=Options(center=not questions.whole),
+            split=songs.split, same=options.same, workers=options.workers,
+            options=Options(center=not options.whole),
         )  # fmt: skip
     scored = []
-    for session in sessions:
-        with stage(f"hearing with {session.card.name}", total) as advance:
-            scored.append(hear(session, progress=advance))
+    for model in loaded:
+        with stage(f"hearing with {model.card.name}", total) as advance:
+            scored.append(hear(model, progress=advance))
     return scored
 
 

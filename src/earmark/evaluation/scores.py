@@ -1,11 +1,10 @@
-"""Songs whose tags are known beside what a model says of them: made, kept and read."""
+"""A model's scores of songs whose tags are known, beside those tags: the input of every measure."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +17,18 @@ from earmark.data.store.index import INDEX
 from earmark.errors import BadValue, DataError, EarmarkError
 from earmark.evaluation.columns import Columns
 from earmark.features import log_mel
-from earmark.inference import Options, listen
+from earmark.inference import Options, model_of_worker
 from earmark.model_file import Card
 from earmark.runtime import BATCH, Model
+from earmark.tagger import Tagger
 
 if TYPE_CHECKING:
     from earmark.data.catalog.catalog import Catalog
     from earmark.data.store.reader import Store
+
+
+OnProgress = Callable[[int], object]  # called with how many more songs are done
+ALL = "all"  # the split of every song
 
 
 @dataclass(frozen=True)
@@ -41,19 +45,19 @@ class UnscoredSong:
 
 
 @dataclass(frozen=True, eq=False)
-class Scored:
-    """Labels and scores of the same songs and tags; n_tags are those that both sides know.
+class ScoredSongs:
+    """Labels and scores of the same songs and tags; n_tags are those that model and data share.
 
     card : of the model; source : what was scored, and by which bytes, as JSON
     tags : in the model's spelling and order; priors : float32 (n_tags,), the model's
     ids : n_tracks
     labels : bool (n_tracks, n_tags)
     scores : float32 (n_tracks, n_tags), as the model ships them; raw : before its calibration
-    only_model, only_data : tags that the other side does not know
+    only_model, only_data : tags that the other one does not know
     skipped : tags left out because all of the songs carry them, or none does
-    n_unlabelled : songs left out because nobody knows their tags
-    spectrogram : float32 (n_mels, n_frames), dB, of one track by its place; of a store, while it is
-        open
+    n_unlabelled : songs left out because their tags are not known
+    spectrogram : gives float32 (n_mels, n_frames), dB, of the track at a place; for a store, while
+        it is open
     paths : the audio files, n_tracks; none for a store
     """
 
@@ -74,14 +78,16 @@ class Scored:
 
     @property
     def priors(self) -> Float32Array:
-        """Share of songs with each tag where the model learned."""
+        """Share of songs with each tag in the training data, float32 (n_tags,); .5 if not known."""
+        if self.card.priors is None:
+            return np.full(len(self.tags), 0.5, dtype=np.float32)
         places = [self.card.tags.index(tag) for tag in self.tags]
         return np.array(self.card.priors, dtype=np.float32)[places]
 
-    def measurable(self) -> Scored:
-        """Without the tags that have one class, which are then in `skipped`.
+    def measurable(self) -> ScoredSongs:
+        """Without the tags that all songs carry, or none does; these are then in `skipped`.
 
-        Where no tag would remain all stay: a mean over songs may still be there.
+        Where no tag would remain all stay: a mean over songs may still be defined.
         """
         one_class = metrics.one_class(self.labels)
         kept = np.flatnonzero(~one_class)
@@ -93,7 +99,7 @@ class Scored:
 
     def select(
         self, rows: Sequence[int] | Int64Array, columns: Sequence[int] | Int64Array
-    ) -> Scored:
+    ) -> ScoredSongs:
         """These songs and these tags only."""
         grid = np.ix_(np.asarray(rows), np.asarray(columns))
         return dataclasses.replace(
@@ -108,47 +114,43 @@ class Scored:
         )
 
 
-OnProgress = Callable[[int], object]
-ALL = "all"  # a split of every song
-
-
 def score_store(
-    session: Model,
+    model: Model,
     store: Store,
     *,
     split: str = "test",
     same: Mapping[str, str] | None = None,
     progress: OnProgress = lambda _: None,
-) -> Scored:
+) -> ScoredSongs:
     """A model's scores of the clips of one split of a store, or of "all".
 
-    same : tags of the store that are called otherwise in the model: {in the store: in the model}
+    same : tags with another name in the model: {name in the store: name in the model}
     progress : called with how many more clips are done
 
     Raises FeatureMismatch for a store of other features, BadValue where nothing can be measured.
     """
-    session.card.features.require(store.settings, what=f"the store {store.folder}")
+    model.card.features.require(store.settings, what=f"the store {store.folder}")
     known, n_unlabelled = songs_of(store, split=split)
-    columns = Columns.of(session.card.tags, store.tags, same or {})
-    logits = np.empty((len(known), len(session.card.tags)), dtype=np.float32)
+    columns = Columns.of(model.card.tags, store.tags, same or {})
+    logits = np.empty((len(known), len(model.card.tags)), dtype=np.float32)
     for first in range(0, len(known), BATCH):
         batch = known[first : first + BATCH]
-        logits[first : first + len(batch)] = session.run(store.log_mels(batch))[0]
+        logits[first : first + len(batch)] = model.run(store.log_mels(batch))[0]
         progress(len(batch))
     return _scored(
-        session,
+        model,
         columns,
         logits,
         labels=store.labels[known],
         ids=[store.ids[place] for place in known],
-        source=_source(session, "store", store.folder, split, known_by=store.folder / INDEX),
+        source=_source(model, "store", store.folder, split, known_by=store.folder / INDEX),
         n_unlabelled=n_unlabelled,
         spectrogram=lambda place: store.log_mels([known[place]])[0],
     )
 
 
 def score_catalog(
-    session: Model,
+    model: Model,
     catalog: Catalog,
     *,
     path: str | Path,
@@ -158,7 +160,7 @@ def score_catalog(
     options: Options = Options(center=True),
     workers: int | None = None,
     progress: OnProgress = lambda _: None,
-) -> Scored:
+) -> ScoredSongs:
     """A model's scores of the audio files of one split of a catalog, or of "all".
 
     path : of the catalog's file, for the record
@@ -170,13 +172,13 @@ def score_catalog(
     can be measured, DataError where nothing can be heard.
     """
     known, n_unlabelled = songs_of(catalog, split=split)
-    columns = Columns.of(session.card.tags, catalog.tags, same or {})
+    columns = Columns.of(model.card.tags, catalog.tags, same or {})
     names, ids = catalog.column("path"), catalog.ids
     units = audio_paths(names, known, folder=Path(path).parent if audio is None else audio)
     rows: list[np.int64] = []
     logits: list[Float32Array] = []
     failures: list[UnscoredSong] = []
-    work = LogitsOfFile(session.path, session.runtime, options)
+    work = _LogitsOfFile(model.path, model.runtime, options)
     for place, outcome in zip(known, engine.map_units(work, units, workers=workers), strict=True):
         progress(1)
         if outcome.error is not None:
@@ -187,24 +189,24 @@ def score_catalog(
             logits.append(outcome.value)
     if not rows:
         raise DataError(
-            f"not one of the {len(failures)} songs could be heard; the first: {failures[0].error}"
+            f"none of the {len(failures)} songs could be heard; the first error: "
+            f"{failures[0].error}"
         )
     path_of = dict(zip(known, units, strict=True))
     paths = tuple(path_of[row] for row in rows)
-    features = session.card.features
+    features = model.card.features
 
     def spectrogram(place: int) -> Float32Array:
         samples = load_audio(paths[place], rate=features.rate).samples
         return log_mel(windows.centre_crop(samples, settings=features), settings=features)
 
     return _scored(
-        session,
+        model,
         columns,
         np.stack(logits),
         labels=catalog.labels()[rows],
         ids=[ids[row] for row in rows],
-        source=_source(session, "catalog", path, split, known_by=path)
-        | dataclasses.asdict(options),
+        source=_source(model, "catalog", path, split, known_by=path) | dataclasses.asdict(options),
         n_unlabelled=n_unlabelled,
         spectrogram=spectrogram,
         paths=paths,
@@ -220,13 +222,13 @@ def songs_of(data: Store | Catalog, *, split: str) -> tuple[Int64Array, int]:
     places = [place for place, name in enumerate(data.splits) if split in (ALL, name)]
     if not places:
         there = ", ".join(sorted({name or "(none)" for name in data.splits})) or "no songs"
-        raise BadValue(f"no song is in the split {split!r}; there are: {there}; or take {ALL!r}")
+        raise BadValue(f"no song is in the split {split!r}. Choose one of: {there}; or {ALL!r}")
     chosen = np.array(places, dtype=np.int64)
     known = chosen[data.labelled[chosen]]
     if not len(known):
         raise BadValue(
-            f"of the {len(chosen)} songs of the split {split!r} nobody knows the tags: there is "
-            "nothing to compare the scores with"
+            f"none of the {len(chosen)} songs of the split {split!r} has known tags to compare the "
+            "scores with. Choose another split, or data with labels"
         )
     return known, len(chosen) - len(known)
 
@@ -243,26 +245,22 @@ def audio_paths(names: Sequence[str], places: Int64Array, *, folder: str | Path)
 
 
 @dataclass(frozen=True)
-class LogitsOfFile:
-    """The work on one file: its pooled logits, float32 (n_tags,)."""
+class _LogitsOfFile:
+    """Hears one file in a worker process: its pooled logits, float32 (n_tags,)."""
 
     model: Path
     runtime: str
     options: Options
 
     def __call__(self, path: Path) -> Float32Array:
-        session = loaded(self.model, self.runtime)
-        return windows.pool(listen(session, path, options=self.options).logits)
-
-
-@lru_cache(maxsize=1)
-def loaded(model: Path, runtime: str) -> Model:
-    """A model that stays loaded in a worker process, on one core."""
-    return Model(model, runtime=runtime, threads=1)
+        tagger = Tagger(model_of_worker(self.model, self.runtime))
+        return windows.pool(
+            tagger.listen(path, options=self.options).logits, pooling=tagger.card.pooling
+        )
 
 
 def _scored(
-    session: Model,
+    model: Model,
     columns: Columns,
     logits: Float32Array,
     *,
@@ -273,9 +271,9 @@ def _scored(
     spectrogram: Callable[[int], Float32Array],
     paths: tuple[Path, ...] = (),
     failures: tuple[UnscoredSong, ...] = (),
-) -> Scored:
-    card, chosen = session.card, list(columns.of_model)
-    return Scored(
+) -> ScoredSongs:
+    card, chosen = model.card, list(columns.of_model)
+    return ScoredSongs(
         card=card,
         source=source,
         tags=tuple(card.tags[column] for column in chosen),
@@ -293,14 +291,14 @@ def _scored(
 
 
 def _source(
-    session: Model, kind: str, path: str | Path, split: str, *, known_by: str | Path
+    model: Model, kind: str, path: str | Path, split: str, *, known_by: str | Path
 ) -> dict[str, Any]:
-    """What was measured on what; the hash of the file `known_by` stands for the data."""
+    """What was measured on what; the data are identified by the hash of the file `known_by`."""
     return {
-        "model": session.card.name,
-        "model_file": str(session.path),
-        "model_sha256": files.sha256(session.path),
-        "runtime": session.runtime,
+        "model": model.card.name,
+        "model_file": str(model.path),
+        "model_sha256": files.sha256(model.path),
+        "runtime": model.runtime,
         kind: str(path),
         "data_sha256": files.sha256(known_by),
         "split": split,

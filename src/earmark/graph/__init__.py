@@ -12,6 +12,39 @@ for every model file.
 """
 
 from earmark.graph.layers import build
-from earmark.graph.network import Affine, ConvBlock, Dense, Gru, Network, Norm, Pad, torch_gru
+from earmark.graph.network import (
+    Affine,
+    Conv,
+    ConvBlock,
+    Dense,
+    Gru,
+    InvertedResidual,
+    Musicnn,
+    Network,
+    Norm,
+    Pad,
+    Pieces,
+    PooledConv,
+    Rectified,
+    swap_gates,
+    torch_gru,
+)
 
-__all__ = ["Affine", "ConvBlock", "Dense", "Gru", "Network", "Norm", "Pad", "build", "torch_gru"]
+__all__ = [
+    "Affine",
+    "Conv",
+    "ConvBlock",
+    "Dense",
+    "Gru",
+    "InvertedResidual",
+    "Musicnn",
+    "Network",
+    "Norm",
+    "Pad",
+    "Pieces",
+    "PooledConv",
+    "Rectified",
+    "build",
+    "swap_gates",
+    "torch_gru",
+]

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
 from earmark.errors import BadValue
 from earmark.graph import winograd
-from earmark.graph.network import Activation, Affine, Beside, ConvBlock, Network, Pad, Summary
+from earmark.graph.activations import activate
+from earmark.graph.mobile import inverted_residual
+from earmark.graph.musicnn import musicnn, pooled_conv
+from earmark.graph.network import (
+    Affine,
+    Beside,
+    ConvBlock,
+    Dense,
+    InvertedResidual,
+    Musicnn,
+    Network,
+    Pad,
+    PooledConv,
+    Summary,
+)
 from earmark.graph.nodes import Nodes
+from earmark.graph.pieces import cut_pieces, join_pieces
 from earmark.graph.recurrent import check_matrix, recurrent
+from earmark.graph.shape import Shape
 from earmark.graph.strips import cut, strips
 from earmark.model_file import EMBEDDING, INPUT, LOGITS
 
@@ -30,14 +46,23 @@ def build(network: Network, *, by_winograd: bool = True) -> onnx.ModelProto:
     """
     graph = Nodes()
     x = graph.add("Unsqueeze", [INPUT, graph.integers("channel_axis", [1])], "as_image")
-    shape = _Shape(1, network.n_mels, network.n_frames)
+    shape, n_pieces = Shape(1, network.n_mels, network.n_frames), 1
+    if network.pieces is not None:
+        x, shape, n_pieces = cut_pieces(graph, x, shape, network.pieces)
     for number, step in enumerate(network.front, start=1):
         if isinstance(step, Pad):
             x, shape = _pad(graph, x, shape, step, f"pad{number}")
         else:
             x = _affine(graph, x, shape, step, f"norm{number}")
     for number, block in enumerate(network.blocks, start=1):
-        x, shape = _conv_block(graph, x, shape, block, number, by_winograd=by_winograd)
+        if isinstance(block, InvertedResidual):
+            x, shape = inverted_residual(graph, x, shape, block, f"block{number}")
+        elif isinstance(block, PooledConv):
+            x, shape = pooled_conv(graph, x, shape, block, f"conv{number}")
+        elif isinstance(block, Musicnn):
+            x, shape = musicnn(graph, x, shape, block)
+        else:
+            x, shape = _conv_block(graph, x, shape, block, number, by_winograd=by_winograd)
     if network.grus:
         n_in = shape.channels * shape.mels
         image = x
@@ -47,28 +72,26 @@ def build(network: Network, *, by_winograd: bool = True) -> onnx.ModelProto:
             n_dimensions += n_in
     else:
         x, n_dimensions = _summary(graph, x, shape, network.summary)
-    check_matrix("output", network.output.weight, network.output.bias, n_in=n_dimensions)
-    graph.add("Identity", [x], "embedding", output=EMBEDDING)
-    weights = [
-        graph.floats("output.weight", network.output.weight),
-        graph.floats("output.bias", network.output.bias),
-    ]
-    graph.add("Gemm", [x, *weights], "output", output=LOGITS)
-    n_tags = network.output.bias.shape[0]
+    embedding, n_in = x, n_dimensions
+    if network.hidden is not None:
+        hidden, activation = network.hidden
+        x, n_in = dense(graph, x, hidden, "hidden", n_in=n_in)
+        x = activate(graph, x, activation, "hidden")
+        if network.embedding == "hidden":
+            embedding, n_dimensions = x, n_in
+    output = LOGITS if network.pieces is None else "output"
+    x, n_tags = dense(graph, x, network.output, "output", n_in=n_in, output=output)
+    if network.pieces is not None:
+        embedding = join_pieces(graph, embedding, "embedding", n_pieces, n_dimensions)
+        x = join_pieces(graph, x, "logits", n_pieces, n_tags, pool=network.pieces.pool)
+        graph.add("Identity", [x], "logits", output=LOGITS)
+    graph.add("Identity", [embedding], "embedding", output=EMBEDDING)
     return graph.model(
         {INPUT: [network.n_mels, network.n_frames]}, {LOGITS: [n_tags], EMBEDDING: [n_dimensions]}
     )
 
 
-class _Shape(NamedTuple):
-    """Of one item of the batch, as it goes through the blocks."""
-
-    channels: int
-    mels: int
-    frames: int
-
-
-def _pad(graph: Nodes, x: str, shape: _Shape, pad: Pad, name: str) -> tuple[str, _Shape]:
+def _pad(graph: Nodes, x: str, shape: Shape, pad: Pad, name: str) -> tuple[str, Shape]:
     if min(pad.before, pad.after) < 0:
         raise BadValue(f"{name}: {pad.before} frames before and {pad.after} after; 0 is the least")
     frames = graph.integers(f"{name}.frames", [0, 0, 0, pad.before, 0, 0, 0, pad.after])
@@ -77,7 +100,7 @@ def _pad(graph: Nodes, x: str, shape: _Shape, pad: Pad, name: str) -> tuple[str,
     return x, shape._replace(frames=shape.frames + pad.before + pad.after)
 
 
-def _affine(graph: Nodes, x: str, shape: _Shape, affine: Affine, name: str) -> str:
+def _affine(graph: Nodes, x: str, shape: Shape, affine: Affine, name: str) -> str:
     for word, array in (("scale", affine.scale), ("shift", affine.shift)):
         try:
             fits = np.broadcast_shapes(array.shape, shape[1:]) == shape[1:]
@@ -90,8 +113,8 @@ def _affine(graph: Nodes, x: str, shape: _Shape, affine: Affine, name: str) -> s
 
 
 def _conv_block(
-    graph: Nodes, x: str, shape: _Shape, block: ConvBlock, number: int, *, by_winograd: bool
-) -> tuple[str, _Shape]:
+    graph: Nodes, x: str, shape: Shape, block: ConvBlock, number: int, *, by_winograd: bool
+) -> tuple[str, Shape]:
     name = f"conv{number}"
     if block.weight.ndim != 4 or block.weight.shape[1] != shape.channels:
         raise BadValue(
@@ -105,26 +128,31 @@ def _conv_block(
         raise BadValue(f"{name}: {n_out} filters, but a bias of shape {block.bias.shape}")
     if not 1 <= block.pool[0] <= shape.mels or not 1 <= block.pool[1] <= shape.frames:
         raise BadValue(f"{name}: pools {block.pool} of what are only {shape[1:]} mels and frames")
-    pooled = _Shape(n_out, shape.mels // block.pool[0], shape.frames // block.pool[1])
-    if block.activation not in get_args(Activation):
+    pooled = Shape(n_out, shape.mels // block.pool[0], shape.frames // block.pool[1])
+    if block.pool != (1, 1) and (block.stride != (1, 1) or block.activation == "hardswish"):
         raise BadValue(
-            f"{name}: activation {block.activation!r}; choose {' or '.join(get_args(Activation))}"
+            f"{name}: only a block without a stride, whose activation never falls, can be pooled"
         )
 
     weight = graph.floats(f"{name}.weight", block.weight)
     bias = graph.floats(f"{name}.bias", block.bias)
-    if by_winograd and winograd.suits(block, mels=shape.mels, frames=shape.frames):
+    if block.stride != (1, 1):
+        kernel = {"kernel_shape": [height, width], "strides": block.stride}
+        pads = {"pads": [height // 2, width // 2] * 2}
+        x = graph.add("Conv", [x, weight, bias], name, attributes=kernel | pads)
+        pooled = shape.strided(n_out, block.stride)
+    elif by_winograd and winograd.suits(block, mels=shape.mels, frames=shape.frames):
         x = winograd.convolve(graph, x, weight, block, name, mels=shape.mels, frames=shape.frames)
         to_channels = graph.integers(f"{name}.bias_shape", [-1, 1, 1])
         bias = graph.add("Reshape", [bias, to_channels], f"{name}.channel_bias")
         x = graph.add("Add", [x, bias], name)
     else:
         x = _convolve(graph, x, [weight, bias], block, name, shape=shape)
-    return _activation(graph, x, block.activation, f"{block.activation}{number}"), pooled
+    return activate(graph, x, block.activation, name), pooled
 
 
 def _convolve(
-    graph: Nodes, x: str, weights: list[str], block: ConvBlock, name: str, *, shape: _Shape
+    graph: Nodes, x: str, weights: list[str], block: ConvBlock, name: str, *, shape: Shape
 ) -> str:
     """A convolution of the same size and max-pooling, in strips of rows."""
     n_out, _, height, width = block.weight.shape
@@ -145,17 +173,6 @@ def _convolve(
     return graph.add("Concat", parts, name, attributes={"axis": 2})
 
 
-def _activation(graph: Nodes, x: str, activation: Activation, name: str) -> str:
-    if activation == "relu":
-        return graph.add("Relu", [x], name)
-    # max(x, exp(min(x, 0)) - 1): ONNX Runtime takes twice as long for its own Elu
-    zero, one = (graph.floats(f"{name}.{word}", n) for word, n in (("zero", 0.0), ("one", 1.0)))
-    below = graph.add("Min", [x, zero], f"{name}.below")
-    below = graph.add("Exp", [below], f"{name}.exp")
-    below = graph.add("Sub", [below, one], f"{name}.less_one")
-    return graph.add("Max", [x, below], name)
-
-
 def _beside(graph: Nodes, state: str, image: str, beside: Beside) -> str:
     if beside not in get_args(Beside):
         raise BadValue(f"beside {beside!r}; choose one of {', '.join(get_args(Beside))}")
@@ -166,11 +183,26 @@ def _beside(graph: Nodes, state: str, image: str, beside: Beside) -> str:
     return graph.add("Concat", [state, image], "state_and_time", attributes={"axis": 1})
 
 
-def _summary(graph: Nodes, x: str, shape: _Shape, summary: Summary) -> tuple[str, int]:
+def _summary(graph: Nodes, x: str, shape: Shape, summary: Summary) -> tuple[str, int]:
     if summary not in get_args(Summary):
         raise BadValue(f"summary {summary!r}; choose one of {', '.join(get_args(Summary))}")
     if summary == "flatten":
         return graph.add("Flatten", [x], "flat"), shape.channels * shape.mels * shape.frames
-    operator = {"mean": "GlobalAveragePool", "max": "GlobalMaxPool"}[summary]
-    x = graph.add(operator, [x], summary)
-    return graph.add("Flatten", [x], "flat"), shape.channels
+    operators = {"mean": "GlobalAveragePool", "max": "GlobalMaxPool"}
+    parts = [graph.add(operators[word], [x], word) for word in summary.split("-")]
+    if len(parts) > 1:
+        x = graph.add("Concat", parts, "summaries", attributes={"axis": 1})
+    else:
+        (x,) = parts
+    return graph.add("Flatten", [x], "flat"), len(parts) * shape.channels
+
+
+def dense(
+    graph: Nodes, x: str, layer: Dense, name: str, *, n_in: int, output: str | None = None
+) -> tuple[str, int]:
+    """From (batch, n_in) to (batch, n_out), and n_out."""
+    check_matrix(name, layer.weight, layer.bias, n_in=n_in)
+    weights = [
+        graph.floats(f"{name}.weight", layer.weight), graph.floats(f"{name}.bias", layer.bias)
+    ]  # fmt: skip
+    return graph.add("Gemm", [x, *weights], name, output=output), layer.bias.shape[0]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from earmark import loudness
-from earmark.features import LogMel, mel_filters
+from earmark.features import LogMel, hann, mel_filters
 from earmark.graph.nodes import Nodes
 from earmark.model_file import EMBEDDING, INPUT, LOGITS, Card
 
@@ -49,22 +49,28 @@ def front_end(features: LogMel) -> onnx.ModelProto:
     graph = Nodes()
     x = SAMPLES if features.level is None else _levelled(graph, SAMPLES, features)
     x = graph.add("Unsqueeze", [x, graph.integers("front.channel", [1])], "front.signal")
+    if features.pre_emphasis:
+        taps = graph.floats("front.taps", [[[-features.pre_emphasis, 1.0]]])
+        x = graph.add("Conv", [x, taps], "front.emphasis")
     half = features.n_fft // 2
     pads = graph.integers("front.half_a_frame", [0, 0, half, 0, 0, half])
     x = graph.add("Pad", [x, pads], "front.padded", attributes={"mode": features.padding})
     filters = mel_filters(features)
     used = filters.any(axis=0)  # bins below f_min and above f_max are not computed
-    x = _spectrum(graph, x, _waves(features.n_fft)[:, used], hop=features.hop)
+    x = _spectrum(graph, x, _waves(features)[:, used], hop=features.hop)
     x = graph.add("Mul", [x, x], "front.squares")
     bank = graph.floats("front.filters", np.tile(filters[:, used], 2))
     x = graph.add("MatMul", [bank, x], "front.mel")  # (batch, n_mels, frames)
-    x = graph.add("Max", [x, graph.floats("front.amin", features.amin)], "front.audible")
+    floored = "Add" if features.floor == "add" else "Max"
+    x = graph.add(floored, [x, graph.floats("front.amin", features.amin)], "front.audible")
     x = graph.add("Log", [x], "front.log")
     factor = graph.floats("front.factor", features.decibels / np.log(10))
+    x = graph.add("Mul", [x, factor], "front.decibels")
+    offset = graph.floats("front.offset", features.offset)
     if features.top_db is None:
-        graph.add("Mul", [x, factor], "front.decibels", output=INPUT)
+        graph.add("Add", [x, offset], "front.moved", output=INPUT)
     else:
-        x = graph.add("Mul", [x, factor], "front.decibels")
+        x = graph.add("Add", [x, offset], "front.moved")
         axes = graph.integers("front.axes", [1, 2])
         top = graph.add("ReduceMax", [x, axes], "front.top")
         floor = graph.add("Sub", [top, graph.floats("front.range", features.top_db)], "front.floor")
@@ -142,12 +148,12 @@ def _spectrum(graph: Nodes, x: str, waves: Any, *, hop: int) -> str:
     return sums[0]
 
 
-def _waves(n_fft: int) -> Any:
-    """float64 (2, bins, n_fft): cosines and sines under the Hann window of features.log_mel."""
+def _waves(features: LogMel) -> Any:
+    """float64 (2, bins, n_fft): cosines and sines under the window of features.log_mel."""
+    n_fft = features.n_fft
     times = np.arange(n_fft)
     phases = 2 * np.pi * (np.arange(n_fft // 2 + 1)[:, None] * times % n_fft) / n_fft
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * times / n_fft)
-    return np.stack([np.cos(phases) * window, np.sin(phases) * window])
+    return np.stack([np.cos(phases) * hann(features), np.sin(phases) * hann(features)])
 
 
 def _scores(card: Card) -> onnx.ModelProto:

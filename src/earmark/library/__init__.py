@@ -1,10 +1,61 @@
-"""A person's music folder: what is heard in it, tags in its files, playlists, songs that are alike.
+"""A person's music folder: what is heard in it, tags in its files, playlists, similar songs.
 
-database, journal : the file that remembers; song : one row of it
-content : what a file's audio is, whatever its tags; hearing : one file through the model
-survey, scan : what is new, and hearing it
-settings : which tags count, and what they are called; wanted : from scores to fields
-tag_file : the fields of a file, in every format
-write, rewrite, delta, undo : fields into files, safely, and back again
-similar : songs that sound alike; expression, playlist, m3u : songs in an order
+The names below are the public ones; a module is loaded when its first name is used.
+
+database, song       the library's file, and one row of it; embeddings: vectors of all songs
+changes, scan        which files are new, and hearing them; hearing: one file in a worker process
+settings             which tags count, and what they are called in files and playlists
+writing/             fields of music files: from scores, into files, and undone
+playlists/           songs by an expression, by examples, on a journey; similar songs
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from earmark.library.database import Library
+    from earmark.library.playlists.playlist import PlaylistRequest, make_playlist
+    from earmark.library.playlists.similar import similar_songs
+    from earmark.library.scan import ScanOptions, scan_folders
+    from earmark.library.settings import read_settings
+    from earmark.library.writing.undo import undo_writing
+    from earmark.library.writing.write import plan_writing, write_tags
+
+_HOME = {
+    "Library": "database",
+    "PlaylistRequest": "playlists.playlist",
+    "ScanOptions": "scan",
+    "make_playlist": "playlists.playlist",
+    "plan_writing": "writing.write",
+    "read_settings": "settings",
+    "scan_folders": "scan",
+    "similar_songs": "playlists.similar",
+    "undo_writing": "writing.undo",
+    "write_tags": "writing.write",
+}
+
+__all__ = [
+    "Library",
+    "PlaylistRequest",
+    "ScanOptions",
+    "make_playlist",
+    "plan_writing",
+    "read_settings",
+    "scan_folders",
+    "similar_songs",
+    "undo_writing",
+    "write_tags",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the module behind a public name when it is first used (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

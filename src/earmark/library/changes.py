@@ -1,4 +1,4 @@
-"""What has changed in folders since they were last scanned; nothing is opened."""
+"""Differences between folders and the library, by path, size and time; no file is opened."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from earmark.errors import BadValue
 from earmark.library.database import Library, LibraryModel
 from earmark.library.song import absolute
 
-NOWHERE = (-1, -1)  # size and time of a file that could not be looked at
+NOWHERE = (-1, -1)  # size and time of a file whose status could not be read
 
 
 @dataclass(frozen=True)
-class Survey:
+class FolderChanges:
     """What a scan has to do.
 
     new : files to hear, in order, each with its (size, mtime_ns) as the comparison saw it
@@ -27,7 +27,7 @@ class Survey:
     found : files that were missing and are there again, unchanged
     gone : files that were there and are not now
     failed : how many could not be heard before and have not changed since
-    unsettled : how many are left for the next scan, because they changed a moment ago
+    unsettled : how many wait for the next scan, because they changed a moment ago
     unjudged : how many of the unchanged were heard and not judged (Song.warnings)
     """
 
@@ -40,7 +40,7 @@ class Survey:
     unjudged: int = 0
 
 
-def survey(
+def find_changes(
     library: Library,
     model: LibraryModel,
     folders: Iterable[str | Path],
@@ -48,23 +48,23 @@ def survey(
     quick: bool = False,
     retry: bool = False,
     settle_seconds: float = 0.0,
-) -> Survey:
+) -> FolderChanges:
     """Compare folders with what the library knows of them, by path, size and time.
 
-    quick : whole songs need not be heard to the last second
-    retry : take up files that could not be heard before, or were not judged, though they have not
+    quick : a song of which a few windows were heard counts as heard
+    retry : also files that could not be heard before, or were not judged, though they have not
         changed
-    settle_seconds : leave alone what changed less than that ago, for it may still be written
+    settle_seconds : leave out what changed less than that ago: it may still be being written
 
-    Raises BadValue for a folder that is not there: its songs are not thereby missing.
+    Raises BadValue for a folder that does not exist: its disk may only be disconnected.
     """
     roots = [absolute(folder) for folder in folders]
     known: dict[bytes, tuple[int, int, bool, bool, bool, bool]] = {}
     for root in roots:
         if not os.path.exists(root):  # noqa: PTH110 - exists() raises for what it cannot look at
             raise BadValue(
-                f"there is no {root}. Check the name, and that its disk is there; what is known of "
-                "the songs on it stays"
+                f"{root} does not exist. Check the name, and that its disk is connected; the "
+                "library keeps what it knows of the songs there"
             )
         known |= library.states(model, root)
     new: dict[Path, tuple[int, int]] = {}
@@ -72,7 +72,7 @@ def survey(
     unreadable: list[bytes] = []
     n_unchanged = n_failed = n_unsettled = n_unjudged = 0
     now = time.time_ns()
-    # each path once, though it be named and lie in a folder that is
+    # each path once, also where both a file and its folder are named
     for path in dict.fromkeys(audio_files(roots, suffixes=AUDIO_SUFFIXES)):
         name = os.fsencode(path)
         before = known.pop(name, None)
@@ -81,7 +81,7 @@ def survey(
             size, mtime_ns = status.st_size, status.st_mtime_ns
             is_readable = not stat.S_ISDIR(status.st_mode)
         except OSError:
-            size, mtime_ns = NOWHERE  # whoever opens it says why it cannot be read
+            size, mtime_ns = NOWHERE  # the scan opens it and reports why it cannot be read
             is_readable = False
         if not is_readable:  # it was a folder, or a link to one: its songs are not thereby gone
             unreadable.append(name + os.sep.encode())
@@ -108,4 +108,4 @@ def survey(
         and not any(name.startswith(place) for place in unreadable)
         and not os.path.lexists(os.fsdecode(name))  # it may have come in the meantime
     ]
-    return Survey(new, n_unchanged, found, gone, n_failed, n_unsettled, n_unjudged)
+    return FolderChanges(new, n_unchanged, found, gone, n_failed, n_unsettled, n_unjudged)

@@ -1,6 +1,6 @@
-"""The file that remembers a library: SQLite, one row for each file and model.
+"""The library's file: an SQLite database with one row for each file and model.
 
-Every change is one transaction, so that a kill loses at most the song that was being heard.
+Every change is one transaction, so that a kill loses at most the song that is being heard.
 docs/reference/formats/library.md is its specification.
 """
 
@@ -19,7 +19,7 @@ from earmark.errors import BadLibrary, LibraryError, NotScanned
 from earmark.library.embeddings import JOIN, VECTOR, EmbeddingIndex, from_vector, keep
 from earmark.library.song import COLUMNS, ScannedFile, from_row, to_row
 from earmark.model_file import Card
-from earmark.sqlite_file import Database, Format
+from earmark.sqlite_file import Database, SqliteFormat
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS models (
@@ -73,10 +73,10 @@ CREATE TABLE IF NOT EXISTS journal (
 CREATE INDEX IF NOT EXISTS journal_by_run ON journal (run);
 """
 
-# What makes a library of the next version from one of an older.
+# From each older version to the next one.
 _UPGRADES = {1: "ALTER TABLE songs ADD COLUMN warnings TEXT;"}
 
-FORM = Format(
+FORM = SqliteFormat(
     name="library",
     application_id=0x6561726C,  # "earl"
     version=2,
@@ -88,7 +88,7 @@ FORM = Format(
 )
 
 
-# ruff: noqa: S608  # what is put into SQL is constants of these files; values are always bound
+# ruff: noqa: S608  # only constants of these files are put into SQL; values are always bound
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class LibraryModel:
 
 
 def library_path() -> Path:
-    """Where a person's library lies: EARMARK_LIBRARY, or a file in the user's data folder."""
+    """The default library: EARMARK_LIBRARY, or a file in the user's data folder."""
     import platformdirs
 
     own = os.environ.get("EARMARK_LIBRARY")
@@ -111,9 +111,9 @@ def library_path() -> Path:
 
 
 class Library(Database):
-    """An open library. Raises BadLibrary, and LibraryError for what the disk says."""
+    """An open library. Raises BadLibrary, and LibraryError for errors of the disk."""
 
-    form = FORM
+    format = FORM
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         super().__init__(path, connection)
@@ -121,21 +121,25 @@ class Library(Database):
 
     @classmethod
     def open(cls, path: str | Path | None = None, *, make: bool = False) -> Library:
-        """Open a library, by default the person's own; `make` one where there is none."""
+        """Open a library, by default the user's own; `make` creates a missing one."""
         path = library_path() if path is None else Path(path)
         if not make and not path.is_file():
-            raise BadLibrary(f"there is no library at {path}. `earmark library scan DIR` makes one")
+            raise BadLibrary(
+                f"there is no library at {path}. Run `earmark library scan DIR` to make one"
+            )
         if make:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise LibraryError(f"cannot make {path.parent}: {error.strerror}") from error
+                raise LibraryError(
+                    f"cannot make the folder {path.parent}: {error.strerror}. Check its permissions"
+                ) from error
         return super().open(path, make=make)
 
     # -- models -----------------------------------------------------------------------------
 
     def add_model(self, sha256: str, card: Card) -> LibraryModel:
-        """The model with those bytes, which from now on is the one that was used last."""
+        """Register a model, or its renewed use; it becomes the one used last."""
         with self.transaction() as connection:
             connection.execute(
                 "INSERT INTO models (sha256, card, used_at) VALUES (?, ?, ?) "
@@ -145,9 +149,9 @@ class Library(Database):
         return self.model(sha256)
 
     def model(self, name: str | None = None) -> LibraryModel:
-        """A model by its name or the beginning of its sha256; the one used last without a name.
+        """A model by its name or the beginning of its sha256; without a name the one used last.
 
-        Raises NotScanned for one that nothing was scanned with.
+        Raises NotScanned for a model that nothing was scanned with.
         """
         known = [
             LibraryModel(number, sha256, Card.from_json(card))
@@ -159,11 +163,11 @@ class Library(Database):
             if name is None or model.card.name == name or model.sha256.startswith(name):
                 return model
         if name is None:
-            raise NotScanned(f"{self.path} holds no songs yet. Run `earmark library scan DIR`")
+            raise NotScanned(f"{self.path} has no songs yet. Run `earmark library scan DIR`")
         names = ", ".join(model.card.name for model in known) or "none"
         raise NotScanned(
-            f"nothing was scanned with the model {name}; there are: {names}. Run `earmark library "
-            f"scan DIR --model {name}`"
+            f"nothing was scanned with the model {name}; there are: {names}. Give one of these, or "
+            f"run `earmark library scan DIR --model {name}`"
         )
 
     # -- songs ------------------------------------------------------------------------------
@@ -171,9 +175,9 @@ class Library(Database):
     def put(
         self, model: LibraryModel, song: ScannedFile, *, embedding: Float32Array | None = None
     ) -> None:
-        """Write a song as it is now; what was known of that path and model is replaced.
+        """Write a song's row; it replaces the row of the same path and model.
 
-        embedding : float32 (n_dimensions,), of every song that was heard; failures have none
+        embedding : float32 (n_dimensions,); None for a failure only
         """
         assert (embedding is None) == (song.failure is not None)
         values = [model.id, *to_row(song)]
@@ -190,7 +194,7 @@ class Library(Database):
         failed: bool | None = None,
         missing: bool | None = False,
     ) -> Iterator[ScannedFile]:
-        """Songs as `numbered` gives them, without the numbers."""
+        """Songs as `numbered` gives them, without their ids."""
         for _, song in self.numbered(model, below=below, failed=failed, missing=missing):
             yield song
 
@@ -202,10 +206,10 @@ class Library(Database):
         failed: bool | None = None,
         missing: bool | None = False,
     ) -> Iterator[tuple[int, ScannedFile]]:
-        """(row, song) in the order of their paths, a thousand in memory at a time.
+        """(id, song) in the order of their paths, a thousand in memory at a time.
 
         below : a folder, or one file
-        failed, missing : only those that are, only those that are not, or both with None
+        failed, missing : only such songs with True, only the others with False, both with None
         """
         conditions = ["model = ?", "path > ?"]
         values: list[Any] = []
@@ -230,7 +234,7 @@ class Library(Database):
             last = rows[-1][1]
 
     def song(self, model: LibraryModel, path: Path) -> ScannedFile | None:
-        """The song at a path, None where it was never scanned."""
+        """The song at a path; None if it was never scanned."""
         rows = self.rows(
             f"SELECT {', '.join(COLUMNS)} FROM songs WHERE model = ? AND path = ?",
             (model.id, os.fsencode(path)),
@@ -240,11 +244,11 @@ class Library(Database):
     def heard(
         self, model: LibraryModel, audio: bytes, *, quick: bool
     ) -> tuple[ScannedFile, Float32Array] | None:
-        """A song with that audio and its embedding, of length one; None where there is none.
+        """A song with that audio and its embedding, of length one; None if the audio is not known.
 
-        A song that was not judged (Song.warnings) does not count.
+        Songs that were not judged (ScannedFile.warnings) do not count.
 
-        quick : also one of which only a few windows were heard
+        quick : also songs of which only a few windows were heard
         """
         rows = self.rows(
             f"SELECT {', '.join(COLUMNS)}, {VECTOR} FROM songs {JOIN} "
@@ -268,7 +272,7 @@ class Library(Database):
         return {row[0]: (row[1], row[2], *map(bool, row[3:])) for row in rows}
 
     def audios(self, model: LibraryModel, *, quick: bool) -> frozenset[bytes]:
-        """What was heard and judged: the audio of every song, or of those heard to the end."""
+        """Audio hashes of the songs that were heard and judged; `quick` includes quick scans."""
         rows = self.rows(
             "SELECT DISTINCT audio FROM songs WHERE model = ? AND audio IS NOT NULL AND quick <= ? "
             "AND warnings IS NOT NULL",
@@ -289,18 +293,18 @@ class Library(Database):
         return from_vector(rows[0][0]) if rows else None
 
     def lengths(self, model: LibraryModel) -> dict[int, float]:
-        """The seconds of every song, by its row."""
+        """The seconds of every song, by its id."""
         return dict(self.rows("SELECT id, seconds FROM songs WHERE model = ?", (model.id,)))
 
     def by_number(self, numbers: Iterable[int]) -> list[ScannedFile]:
-        """The songs of some rows, in that order."""
+        """The songs with these ids, in their order."""
         return [
             from_row(self.rows(f"SELECT {', '.join(COLUMNS)} FROM songs WHERE id = ?", (n,))[0])
             for n in numbers
         ]
 
     def mark_missing(self, model: LibraryModel, paths: Iterable[bytes]) -> None:
-        """Note that files are not there; songs whose audio stands elsewhere now have moved."""
+        """Mark files as missing; delete songs that have moved: another file now has their audio."""
         with self.transaction() as connection:
             for path in paths:
                 moved = connection.execute(
@@ -318,7 +322,7 @@ class Library(Database):
                     )
 
     def mark_found(self, model: LibraryModel, paths: Iterable[bytes]) -> None:
-        """Note that files which were missing are there again, as they were."""
+        """Mark files as present again."""
         with self.transaction() as connection:
             connection.executemany(
                 "UPDATE songs SET missing_since = NULL WHERE model = ? AND path = ?",
@@ -333,7 +337,7 @@ class Library(Database):
             ).rowcount
 
     def restat(self, path: Path, *, size: int, mtime_ns: int) -> None:
-        """Take a file's size and time as they are now, for its songs that were as it was before."""
+        """Update size and time of a file's rows that have this older size and time."""
         status = path.stat()
         with self.transaction() as connection:
             connection.execute(
@@ -343,7 +347,7 @@ class Library(Database):
             )
 
     def place_of(self, audio: bytes) -> Path | None:
-        """A file that holds that audio, None where none is known."""
+        """A file with that audio; None if no such file is known."""
         rows = self.rows(
             "SELECT path FROM songs WHERE audio = ? AND missing_since IS NULL LIMIT 1", (audio,)
         )

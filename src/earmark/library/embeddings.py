@@ -1,10 +1,10 @@
-"""The embeddings of a library: kept so that all are read at once, and searched one by one.
+"""The embeddings of a library, stored in blocks: fast to read together, and to compare with one.
 
-SQLite takes longer to give out a hundred thousand rows than NumPy to compare them. So the embedding
-of songs.id lies in block id // BLOCK of its model, at place id % BLOCK. It counts while its song
-was heard and its file is there; what a deleted song leaves in its place is overwritten by the next
-song of that id. Only the direction is kept, each number as int16: a cosine of two is right to 1e-4,
-and NumPy makes floats of them ten times as fast as of float16.
+SQLite takes longer to return 100,000 rows than NumPy to compare them. So the embedding of song `id`
+is in block id // BLOCK of its model, at place id % BLOCK. It is valid while the song is not failed
+or missing; the place of a deleted song is overwritten by the next song with its id. Only the
+direction is stored, each number as int16: cosines are exact to 1e-4, and NumPy converts int16 to
+float32 ten times as fast as float16.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ VECTOR = (
 
 
 def keep(connection: sqlite3.Connection, model: int, song: int, embedding: Float32Array) -> None:
-    """Put the embedding of a row of songs in its place, within a transaction.
+    """Write the embedding of a song to its place, within a transaction.
 
     embedding : float32 (n_dimensions,)
 
@@ -50,7 +50,9 @@ def keep(connection: sqlite3.Connection, model: int, song: int, embedding: Float
     ).fetchone()[0]
     with connection.blobopen("embeddings", "vectors", row) as vectors:
         if len(vectors) != BLOCK * len(blob):
-            raise BadLibrary("the library holds embeddings of another length for this model")
+            raise BadLibrary(
+                "the library has embeddings of another length for this model; use a new file"
+            )
         vectors.seek(place * len(blob))
         vectors.write(blob)
 
@@ -62,10 +64,10 @@ def from_vector(blob: bytes) -> Float32Array:
 
 @dataclass(frozen=True)
 class EmbeddingIndex:
-    """The embeddings of all songs of one model that were heard and whose files are there.
+    """The embeddings of one model's songs: all that were heard and are not missing.
 
-    numbers : int64 (n_songs,), rows of the library
-    places : int64 (n_songs,), of their embeddings in the blocks put one behind another
+    numbers : int64 (n_songs,), ids of the songs
+    places : int64 (n_songs,), where their embeddings are in the concatenated blocks
     blocks : int16 (BLOCK, n_dimensions) each, unit vectors times _SCALE
     """
 
@@ -75,7 +77,7 @@ class EmbeddingIndex:
 
     @classmethod
     def load(cls, database: Database, model: int) -> Self:
-        """Read it. Raises BadLibrary for embeddings of several lengths."""
+        """Read all embeddings of a model. Raises BadLibrary if their lengths differ."""
         listed = database.rows(
             "SELECT group_concat(id) FROM songs "
             "WHERE model = ? AND missing_since IS NULL AND error_kind IS NULL",
@@ -86,7 +88,9 @@ class EmbeddingIndex:
             "SELECT block, vectors FROM embeddings WHERE model = ? ORDER BY block", (model,)
         )
         if len({len(vectors) for _, vectors in rows}) > 1:
-            raise BadLibrary(f"{database.path} holds embeddings of several lengths. Scan anew")
+            raise BadLibrary(
+                f"{database.path} has embeddings of several lengths. Scan into a new file"
+            )
         order = np.array([block for block, _ in rows], dtype=np.int64)
         return cls(
             numbers,
@@ -106,7 +110,7 @@ class EmbeddingIndex:
         return np.asarray(np.clip(found[self.places], -1, 1), dtype=np.float32)
 
     def nearest(self, vector: Float32Array, *, n: int) -> list[tuple[int, float]]:
-        """(row of the library, similarity) of the n songs that are most like a vector.
+        """(song id, similarity) of the n songs that are most like a vector.
 
         vector : float32 (n_dimensions,)
         """

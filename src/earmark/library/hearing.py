@@ -1,12 +1,10 @@
-"""One file through the model: what a worker process does for a scan."""
+"""Reading one file for a scan: its audio's hash, its tags, and what the model hears in it."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from earmark import audio, windows
 from earmark.arrays import Float32Array
@@ -19,57 +17,55 @@ from earmark.library.writing.tag_file import read_names
 from earmark.signal_check import doubts
 from earmark.tagger import Tagger
 
-# windows that a quick scan hears, around a sixth, a half and five sixths of a song
+# Windows that a quick scan hears, around 1/6, 1/2 and 5/6 of a song.
 QUICK_WINDOWS = 3
 
 
 @dataclass(frozen=True)
-class Heard:
-    """A file that was read: what was heard, unless its audio was known."""
+class FileContent:
+    """A file that was read. Without scores and embedding where its audio was already known."""
 
     song: ScannedFile
     embedding: Float32Array | None
 
 
 @dataclass(frozen=True)
-class Hear:
-    """What a model hears in a file.
+class ReadFile:
+    """Reads a file and hears it, in a worker process.
 
     quick : hear a few windows of it
-    known : audio that has been heard before: such files are looked at and not heard again
+    known : audio hashes of what has been heard before: such files are not heard again
     """
 
     quick: bool
     known: frozenset[bytes]
 
-    def __call__(self, tagger: Tagger, path: Path) -> Heard:
+    def __call__(self, tagger: Tagger, path: Path) -> FileContent:
         """Raises UnreadableAudio, also for a file that changes while it is read."""
         before = _stat(path)
-        content = audio_hash(path)
+        audio_sha256 = audio_hash(path)
         artist, title, album = read_names(path)
         song = ScannedFile(
-            path, before.st_size, before.st_mtime_ns, content,
+            path, before.st_size, before.st_mtime_ns, audio_sha256,
             quick=self.quick, artist=artist, title=title, album=album,
         )  # fmt: skip
-        if content in self.known:
-            return Heard(song, None)
+        if audio_sha256 in self.known:
+            return FileContent(song, None)
         spread = QUICK_WINDOWS if self.quick else None
-        listening = tagger.listen(path, options=Options(spread=spread))
-        seconds = listening.seconds
+        heard = tagger.listen(path, options=Options(spread=spread))
+        seconds = heard.seconds
         if self.quick:
             seconds = audio.probe(path).duration or seconds
         after = _stat(path)
         if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-            raise UnreadableAudio(
-                path, "it changed while it was read. The next scan hears it again"
-            )
+            raise UnreadableAudio(path, "it changed while it was being read. Scan again")
         song = ScannedFile(
-            path, before.st_size, before.st_mtime_ns, content, seconds, self.quick,
-            listening.damaged_packets, artist, title, album,
-            tagger.card.scores(windows.pool(listening.logits)),
-            warnings=doubts(peak=listening.peak, unrest=listening.unrest),
+            path, before.st_size, before.st_mtime_ns, audio_sha256, seconds, self.quick,
+            heard.damaged_packets, artist, title, album,
+            tagger.card.scores(windows.pool(heard.logits, pooling=tagger.card.pooling)),
+            warnings=doubts(peak=heard.peak, unrest=heard.unrest),
         )  # fmt: skip
-        return Heard(song, np.asarray(listening.embeddings.mean(axis=0), dtype=np.float32))
+        return FileContent(song, heard.embedding)
 
 
 def _stat(path: Path) -> os.stat_result:

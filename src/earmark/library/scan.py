@@ -1,29 +1,34 @@
-"""Hear what is new in folders, follow what has moved, note what is gone; once or for ever."""
+"""Scans of folders: hear what is new, follow what has moved, note what is gone; once or again."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from earmark.files import sha256
-from earmark.library.changes import NOWHERE, Survey, survey
+from earmark.library.changes import NOWHERE, FolderChanges, find_changes
 from earmark.library.database import Library, LibraryModel
-from earmark.library.hearing import Hear, Heard
+from earmark.library.hearing import FileContent, ReadFile
 from earmark.library.song import ScanFailure, ScannedFile
 from earmark.library.writing.tag_file import require_mutagen
 from earmark.tagger import Tagger, map_files
 
-SETTLE_SECONDS = 5.0  # a watched file that changed less than that ago may still be written
+SETTLE_SECONDS = 5.0  # a watched file that changed less than that ago may still be being written
+
+OnSong = Callable[[ScannedFile], object]  # called with each song that was opened, in order
+# called with how many songs there are to hear; gives what to call with how many more are done
+Progress = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 
 
 @dataclass(frozen=True)
 class ScanOptions:
     """How folders are scanned.
 
-    workers : processes; None is one for each core, and none but this one for a few files
+    workers : processes; None is one for each core, and only this one for a few files
     quick : hear three windows of each song instead of every second
     retry : try again what could not be heard before, and hear what was not judged (Song.warnings)
     """
@@ -34,13 +39,18 @@ class ScanOptions:
 
 
 @dataclass(frozen=True)
-class Counts:
+class ScanCounts:
     """What became of the files of one scan.
 
-    heard : were heard; known : had moved, or only their tags had changed; unchanged : were not
-    opened; failed : could not be heard, now or before; gone : are no longer there; unsettled :
-    changed a moment ago and wait for the next scan; doubted : of those that were heard or known,
-    are silence or noise; unjudged : of the unchanged, were heard before that was judged
+    heard : were heard
+    known : had moved, or only their tags had changed
+    unchanged : were not opened
+    failed : could not be heard, now or before
+    gone : no longer exist
+    unsettled : changed a moment ago and wait for the next scan
+    doubted : of those that were heard or known, are silence or noise
+    unjudged : of the unchanged, were heard by a version that did not judge that
+    forgotten : left the library, because their files are gone
     """
 
     heard: int
@@ -51,49 +61,103 @@ class Counts:
     unsettled: int
     doubted: int
     unjudged: int
+    forgotten: int = 0
 
 
-def use_model(library: Library, tagger: Tagger) -> LibraryModel:
-    """The library's name for a loaded model."""
-    return library.add_model(sha256(tagger.session.path), tagger.card)
+def scan_folders(
+    library: Library,
+    folders: Sequence[str | Path],
+    *,
+    tagger: Tagger,
+    options: ScanOptions = ScanOptions(),
+    forget: bool = False,
+    on_song: OnSong = lambda _: None,
+    progress: Progress = lambda _: nullcontext(lambda _: None),
+) -> ScanCounts:
+    """Hear what is new in folders; each song is in the library as soon as it was heard.
+
+    forget : delete the songs whose files are gone, below other folders too
+
+    Raises BadValue for a folder that does not exist, MissingExtra without mutagen.
+    """
+    model = _model_of(library, tagger)
+    changes = _changes(library, folders, model=model, options=options)
+    with progress(len(changes.new)) as advance:
+
+        def report(song: ScannedFile) -> None:
+            advance(1)
+            on_song(song)
+
+        counts = _scan(
+            library, changes, tagger=tagger, model=model, options=options, on_song=report
+        )
+    return replace(counts, forgotten=library.forget_missing(model)) if forget else counts
 
 
-def look(
+def watch_folders(
+    library: Library,
+    folders: Sequence[str | Path],
+    *,
+    tagger: Tagger,
+    every_seconds: float,
+    options: ScanOptions = ScanOptions(),
+    on_song: OnSong = lambda _: None,
+) -> Iterator[ScanCounts]:
+    """Scan again and again, without end; yields the counts of each scan that found something.
+
+    It lists the folders each time and does not wait for the system's notice: that works on every
+    file system, network shares too, and costs about a second for 50,000 files.
+    """
+    model = _model_of(library, tagger)
+    while True:
+        # a folder whose disk is disconnected is left out until it is back
+        there = [folder for folder in folders if _is_there(folder)]
+        changes = _changes(
+            library, there, model=model, options=options, settle_seconds=SETTLE_SECONDS
+        )
+        if changes.new or changes.gone or changes.found:
+            yield _scan(
+                library, changes, tagger=tagger, model=model, options=options, on_song=on_song
+            )
+        options = replace(options, retry=False)
+        time.sleep(every_seconds)
+
+
+def _model_of(library: Library, tagger: Tagger) -> LibraryModel:
+    return library.add_model(sha256(tagger.model.path), tagger.card)
+
+
+def _changes(
     library: Library,
     folders: Sequence[str | Path],
     *,
     model: LibraryModel,
-    options: ScanOptions = ScanOptions(),
+    options: ScanOptions,
     settle_seconds: float = 0.0,
-) -> Survey:
-    """What a scan of these folders has to do. Raises MissingExtra where it cannot be done."""
+) -> FolderChanges:
     require_mutagen()
-    return survey(
+    return find_changes(
         library, model, folders,
         quick=options.quick, retry=options.retry, settle_seconds=settle_seconds,
     )  # fmt: skip
 
 
-def scan(
+def _scan(
     library: Library,
-    found: Survey,
+    changes: FolderChanges,
     *,
     tagger: Tagger,
     model: LibraryModel,
-    options: ScanOptions = ScanOptions(),
-    report: Callable[[ScannedFile], None] = lambda _: None,
-) -> Counts:
-    """Hear what a survey found to be new; each song is in the library as soon as it was heard.
-
-    report : called with each song that was opened, in order, failures among them
-    """
-    hear = Hear(options.quick, library.audios(model, quick=options.quick))
+    options: ScanOptions,
+    on_song: OnSong,
+) -> ScanCounts:
+    read_file = ReadFile(options.quick, library.audios(model, quick=options.quick))
     n_heard = n_known = n_failed = n_doubted = 0
-    for outcome in map_files(hear, list(found.new), tagger=tagger, workers=options.workers):
+    for outcome in map_files(read_file, list(changes.new), tagger=tagger, workers=options.workers):
         if outcome.error is not None:
-            # with the size and time from before it was opened, so that the next scan takes up what
-            # has changed since, and what is gone with its disk
-            place = found.new[outcome.unit] if _is_there(outcome.unit) else NOWHERE
+            # with the size and time from before it was opened, so that the next scan hears what has
+            # changed since, and what was gone with its disk
+            place = changes.new[outcome.unit] if _is_there(outcome.unit) else NOWHERE
             failure = ScanFailure(outcome.error.kind, str(outcome.error))
             song = ScannedFile(outcome.unit, *place, failure=failure)
             library.put(model, song)
@@ -105,43 +169,19 @@ def scan(
         n_known += was_known
         n_doubted += song.headline is not None
         n_heard += song.failure is None and not was_known
-        report(song)
-    library.mark_found(model, found.found)
-    library.mark_missing(model, found.gone)
-    return Counts(
+        on_song(song)
+    library.mark_found(model, changes.found)
+    library.mark_missing(model, changes.gone)
+    return ScanCounts(
         heard=n_heard,
         known=n_known,
-        unchanged=found.unchanged,
-        failed=n_failed + found.failed,
-        gone=len(found.gone),
-        unsettled=found.unsettled,
+        unchanged=changes.unchanged,
+        failed=n_failed + changes.failed,
+        gone=len(changes.gone),
+        unsettled=changes.unsettled,
         doubted=n_doubted,
-        unjudged=found.unjudged,
+        unjudged=changes.unjudged,
     )
-
-
-def watch(
-    library: Library,
-    folders: Sequence[str | Path],
-    *,
-    tagger: Tagger,
-    model: LibraryModel,
-    every_seconds: float,
-    options: ScanOptions = ScanOptions(),
-    report: Callable[[ScannedFile], None] = lambda _: None,
-) -> Iterator[Counts]:
-    """Scan again and again, for ever; yields the counts of each scan that found something to do.
-
-    It asks the disk and does not wait to be told: that works on every file system, network shares
-    among them, and costs a second or so for 50,000 files.
-    """
-    while True:
-        there = [folder for folder in folders if _is_there(folder)]  # a disk may go and come
-        found = look(library, there, model=model, options=options, settle_seconds=SETTLE_SECONDS)
-        if found.new or found.gone or found.found:
-            yield scan(library, found, tagger=tagger, model=model, options=options, report=report)
-        options = replace(options, retry=False)
-        time.sleep(every_seconds)
 
 
 def _is_there(path: str | Path) -> bool:
@@ -149,17 +189,17 @@ def _is_there(path: str | Path) -> bool:
 
 
 _TAKEN_AWAY = ScanFailure(
-    "not_scanned", "its audio was known until another scan forgot it. The next scan hears it"
+    "not_scanned", "another scan has just deleted what was known of its audio. Scan again"
 )
 
 
 def _keep(
-    library: Library, model: LibraryModel, heard: Heard, *, quick: bool
+    library: Library, model: LibraryModel, content: FileContent, *, quick: bool
 ) -> tuple[ScannedFile, bool]:
     """The row of one file, written; and whether its audio was known before."""
-    song = heard.song
-    if heard.embedding is not None:
-        library.put(model, song, embedding=heard.embedding)
+    song = content.song
+    if content.embedding is not None:
+        library.put(model, song, embedding=content.embedding)
         return song, False
     assert song.audio is not None
     known = library.heard(model, song.audio, quick=quick)

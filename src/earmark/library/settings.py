@@ -1,4 +1,4 @@
-"""Which tags count and what they are called: the defaults, and a person's own on top of them."""
+"""Settings: which tags count and what they are called; the user's values over the defaults."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import Any
 from earmark import tags
 from earmark.errors import BadValue
 
-OTHER = "other"  # the group of tags that stand in no group; its rule is that of groups without one
+OTHER = "other"  # the group of all other tags; its rule also holds for groups without one
 
 
 @dataclass(frozen=True)
-class Rule:
+class GroupRule:
     """Which tags of a group count.
 
-    min : score from which on a tag counts, in [0, 1]
-    top : how many of them are written
+    min : least score with which a tag counts, in [0, 1]
+    top : how many of them are written at most
     only : names that may be written; None for any
     """
 
@@ -32,7 +32,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class TagRules:
-    """What settings.toml says.
+    """The content of settings.toml: which tags count, and what they are called.
 
     groups : group -> rule, OTHER among them
     scores : which tags EARMARK_SCORES holds
@@ -40,12 +40,12 @@ class TagRules:
     words : a word of a playlist, folded -> tags
     """
 
-    groups: Mapping[str, Rule]
-    scores: Rule
+    groups: Mapping[str, GroupRule]
+    scores: GroupRule
     names: Mapping[str, str]
     words: Mapping[str, tuple[str, ...]]
 
-    def rule(self, group: str) -> Rule:
+    def rule(self, group: str) -> GroupRule:
         """The rule of a group."""
         return self.groups.get(group, self.groups[OTHER])
 
@@ -56,7 +56,7 @@ class TagRules:
 
 
 def fold(word: str) -> str:
-    """A word as it is compared: "Hip-Hop" and "hip hop" are the same."""
+    """A word in the form in which words are compared: "Hip-Hop" and "hip hop" are the same."""
     return " ".join(word.casefold().replace("-", " ").replace("_", " ").split())
 
 
@@ -66,16 +66,16 @@ def default_text() -> str:
 
 
 def read_settings(path: str | Path | None = None) -> TagRules:
-    """The defaults, with the values of a person's own TOML file in their place.
+    """The defaults, replaced where the user's own TOML file has a value.
 
-    Raises BadValue, which names the file and the key, for a key or value that makes no sense.
+    Raises BadValue, which names the file and the key, for an unknown key or an invalid value.
     """
     values = tomllib.loads(default_text())
     if path is not None:
         _overlay(values, _read(Path(path)), where=str(path))
     return TagRules(
-        groups={group: Rule(**_tupled(rule)) for group, rule in values["group"].items()},
-        scores=Rule(**_tupled(values["scores"])),
+        groups={group: GroupRule(**_tupled(rule)) for group, rule in values["group"].items()},
+        scores=GroupRule(**_tupled(values["scores"])),
         names={fold(tag): name for tag, name in values["names"].items()},
         words={fold(word): tuple(meant) for word, meant in values["words"].items()},
     )
@@ -87,20 +87,20 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise BadValue(f"cannot read the settings {path}: {error.strerror}") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadValue(f"the settings {path} are no TOML: {error}") from error
+        raise BadValue(f"the settings {path} are not valid TOML: {error}") from error
 
 
 def _overlay(values: dict[str, Any], own: dict[str, Any], *, where: str) -> None:
     for table, content in own.items():
         if table not in values:
-            raise BadValue(f"{where}: no table [{table}]; there are {', '.join(values)}")
+            raise BadValue(f"{where}: unknown table [{table}]; choose from {', '.join(values)}")
         if not isinstance(content, dict):
             raise BadValue(f"{where}: {table} is a table: write [{table}] above its values")
         if table == "group":
             for group, rule in content.items():
                 if group not in (*tags.GROUPS, OTHER):
                     known = ", ".join((*tags.GROUPS, OTHER))
-                    raise BadValue(f"{where}: no group {group!r}; there are {known}")
+                    raise BadValue(f"{where}: unknown group {group!r}; choose from {known}")
                 _check_rule(rule, where=f"{where}: [group.{group}]")
                 values["group"][group] = values["group"].get(group, values["group"][OTHER]) | rule
         else:
@@ -110,9 +110,9 @@ def _overlay(values: dict[str, Any], own: dict[str, Any], *, where: str) -> None
 
 
 def _check_rule(rule: Any, *, where: str) -> None:
-    wanted = "min = 0 to 1, top = a whole number, only = [names]"
+    allowed = "min = 0 to 1, top = a whole number, only = [names]"
     if not isinstance(rule, dict) or not rule.keys() <= {"min", "top", "only"}:
-        raise BadValue(f"{where} has other keys than {wanted}")
+        raise BadValue(f"{where} has other keys than {allowed}")
     for key, value in rule.items():
         number = isinstance(value, int | float) and not isinstance(value, bool)
         right = {
@@ -121,13 +121,13 @@ def _check_rule(rule: Any, *, where: str) -> None:
             "only": isinstance(value, list) and all(isinstance(name, str) for name in value),
         }[key]
         if not right:
-            raise BadValue(f"{where} has {key} = {value!r}; it takes {wanted}")
+            raise BadValue(f"{where} has {key} = {value!r}; it takes {allowed}")
 
 
 def _check_names(names: dict[str, Any], *, where: str) -> None:
     for tag, name in names.items():
         if not isinstance(name, str):
-            raise BadValue(f'{where}: {tag!r} = {name!r} is no name; write one in quotes, or ""')
+            raise BadValue(f'{where}: {tag!r} = {name!r} is not a name; write one in quotes, or ""')
 
 
 def _check_words(words: dict[str, Any], *, where: str) -> None:

@@ -1,4 +1,4 @@
-"""What was heard in a song, as `earmark tag` says it."""
+"""The tags of a library's song, and its JSON line as `earmark tag` prints it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def tags_of(song: ScannedFile, card: Card, *, rank: Ranking = DEFAULT_RANKING) -
 def as_json(
     song: ScannedFile, card: Card, *, top: int | None = None, rank: Ranking = DEFAULT_RANKING
 ) -> dict[str, Any]:
-    """The JSON line of a song: that of `earmark tag`, and what its own tags say."""
+    """The JSON line of a song: that of `earmark tag`, and artist, title and album."""
     if song.failure is not None:
         error = {"kind": song.failure.kind, "message": song.failure.message}
         return {"path": str(song.path), "error": error}

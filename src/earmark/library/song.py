@@ -1,4 +1,4 @@
-"""One song of a library: a file, and what a model heard in it or why it could not."""
+"""A row of the library: a file, and what a model heard in it or why it could not be heard."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from earmark.arrays import Float32Array
 from earmark.signal_check import Doubt, headline
 
-# a song's columns in the order of its fields; the embedding lies in a table of its own
+# A song's columns in the order of its fields; embeddings are in another table.
 COLUMNS = (
     "path", "size", "mtime_ns", "audio", "seconds", "quick", "damaged_packets",
     "artist", "title", "album", "scores", "error_kind", "error_message", "missing_since",
@@ -34,15 +34,15 @@ class ScannedFile:
     """A file as it was when it was heard.
 
     path : absolute
-    size : bytes; mtime_ns : nanoseconds; both -1 where the file could not be looked at
-    audio : what the audio is, whatever the tags (audio.packet_hash); None for a failure
+    size : bytes; mtime_ns : nanoseconds; both -1 where they could not be read
+    audio : hash of the audio packets, without tags (audio.packet_hash); None for a failure
     seconds : length of the track
-    quick : whether a few windows were heard and not every second
-    artist, title, album : as the file's tags say, "" where they say nothing
+    quick : whether only a few windows were heard
+    artist, title, album : from the file's tags, "" where these have none
     scores : (n_tags,), in [0, 1]; None for a failure
     missing_since : Unix time of the first scan that did not find the file, else None
-    warnings : why to doubt the scores, mostly nothing; None for a failure, and for a song heard
-        before version 2 of the library, when that was not judged
+    warnings : reasons to doubt the scores, mostly none; None for a failure, and for a song heard
+        before version 2 of the library, when this was not judged
     """
 
     path: Path
@@ -62,17 +62,17 @@ class ScannedFile:
 
     @property
     def headline(self) -> str | None:
-        """What to say in place of the tags; None where they can be believed."""
+        """What to say in place of the tags; None where they can be trusted."""
         return headline(self.warnings)
 
 
 def absolute(path: str | Path) -> Path:
-    """A path as rows are keyed by it; links stay as the person named them."""
+    """The absolute path, by which rows are found; links are not followed."""
     return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow them
 
 
 def to_row(song: ScannedFile) -> tuple[Any, ...]:
-    """The values of COLUMNS; scores as float16, names as the bytes that the system knows."""
+    """The values of COLUMNS; scores as float16, paths as the bytes of the file system."""
     failure = song.failure
     return (
         os.fsencode(song.path), song.size, song.mtime_ns, song.audio, song.seconds, song.quick,

@@ -1,15 +1,15 @@
 """How good scores are: ROC-AUC, average precision, precision at k, calibration, and intervals.
 
 In every function labels are bool and scores float, both (n_tracks, n_tags), or (n_tracks,) for one
-tag. What a mean is taken over has a name, and a number without it means nothing:
+tag. The three averages differ much, so every number is given with the name of its average:
 
-macro    a mean over tags: how well the tracks are in order, tag by tag. The field's figure.
+macro    mean over tags: how well the tracks are ranked, tag by tag. Papers report this one.
 micro    all pairs of a track and a tag in one list
-samples  a mean over tracks: how well the tags of one track are in order. Scores that say nothing
-         but how common a tag is reach .72 on the Million Song test split, and .50 by macro.
+samples  mean over tracks: how well the tags of one track are ranked. The priors alone reach .72 on
+         the Million Song test split, and .50 by macro.
 
-Where all labels are equal nothing can be put in order: such a tag (macro) or track (samples) has
-the value NaN and is left out of the mean.
+A tag (macro) or track (samples) whose labels are all equal has the value NaN and is left out of the
+mean.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from earmark.metrics.sorted_lists import (
     Scores,
     Statistic,
     checked,
-    values_of,
+    resampler,
 )
 
 __all__ = [
@@ -74,12 +74,13 @@ def roc_auc(labels: BoolArray, scores: Scores, *, average: None) -> Float64Array
 def roc_auc(
     labels: BoolArray, scores: Scores, *, average: Average | None = "macro"
 ) -> float | Float64Array:
-    """Area under the ROC curve: how often what is true has the higher score; ties count half.
+    """Area under the ROC curve: how often a true one has the higher score; ties count half.
 
     returns : the mean, NaN where it is over nothing; float64 (n_tags,) for average None
     """
-    values, mean = values_of(labels, scores, average)
-    return values.roc_auc if average is None else mean(values.roc_auc)
+    lists, mean = resampler(labels, scores, average)
+    values = lists.values.roc_auc
+    return values if average is None else mean(values)
 
 
 @overload
@@ -89,17 +90,18 @@ def average_precision(labels: BoolArray, scores: Scores, *, average: None) -> Fl
 def average_precision(
     labels: BoolArray, scores: Scores, *, average: Average | None = "macro"
 ) -> float | Float64Array:
-    """Mean precision at each true one, best first; its floor is the share of true ones.
+    """Mean precision at each true one, best first; random scores reach the share of true ones.
 
-    The step sum, not the trapezoid area under the precision-recall curve, which is too kind.
+    The step sum, not the trapezoid area under the precision-recall curve, which is too high.
     returns : the mean, NaN where it is over nothing; float64 (n_tags,) for average None
     """
-    values, mean = values_of(labels, scores, average)
-    return values.average_precision if average is None else mean(values.average_precision)
+    lists, mean = resampler(labels, scores, average)
+    values = lists.values.average_precision
+    return values if average is None else mean(values)
 
 
 def one_class(labels: BoolArray) -> BoolArray:
-    """Bool (n_tags,): which tags all tracks carry, or none: they have no ROC-AUC."""
+    """Bool (n_tags,): which tags all tracks carry, or none does: they have no ROC-AUC."""
     n_positive = labels.sum(axis=0)
     result: BoolArray = (n_positive == 0) | (n_positive == len(labels))
     return result
@@ -112,7 +114,9 @@ def precision_at_k(labels: BoolArray, ranked: Scores, *, k: int) -> float:
     """
     labels, ranked = checked(labels, ranked)
     if not 1 <= k <= labels.shape[1]:
-        raise BadValue(f"precision at {k} of {labels.shape[1]} tags; choose 1 to that many")
+        raise BadValue(
+            f"precision at {k} of {labels.shape[1]} tags; choose k from 1 to {labels.shape[1]}"
+        )
     first = np.argsort(-ranked, axis=1, kind="stable")[:, :k]
     return float(np.take_along_axis(labels, first, axis=1).mean())
 
@@ -130,7 +134,7 @@ def precision_recall_curve(labels: BoolArray, scores: Scores) -> tuple[Float64Ar
 
 
 def _thresholds(labels: BoolArray, scores: Scores) -> tuple[Float64Array, Float64Array]:
-    """How many, and how many true ones, have at least each score, from none to all."""
+    """How many pairs, and how many true ones, have at least each score, from none to all."""
     order = np.argsort(-scores, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
     return np.append(0.0, ends + 1.0), np.append(0.0, np.cumsum(labels[order])[ends])

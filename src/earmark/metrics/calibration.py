@@ -1,4 +1,4 @@
-"""Do probabilities come true as often as they say?"""
+"""Calibration: how often a tag is true where its score says 0.7."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CALIBRATION_BINS = 15  # Guo et al. 2017
 
 @dataclass(frozen=True)
 class CalibrationCurve:
-    """What came true of scores that say the same, over all pairs of a track and a tag.
+    """Mean score against share of true labels, by bins of the score, over all pairs.
 
     score, share : float64 (n_bins,), mean score and share of true ones; NaN in an empty bin
     count : int64 (n_bins,), pairs in each bin of equal width
@@ -39,7 +39,7 @@ def calibration(
     """The calibration curve of scores in [0, 1]."""
     labels, scores = checked(labels, scores)
     if scores.min() < 0 or scores.max() > 1:
-        raise BadValue("calibration is of probabilities; these scores leave [0, 1]")
+        raise BadValue("calibration needs probabilities; some of these scores are outside [0, 1]")
     place = np.minimum((scores * bins).astype(np.int64), bins - 1).ravel()
     count = np.bincount(place, minlength=bins)
     sums = (
@@ -55,5 +55,5 @@ def calibration(
 def expected_calibration_error(
     labels: BoolArray, scores: Scores, *, bins: int = CALIBRATION_BINS
 ) -> float:
-    """How far probabilities are from what came true, on average, in [0, 1]."""
+    """Expected calibration error, in [0, 1]; 0 is best."""
     return calibration(labels, scores, bins=bins).error

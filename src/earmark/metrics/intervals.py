@@ -1,4 +1,4 @@
-"""How far a measured number may be from that of other tracks of the same kind: the bootstrap."""
+"""Confidence intervals by the bootstrap: measures of many draws of tracks, with replacement."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from earmark.metrics.sorted_lists import (
     Scores,
     Statistic,
     Values,
-    values_of,
+    resampler,
 )
 
-REPLICATES = 1000  # enough for the ends of a 95 % interval to stand still in the third digit
+REPLICATES = 1000  # enough for the ends of a 95 % interval to be stable in the third digit
 
 
 @dataclass(frozen=True)
@@ -53,16 +53,16 @@ def bootstrap(
     n: int = REPLICATES,
 ) -> Interval:
     """The interval of one statistic over n draws of as many tracks, with replacement."""
-    values, mean = values_of(labels, scores, average)
+    lists, mean = resampler(labels, scores, average)
     draws = _draws(len(labels), n, generator)
-    return Interval.of(np.array([mean(getattr(values.of(draw), statistic)) for draw in draws]))
+    return Interval.of(np.array([mean(getattr(lists.of(draw), statistic)) for draw in draws]))
 
 
 @dataclass(frozen=True)
 class Difference:
     """How much better b is than a on the same tracks.
 
-    share_above : of the replicates where b is better; near 0 or 1 the sign is certain
+    share_above : share of the replicates where b is better; near 0 or 1 the sign is certain
     """
 
     difference: float
@@ -92,14 +92,14 @@ def paired_bootstrap(
     n: int = REPLICATES,
 ) -> Difference:
     """The difference of b and a over n draws of tracks, the same tracks for both in each."""
-    both = [values_of(labels, scores, average) for scores in (a, b)]
+    both = [resampler(labels, scores, average) for scores in (a, b)]
     replicates = np.array(
         [
-            [mean(getattr(values.of(draw), statistic)) for values, mean in both]
+            [mean(getattr(lists.of(draw), statistic)) for lists, mean in both]
             for draw in _draws(len(labels), n, generator)
         ]
     )
-    whole = [mean(getattr(values, statistic)) for values, mean in both]
+    whole = [mean(getattr(lists.values, statistic)) for lists, mean in both]
     return Difference.of(whole, list(replicates.T))
 
 
@@ -118,9 +118,9 @@ def replicates(
     labels: BoolArray, scores: Scores, *, generator: np.random.Generator, n: int = REPLICATES
 ) -> Replicates:
     """Everything that an evaluation gives an interval for, from the same n draws."""
-    kinds = {average: values_of(labels, scores, average) for average in AVERAGES}
+    kinds = {average: resampler(labels, scores, average) for average in AVERAGES}
     drawn: list[dict[Average, Values]] = [
-        {average: values.of(draw) for average, (values, _) in kinds.items()}
+        {average: lists.of(draw) for average, (lists, _) in kinds.items()}
         for draw in _draws(len(labels), n, generator)
     ]
     return Replicates(
@@ -137,6 +137,6 @@ def replicates(
 
 def _draws(n_tracks: int, n: int, generator: np.random.Generator) -> Iterator[Int64Array]:
     if n < 1:
-        raise BadValue(f"{n} replicates; give one or more")
+        raise BadValue(f"{n} replicates are too few; give one or more")
     for _ in range(n):
         yield np.bincount(generator.integers(n_tracks, size=n_tracks), minlength=n_tracks)

@@ -1,9 +1,10 @@
-"""ROC-AUC and average precision of lists that are sorted once and then drawn from many times."""
+"""ROC-AUC and average precision of lists that are sorted once and then resampled many times."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,38 +21,41 @@ STATISTICS: tuple[Statistic, ...] = ("roc_auc", "average_precision")
 _PAIRS_AT_ONCE = 1 << 22  # of a true tag and another tag of its track, to bound memory
 
 
+@dataclass(frozen=True)
 class Values:
-    """Both statistics, one value a tag, a track, or for all; and again for draws of tracks."""
+    """Both statistics, float64, one value for each tag, each track, or for all together."""
 
     roc_auc: Float64Array
     average_precision: Float64Array
 
+
+class Resampler(Protocol):
+    """Labels and scores whose statistics can be computed again for any draw of tracks.
+
+    values : of every track once
+    """
+
+    values: Values
+
     def of(self, counts: Int64Array) -> Values:
-        """The same where track i is there counts[i] times."""
-        raise NotImplementedError
+        """The statistics where track i is drawn counts[i] times, int64 (n_tracks,)."""
 
 
-class Measured(Values):
-    def __init__(self, roc_auc: Float64Array, average_precision: Float64Array) -> None:
-        self.roc_auc, self.average_precision = roc_auc, average_precision
-
-
-class Lists(Values):
-    """Lists of scores, each sorted once: a draw then costs one pass, however it came out."""
+class Lists:
+    """Lists of scores, each sorted once: any draw then costs one pass over them."""
 
     def __init__(self, lists: Iterator[tuple[BoolArray, Scores]], *, pairs: int = 1) -> None:
         self._lists = [_List(labels, scores, pairs) for labels, scores in lists]
-        everyone = np.ones(self._lists[0].n_tracks, dtype=np.int64)
-        known = self.of(everyone)
-        self.roc_auc, self.average_precision = known.roc_auc, known.average_precision
+        self.values = self.of(np.ones(self._lists[0].n_tracks, dtype=np.int64))
 
     def of(self, counts: Int64Array) -> Values:
+        """As Resampler.of."""
         measured = np.array([one.measure(counts) for one in self._lists])
-        return Measured(measured[:, 0], measured[:, 1])
+        return Values(measured[:, 0], measured[:, 1])
 
 
 class _List:
-    """One list, with what its true ones need to know of their places, best score first."""
+    """One list sorted by score, with the places of its true ones, best score first."""
 
     def __init__(self, labels: BoolArray, scores: Scores, pairs: int) -> None:
         self.n_tracks, self._pairs = len(labels) // pairs, pairs
@@ -83,13 +87,13 @@ class _List:
         true_through, all_through = true[self._true_through], every[self._through]
         false_before = every[self._before] - true[self._true_before]
         beaten = n_false - 0.5 * (false_before + all_through - true_through)
-        # where nobody of a tie was drawn, 0 / 1 stands for 0 / 0: its weight is 0 as well
+        # where no track of a tie was drawn, 0 / 1 stands for 0 / 0: its weight is 0 as well
         precision = true_through / np.maximum(all_through, 1)
         return float(weight @ beaten / n_true / n_false), float(weight @ precision / n_true)
 
 
-class Tracks(Values):
-    """Both statistics of each track; a draw repeats and leaves out, but changes none of them."""
+class Tracks:
+    """Both statistics of each track; a draw repeats them or leaves them out."""
 
     def __init__(self, labels: BoolArray, scores: Scores) -> None:
         n_tracks, n_tags = labels.shape
@@ -108,16 +112,22 @@ class Tracks(Values):
         n_true = labels.sum(axis=1)
         mixed = (n_true > 0) & (n_true < n_tags)
         n_pairs = np.where(mixed, n_true * (n_tags - n_true), 1)
-        self.roc_auc = np.where(mixed, 1 - sums[0] / n_pairs, np.nan)
-        self.average_precision = np.where(mixed, sums[1] / np.maximum(n_true, 1), np.nan)
+        self.values = Values(
+            np.where(mixed, 1 - sums[0] / n_pairs, np.nan),
+            np.where(mixed, sums[1] / np.maximum(n_true, 1), np.nan),
+        )
 
     def of(self, counts: Int64Array) -> Values:
-        return Measured(np.repeat(self.roc_auc, counts), np.repeat(self.average_precision, counts))
+        """As Resampler.of."""
+        return Values(
+            np.repeat(self.values.roc_auc, counts), np.repeat(self.values.average_precision, counts)
+        )
 
 
-def values_of(
+def resampler(
     labels: BoolArray, scores: Scores, average: Average | None
-) -> tuple[Values, Callable[[Float64Array], float]]:
+) -> tuple[Resampler, Callable[[Float64Array], float]]:
+    """The statistics that an average is taken over, and the function that takes it."""
     labels, scores = checked(labels, scores)
     if average in ("macro", None):
         return Lists(zip(labels.T, scores.T, strict=True)), mean
@@ -125,11 +135,11 @@ def values_of(
         return Lists(iter([(labels.ravel(), scores.ravel())]), pairs=labels.shape[1]), mean
     if average == "samples":
         return Tracks(labels, scores), mean
-    raise BadValue(f"no average {average!r}; choose one of {', '.join(AVERAGES)}")
+    raise BadValue(f"unknown average {average!r}; choose one of {', '.join(AVERAGES)}")
 
 
 def mean(values: Float64Array) -> float:
-    """The mean of what is no NaN; NaN where there is nothing."""
+    """The mean without NaN values; NaN where nothing is left."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else np.nan
 
@@ -143,7 +153,7 @@ def checked(labels: BoolArray, scores: Scores) -> tuple[BoolArray, Scores]:
             "with one or more of each"
         )
     if not np.isin(labels, (0, 1)).all():
-        raise BadValue("labels are true or false, 1 or 0, and nothing else")
+        raise BadValue("labels must be true or false, or 1 or 0")
     if not np.issubdtype(scores.dtype, np.floating):
         scores = scores.astype(np.float64)
     if not np.isfinite(scores).all():

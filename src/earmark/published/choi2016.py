@@ -102,7 +102,7 @@ def network(weights: KerasWeights, *, as_published: bool = False) -> Network:
         blocks=[
             _block(weights, number, pool, as_published) for number, pool in enumerate(pools, 1)
         ],
-        grus=[_gru(weights, "gru1"), _gru(weights, "gru2")] if crnn else [],
+        grus=[gru(weights, "gru1"), gru(weights, "gru2")] if crnn else [],
         output=Dense(weights.arrays["output_W"], weights.arrays["output_b"]),
     )
 
@@ -129,7 +129,8 @@ def _block(
     return ConvBlock(*norm.fold(kernel, weights.arrays[f"conv{number}_b"]), pool)
 
 
-def _gru(weights: KerasWeights, name: str) -> Gru:
+def gru(weights: KerasWeights, name: str) -> Gru:
+    """A GRU layer of theirs, such as gru1."""
     kernel, recurrent, bias = (
         np.concatenate([weights.arrays[f"{name}_{part}_{gate}"] for gate in "zrh"], axis=-1)
         for part in ("W", "U", "b")

@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from earmark.errors import BadValue
 
-Arrays = Mapping[str, npt.NDArray[Any]]
+WeightArrays = Mapping[str, npt.NDArray[Any]]
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def check_shapes(arrays: Arrays, shapes: Shapes, *, what: str) -> None:
+def check_shapes(arrays: WeightArrays, shapes: Shapes, *, what: str) -> None:
     """Raise BadValue, with the first few differences, unless names and shapes are these."""
     differences = list(_differences(arrays, shapes))
     if differences:
@@ -22,7 +22,7 @@ def check_shapes(arrays: Arrays, shapes: Shapes, *, what: str) -> None:
         raise BadValue(f"these are no weights of {what}: {'; '.join(differences[:3])}{more}")
 
 
-def _differences(arrays: Arrays, shapes: Shapes) -> Iterator[str]:
+def _differences(arrays: WeightArrays, shapes: Shapes) -> Iterator[str]:
     for name, shape in shapes.items():
         if name not in arrays:
             yield f"{name} is missing"

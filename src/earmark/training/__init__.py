@@ -1,9 +1,67 @@
-"""Training a tagger on a store, and making it a model file. The only home of torch."""
+"""Training a tagger on a store, and exporting it as a model file. Only this package imports torch.
 
+    >>> from earmark.training import export_run, read_recipe, train
+    >>> train(read_recipe("choi2016"), "store", "run")
+    >>> export_run("run", "mine.onnx")
+
+The names below are the public ones; torch is loaded with the first of them that needs it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from earmark.errors import MissingExtra
 
 for _library, _distribution in (("torch", "torch"), ("pydantic", "pydantic")):
     if find_spec(_library) is None:
         raise MissingExtra(_distribution, "train")
+
+if TYPE_CHECKING:
+    from earmark.training.export.exporter import Terms, export_run
+    from earmark.training.export.from_graph import from_model_file
+    from earmark.training.loop import Result, train
+    from earmark.training.model import CRNN, CrnnSettings
+    from earmark.training.recipe import Recipe, read_recipe
+    from earmark.training.start import published_network
+
+_HOME = {
+    "CRNN": "model",
+    "CrnnSettings": "model",
+    "Recipe": "recipe",
+    "Result": "loop",
+    "Terms": "export.exporter",
+    "export_run": "export.exporter",
+    "from_model_file": "export.from_graph",
+    "published_network": "start",
+    "read_recipe": "recipe",
+    "train": "loop",
+}
+
+__all__ = [
+    "CRNN",
+    "CrnnSettings",
+    "Recipe",
+    "Result",
+    "Terms",
+    "export_run",
+    "from_model_file",
+    "published_network",
+    "read_recipe",
+    "train",
+]
+
+
+if not TYPE_CHECKING:  # so that mypy refuses names that are not there
+
+    def __getattr__(name: str) -> object:
+        """Import the module of a public name when it is first used (PEP 562)."""
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

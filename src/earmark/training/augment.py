@@ -1,4 +1,4 @@
-"""Light changes to clips while a network learns, so that it does not learn them by heart."""
+"""Augmentation: random changes to the clips that a network learns from, against overfitting."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from earmark.errors import BadValue
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is done to each training clip; all of it is off unless asked for.
+    """What is done to each training clip; without settings, nothing.
 
-    crop_frames : a stretch of so many frames instead of the whole clip; 0 keeps it whole
-    roll : start anywhere in the clip and go on at its beginning
-    mixup : two clips in one, labels too, in shares drawn from Beta(mixup, mixup) (arXiv:1710.09412)
-    masks, mask_mels : so many bands of up to so many mels are set to the clip's mean
+    crop_frames : take so many frames in a row instead of the whole clip; 0 takes the whole
+    roll : start at a random frame and wrap around at the end
+    mixup : mix two clips and their labels, in shares drawn from Beta(mixup, mixup)
+        (arXiv:1710.09412)
+    masks, mask_mels : set so many bands of up to so many mels to the clip's mean
         (arXiv:1904.08779)
-    gain_db : louder or softer by up to so many decibels of the features
+    gain_db : make it louder or softer by up to so many decibels of the features
     """
 
     crop_frames: int = 0
@@ -34,7 +35,7 @@ class Augmentation:
     __pydantic_config__: ClassVar = {"extra": "forbid"}  # recipes hold these settings
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be done."""
+        """Raise BadValue for settings out of range."""
         for name in ("crop_frames", "mixup", "masks", "gain_db"):
             if getattr(self, name) < 0:
                 raise BadValue(f"{name} is {getattr(self, name)}; it must be 0 or more")
@@ -45,7 +46,7 @@ class Augmentation:
 def augment(
     clips: Tensor, labels: Tensor, *, settings: Augmentation, random: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """The same clips, changed; each clip in its own way.
+    """The clips and labels of a batch after augmentation, each clip changed in its own way.
 
     clips : float32 (batch, n_mels, n_frames), dB; labels : float32 (batch, n_tags)
     returns : both, the clips with crop_frames frames if that is set
@@ -67,7 +68,7 @@ def augment(
         clips = torch.where(masked, clips.mean((1, 2), keepdim=True), clips)
     if settings.mixup:
         share = random.beta(settings.mixup, settings.mixup, batch)
-        share = np.maximum(share, 1 - share)  # each clip stays the larger part of its own place
+        share = np.maximum(share, 1 - share)  # each clip keeps the larger share
         other = torch.from_numpy(random.permutation(batch)).to(clips.device)
         clips = torch.lerp(clips[other], clips, _column(share, clips))
         labels = torch.lerp(labels[other], labels, _column(share, clips)[:, 0])

@@ -1,4 +1,4 @@
-"""Arrays and facts in one file, without pickles: NumPy's .npz with a JSON document inside."""
+"""Checkpoints: arrays and facts in one file, NumPy's .npz with a JSON document and no pickles."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from earmark.arrays import AnyArray
 from earmark.errors import DataError
 from earmark.files import atomic_path
 
-Arrays = dict[str, npt.NDArray[Any]]
+Arrays = dict[str, AnyArray]
 
 FORMAT_VERSION = 1
 _FACTS = "facts"  # the array that holds the JSON document, as bytes
 
 
-def write_checkpoint(path: Path, arrays: Mapping[str, npt.NDArray[Any]], facts: Any) -> None:
-    """Write a checkpoint atomically: a kill leaves the one before or this one, whole.
+def write_checkpoint(path: Path, arrays: Mapping[str, AnyArray], facts: Mapping[str, Any]) -> None:
+    """Write a checkpoint; after a kill, the file is the old one or the new one, complete.
 
-    facts : what JSON can hold
+    facts : a dict that JSON can hold
     """
     assert _FACTS not in arrays
     encoded = json.dumps({"format_version": FORMAT_VERSION, **facts}).encode()
@@ -39,12 +39,19 @@ def read_checkpoint(path: Path) -> tuple[Arrays, dict[str, Any]]:
             arrays = {name: file[name] for name in file.files}
         facts: dict[str, Any] = json.loads(arrays.pop(_FACTS).tobytes())
     except OSError as error:
-        raise DataError(f"cannot read the checkpoint {path} ({error.strerror or error})") from error
+        raise DataError(
+            f"cannot read the checkpoint {path} ({error.strerror or error}). Make the file "
+            "readable, or train into another folder"
+        ) from error
     except (ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-        raise DataError(f"{path} is no checkpoint of earmark, or damaged ({error})") from error
+        raise DataError(
+            f"{path} is damaged, or not a checkpoint of earmark ({error}). Train into "
+            "another folder"
+        ) from error
     version = facts.get("format_version")
     if version != FORMAT_VERSION:
         raise DataError(
-            f"{path} is a checkpoint of version {version}; this earmark reads {FORMAT_VERSION}"
+            f"{path} has format version {version}; this earmark reads version {FORMAT_VERSION}. "
+            "Install the earmark that wrote it"
         )
     return arrays, facts

@@ -1,4 +1,4 @@
-"""What makes training fast on a processor: convolution, dropout, memory."""
+"""Faster convolution, dropout and memory handling for training on processors."""
 
 from __future__ import annotations
 
@@ -93,14 +93,14 @@ def _side_by_side(rows: Tensor, *, n: int, size: int) -> Tensor:
     return rows.as_strided((n, size * channels), (channels, 1), offset)
 
 
-_CHOICES = 1 << 16  # so the share is right within 1 / 65536
+_CHOICES = 1 << 16  # dropout shares are rounded to 1 / 65536
 
 
 class Dropout(nn.Dropout):
     """nn.Dropout, several times as fast on processors; drawn from the same generator."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape, to the same."""
+        """X of any shape, to the same shape."""
         if x.device.type != "cpu" or not self.training or torch.compiler.is_compiling():
             return super().forward(x)
         n_dropped = round(self.p * _CHOICES)
@@ -117,7 +117,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
 
 
 def peak_bytes() -> int | None:
-    """The most memory that this process has had so far; None where the system does not say."""
+    """The largest memory of this process so far; None on Windows."""
     if sys.platform == "win32":
         return None
     import resource
@@ -127,16 +127,16 @@ def peak_bytes() -> int | None:
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep what it frees, for its next step; whether the system can.
+    """Make malloc keep freed memory for the next step; returns whether the system can.
 
-    A layer's output is hundreds of megabytes. glibc fetches such blocks from the system each time
-    and gives them back at once; to be handed 35 MB of cleared pages takes longer than to convolve
-    a clip into them. A training step takes half the time without.
+    The outputs of a layer take hundreds of megabytes. glibc maps such blocks anew each time and
+    unmaps them at once; clearing 35 MB of fresh pages takes longer than the convolution that fills
+    them. Without it, a training step takes half the time.
     """
     if not sys.platform.startswith("linux"):
         return False
     try:
         mallopt = ctypes.CDLL(None).mallopt
-    except AttributeError:  # musl has none
+    except AttributeError:  # musl has no mallopt
         return False
     return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, -1))

@@ -1,4 +1,4 @@
-"""What each epoch gave: a line, a curve, and TensorBoard for who wants to look on."""
+"""The history of a run: a line for each epoch, curves, and TensorBoard on request."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ BOARD = "tensorboard"
 
 
 def write_history(run: Path, lines: Sequence[Line]) -> None:
-    """Write RUN/history.jsonl and history.csv, whole, with one line an epoch.
+    """Write RUN/history.jsonl and history.csv anew, with one line an epoch.
 
-    Not appended to: after a kill, the epochs since the last checkpoint come again.
+    Nothing is appended: after a kill, the epochs since the last checkpoint are repeated.
     """
     write_text(run / LINES, "".join(json_line(line) + "\n" for line in lines))
     table = io.StringIO()
@@ -33,7 +33,7 @@ def write_history(run: Path, lines: Sequence[Line]) -> None:
 
 
 def in_words(line: Line, *, epochs: int) -> str:
-    """One epoch as people read it."""
+    """One epoch as a line for a person."""
     words = [f"epoch {line['epoch']} of {epochs}: loss {line['loss']:.4f}"]
     if line.get("valid_loss") is not None:
         words.append(f"validation loss {line['valid_loss']:.4f}")
@@ -46,9 +46,9 @@ def in_words(line: Line, *, epochs: int) -> str:
 
 
 class Board:
-    """TensorBoard's files, written only if asked for.
+    """TensorBoard's files, written if the recipe asks for them.
 
-    Raises MissingExtra where it is asked for and not installed.
+    Raises MissingExtra where they are asked for and TensorBoard is not installed.
     """
 
     def __init__(self, run: Path, *, wanted: bool) -> None:
@@ -73,7 +73,7 @@ class Board:
             self._writer.close()
 
     def add(self, line: Line) -> None:
-        """Show the numbers of an epoch."""
+        """Add the numbers of an epoch."""
         if self._writer is None:
             return
         for key, value in line.items():

@@ -1,19 +1,23 @@
-"""One step of learning, and all that a step changes."""
+"""Learning with PyTorch: one step, and all that a step changes."""
 
 from __future__ import annotations
 
 import copy
 import math
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, closing
+from pathlib import Path
+from typing import ClassVar
 
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from torch import Tensor, nn
 
+from earmark.arrays import AnyArray
+from earmark.training.batches import Batches
 from earmark.training.checkpoint import Arrays
 from earmark.training.model import CRNN
-from earmark.training.processes import Processes
+from earmark.training.processes import Processes, join_processes
 from earmark.training.recipe import Optimiser, Recipe
 
 _START, _END = 1 / 25, 1e-5  # of the highest rate, where one cycle begins and ends
@@ -22,48 +26,63 @@ _START, _END = 1 / 25, 1e-5  # of the highest rate, where one cycle begins and e
 class Learner:
     """A network, its optimiser, the moving average of its weights, and how many steps it took.
 
+    The Backend of PyTorch (training/backend.py).
+
     n_steps : of the whole run, for the schedule
     new : names of the parameters that learn at the full rate; None for all
     """
 
-    framework: ClassVar = {"name": "torch"}  # who computes, for the record
+    framework: ClassVar[Mapping[str, str]] = {"name": "torch"}
+
+    @staticmethod
+    def join(recipe: Recipe) -> AbstractContextManager[Processes]:  # noqa: ARG004
+        """Join the processes that torchrun has started, or be the only one."""
+        return join_processes()
 
     def __init__(
         self,
         model: CRNN,
         recipe: Recipe,
         *,
-        here: Processes,
+        processes: Processes,
         n_steps: int,
         new: frozenset[str] | None = None,
     ) -> None:
-        self.model: CRNN = model.to(here.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model: CRNN = model.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.model).eval() if recipe.loop.average else None
         self.steps_done = 0
-        self._recipe, self._n_steps, self._device = recipe, n_steps, here.device
-        self._dtype = precision(recipe.loop.precision, here.device)
+        self._recipe, self._n_steps, self._device = recipe, n_steps, processes.device
+        self._dtype = precision(recipe.loop.precision, processes.device)
         self._optimiser = _optimiser(self.model, recipe.optimiser, new)
         network: nn.Module = self.model
         if recipe.loop.compile:
             network = torch.compile(network)  # type: ignore[assignment]
-        if here.count > 1:
+        if processes.count > 1:
             network = nn.parallel.DistributedDataParallel(network)
         self._network = network
 
     @property
-    def where(self) -> str:
-        """Where the steps are taken, in words."""
+    def device_name(self) -> str:
+        """Where the steps are computed, as in "on the GPU"."""
         return f"on the {'processor' if self._device.type == 'cpu' else 'GPU'}"
 
     @property
     def precision(self) -> str:
-        """What the convolutions multiply in: bf16 or f32."""
+        """What the convolutions multiply in: "bf16" or "f32"."""
         return "f32" if self._dtype is None else "bf16"
 
     @property
     def rate(self) -> float:
         """The learning rate of the next step."""
         return rate_at(self.steps_done, self._n_steps, self._recipe.optimiser)
+
+    def learn(self, batches: Batches, *, after_step: Callable[[Tensor], bool]) -> bool:
+        """Learn from the batches; returns whether from all of them.
+
+        after_step : called with the loss of each step; its True ends the learning
+        """
+        with closing(batches.read()) as reading:
+            return not any(after_step(self.step(clips, labels)) for clips, labels in reading)
 
     def step(self, clips: Tensor, labels: Tensor) -> Tensor:
         """Learn from one batch; returns its loss, before the step, still on the device.
@@ -86,14 +105,14 @@ class Learner:
             self._average(self.averaged)
         return loss.detach()
 
-    def listen(self, clips: Tensor) -> Tensor:
-        """Logits (batch, n_tags) of clips, from the weights to keep, in float32 arithmetic."""
+    def predict(self, clips: Tensor) -> Tensor:
+        """Logits (batch, n_tags) of clips, by the weights to keep, in float32 arithmetic."""
         with torch.inference_mode():
-            return self._result.eval()(clips)  # type: ignore[no-any-return]
+            return self._kept.eval()(clips)  # type: ignore[no-any-return]
 
     def weights(self) -> Arrays:
         """The weights to keep, by name: the average where there is one."""
-        return {f"model.{name}": _numpy(value) for name, value in _state(self._result)}
+        return {f"model.{name}": _numpy(value) for name, value in _state(self._kept)}
 
     def arrays(self) -> Arrays:
         """All that a step changes, by name."""
@@ -119,8 +138,11 @@ class Learner:
                 state[key] = state[key].to(parameter.device)
         self.steps_done = steps_done
 
+    def write_network(self, folder: Path, *, best: bool) -> None:
+        """Write nothing: PyTorch's own files are pickles, and the checkpoint holds all."""
+
     @property
-    def _result(self) -> CRNN:
+    def _kept(self) -> CRNN:
         return self.averaged if self.averaged is not None else self.model
 
     def _average(self, averaged: CRNN) -> None:
@@ -154,18 +176,18 @@ def kept_share(average: float, steps_done: int) -> float:
     return min(average, (1 + steps_done) / (10 + steps_done))
 
 
-def precision(asked: str, device: torch.device) -> torch.dtype | None:
-    """bfloat16 where asked for, or by itself where hardware multiplies it fast; None is float32."""
+def precision(setting: str, device: torch.device) -> torch.dtype | None:
+    """bfloat16 for "bf16", and for "auto" on hardware that multiplies it fast; None is float32."""
     fast = (
         torch.cuda.is_bf16_supported(including_emulation=False)
         if device.type == "cuda"
-        else any(there for name, there in _capabilities().items() if "bf16" in name)
+        else any(present for name, present in _capabilities().items() if "bf16" in name)
     )
-    return torch.bfloat16 if asked == "bf16" or (asked == "auto" and fast) else None
+    return torch.bfloat16 if setting == "bf16" or (setting == "auto" and fast) else None
 
 
 def load_weights(model: nn.Module, arrays: Arrays) -> None:
-    """Give a network the weights that a learner's `weights` named."""
+    """Give a network the weights of a checkpoint, as `Learner.weights` names them."""
     _restore(model, arrays, "model.")
 
 
@@ -200,7 +222,7 @@ def _state(module: nn.Module) -> list[tuple[str, Tensor]]:
     return list(module.state_dict().items())
 
 
-def _numpy(value: Tensor) -> npt.NDArray[Any]:
+def _numpy(value: Tensor) -> AnyArray:
     return value.detach().cpu().contiguous().numpy()
 
 

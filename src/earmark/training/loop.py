@@ -1,35 +1,29 @@
-"""Training: epochs over a store, validated, saved, and gone on with after any kill.
+"""Training: epochs over a store, validated, saved, and resumed after any kill.
 
-A run is decided by its recipe, its store and the number of processes: what it draws at random
-hangs on the seed and the number of the step alone, and a checkpoint holds all that a step changes.
+A run is decided by its recipe, its store and the number of processes: what is drawn at random
+depends on the seed and the number of the step only, and a checkpoint holds all that a step changes.
 So a run that was killed and resumed ends with the weights of one that was not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-import torch
 from torch import Tensor
 
-from earmark.arrays import Int64Array
 from earmark.folder_lock import only_run_in
-from earmark.training.augment import augment
+from earmark.training.backend import Backend
 from earmark.training.fast_cpu import keep_freed_memory
-from earmark.training.history import Board, Line, in_words
+from earmark.training.history import Board, in_words
+from earmark.training.job import prepare
 from earmark.training.learner import Learner
-from earmark.training.processes import processes
 from earmark.training.recipe import Recipe
-from earmark.training.seeds import generator, seed_torch
-from earmark.training.session import Run
-from earmark.training.stopping import Stop, stop_on_signals
-
-if TYPE_CHECKING:
-    from earmark.training.keras import KerasLearner
+from earmark.training.run import start_or_resume
+from earmark.training.stopping import stop_on_signals
 
 Framework = Literal["torch", "keras"]
 
@@ -41,7 +35,7 @@ class Result:
     epochs : finished ones; best_epoch : the one whose weights are kept
     roc_auc, average_precision : macro, of the validation songs then; None without validation
     stopped_by : the signal that asked for it; None for a finished run
-    first_process : whether this process is the one of all that talks
+    first_process : whether this is the process that writes files and messages
     """
 
     run: Path
@@ -74,77 +68,61 @@ def train(
 ) -> Result:
     """Train a network on a store, into the folder `run`, until it is done or asked to stop.
 
-    framework : who computes the steps; a run goes on with the one that it was begun with
-    resume : go on with the run in that folder, if there is one; without it, one there is an error
-    tell : called with words for a person, in the first process only
+    framework : what computes the steps; a run resumes with the one that it was started with
+    resume : continue the run in that folder, if there is one; without it, one there is an error
+    tell : called with messages for a person, in the first process only
 
     SIGTERM and SIGINT save and end between two steps. Under torchrun, each process calls this.
     Raises BadRecipe, BadStore, FeatureMismatch, FolderInUse, MissingExtra, and DataError for a
-    loss that is no number, a damaged checkpoint, or a disk that says no.
+    loss that is not finite, a damaged checkpoint, or a disk that cannot be written to.
     """
-    run = Path(run)
+    folder, backend = Path(run), _backend(framework)
     keep_freed_memory()
-    join, epoch = processes(), _epoch
-    learner: type[Learner | KerasLearner] = Learner
-    if framework == "keras":
-        from earmark.training import keras
-
-        join, epoch, learner = keras.alone(recipe), keras.epoch, keras.KerasLearner
     with (
-        join as here,
-        only_run_in(run) if here.first else nullcontext(),
+        backend.join(recipe) as processes,
+        only_run_in(folder) if processes.first else nullcontext(),
         stop_on_signals() as stop,
-        Board(run, wanted=recipe.loop.tensorboard and here.first) as board,
+        Board(folder, wanted=recipe.loop.tensorboard and processes.first) as board,
     ):
-        session = Run(recipe, Path(store), run, here=here, resume=resume, learner=learner)
-        if here.first:
-            for words in session.words:
-                tell(words)
-        while not session.done and not here.any(stop.asked) and (line := epoch(session, stop)):
+        job = prepare(recipe, Path(store), processes=processes)
+        current = start_or_resume(job, folder, backend=backend, resume=resume)
+
+        def tell_first(message: str) -> None:
+            if processes.first:
+                tell(message)
+
+        def after_step(loss: Tensor) -> bool:
+            current.step(loss)
+            stopping = current.should_stop(stop.asked)
+            if stopping or current.save_is_due:
+                current.save()
+            return stopping
+
+        for note in (*job.notes, *current.notes):
+            tell_first(note)
+        while not current.done and not processes.any(stop.asked):
+            if not current.learner.learn(current.batches(), after_step=after_step):
+                break
+            line = current.end_epoch()
             board.add(line)
-            if here.first:
-                tell(in_words(line, epochs=recipe.loop.epochs))
-        if session.done:
-            session.finish()
-        best = session.progress.best or {}
+            tell_first(in_words(line, epochs=recipe.loop.epochs))
+        if current.done:
+            current.finish()
+        best = current.progress.best or {}
         return Result(
-            run,
-            epochs=session.progress.epoch,
+            folder,
+            epochs=current.progress.epoch,
             best_epoch=best.get("epoch"),
             roc_auc=best.get("roc_auc"),
             average_precision=best.get("average_precision"),
-            stopped_by=None if session.done else (stop.signal or "another process"),
-            first_process=here.first,
+            stopped_by=None if current.done else (stop.signal or "another process"),
+            first_process=processes.first,
         )
 
 
-def batches(
-    session: Run, places: Sequence[Int64Array], *, step: int
-) -> Generator[tuple[Tensor, Tensor], None, None]:
-    """Yield what to learn from in these steps, of which the first has the number `step`.
+def _backend(framework: Framework) -> type[Backend]:
+    if framework == "torch":
+        return Learner
+    from earmark.training.keras import KerasLearner
 
-    yields : float32 clips (batch, n_mels, n_frames), dB, and labels (batch, n_tags), augmented,
-        with torch seeded for the step
-    """
-    recipe, labels = session.recipe, session.labels
-    with closing(session.train_clips.batches(places)) as plain:
-        for number, (clips, chosen) in enumerate(zip(plain, places, strict=True), step):
-            random = generator(recipe.seed, "step", number, session.here.rank)
-            seed_torch(random)
-            truth = labels[torch.from_numpy(chosen).to(labels.device)].float()
-            yield augment(clips, truth, settings=recipe.augment, random=random)
-
-
-def _epoch(session: Run, stop: Stop) -> Line | None:
-    """The steps of an epoch that are left; None, with all saved, if it was asked to stop."""
-    learner = session.learner
-    assert isinstance(learner, Learner)
-    with closing(batches(session, session.places_left(), step=learner.steps_done)) as steps:
-        for clips, labels in steps:
-            session.count(learner.step(clips, labels))
-            if session.to_stop(stop.asked):
-                session.save()
-                return None
-            if session.save_is_due:
-                session.save()
-    return session.end_epoch()
+    return KerasLearner

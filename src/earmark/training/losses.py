@@ -1,4 +1,4 @@
-"""The losses of an epoch's steps, and the alarm when one is no number."""
+"""The losses of an epoch's steps: their mean, and an error as soon as one is not finite."""
 
 from __future__ import annotations
 
@@ -7,44 +7,46 @@ from torch import Tensor
 
 from earmark.errors import DataError
 
-_ON_GPU = 50  # steps between two looks, each of which makes the GPU wait
+_STEPS_ON_GPU = 50  # between two checks, each of which makes the GPU wait
 
 
 class Losses:
-    """Adds up; looks at every loss, on a GPU some steps late.
+    """A sum of losses; each is checked, on a GPU some steps late.
 
-    total, count : of the steps of this epoch that were looked at
+    total, count : of the steps of this epoch that were checked
     """
 
-    def __init__(self, *, device: torch.device, total: float = 0.0, count: int = 0) -> None:
+    def __init__(self, total: float = 0.0, count: int = 0, *, device: torch.device) -> None:
         self.total, self.count = total, count
-        self._at_once = 1 if device.type == "cpu" else _ON_GPU
-        self._new: list[Tensor] = []
+        self._steps_per_check = 1 if device.type == "cpu" else _STEPS_ON_GPU
+        self._unchecked: list[Tensor] = []
 
     def add(self, loss: Tensor, *, step: int) -> None:
-        """Take the loss of a step, whose number counts from 1.
+        """Add the loss of a step, whose number counts from 1.
 
         Raises DataError, which names the step, for one that is not finite.
         """
-        self._new.append(loss)
-        if len(self._new) >= self._at_once:
-            self.look(step=step)
+        self._unchecked.append(loss)
+        if len(self._unchecked) >= self._steps_per_check:
+            self.check(step=step)
 
-    def look(self, *, step: int) -> None:
-        """Look at what has come since; `step` is the last one taken."""
-        if not self._new:
+    def check(self, *, step: int) -> None:
+        """Check and add up the losses since the last check; `step` is the last one taken."""
+        if not self._unchecked:
             return
-        values = torch.stack(self._new).double().cpu()
-        self._new = []
+        values = torch.stack(self._unchecked).double().cpu()
+        self._unchecked = []
         finite = values.isfinite()
         if not finite.all():
             bad = step - len(values) + 1 + int((~finite).nonzero()[0])
             raise DataError(
-                f"the loss of step {bad} is {values[~finite][0].item()}: the weights have gone "
-                "astray. The last checkpoint from before is kept. Lower optimiser.rate, or set "
-                "optimiser.clip"
+                f"the loss of step {bad} is {values[~finite][0].item()}: the weights have "
+                "diverged. The last checkpoint from before is kept. Lower optimiser.rate, or set "
+                "optimiser.clip, and train into another folder"
             )
-        for value in values.tolist():  # one by one: the sum hangs on the order, and must not on us
+        # one by one, as the rounding of a sum depends on its order: it must not depend on when we
+        # check
+        for value in values.tolist():
             self.total += value
         self.count += len(values)
 

@@ -1,18 +1,16 @@
-"""The convolutional recurrent network of Choi, Fazekas, Sandler and Cho (arXiv:1609.04243).
+"""The convolutional recurrent network (CRNN) of Choi, Fazekas, Sandler and Cho (arXiv:1609.04243).
 
-Convolutions hear short patterns, pooling narrows mels and frames, two recurrent layers read what
-is left from start to end, and their last state says which tags there are. Widths, pools and the
-recurrent part are settings, so that the paper's sizes and the same authors' fully convolutional
-network (arXiv:1606.00298) are settings too.
+Four blocks of convolution, batch norm, ELU and max-pooling reduce 96 mels x 1440 frames to 1 x 15;
+two GRU layers summarise the 15 steps, and the last state of the second gives the tags. Widths,
+pools and the recurrent part are settings, so that the paper's other sizes (its Table 2) and the
+same authors' fully convolutional network (arXiv:1606.00298) are settings too.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from torch import Tensor, nn
@@ -22,10 +20,11 @@ from earmark.training.fast_cpu import Convolution, Dropout
 
 
 class ClassicGru(nn.Module):
-    """Layers of GRUs with the reset gate before the recurrent product, and hard sigmoids.
+    """GRU layers as in Keras 1 and 2: reset gate before the recurrent product, hard sigmoids.
 
-    torch's and cuDNN's have it behind the product and a second bias; weights of one do not fit the
-    other. The columns of the weights are the gates z (update), r (reset), h, as in earmark.graph.
+    torch and cuDNN apply the reset gate after the product and add a second bias, so the weights of
+    one kind do not fit the other. The columns of the weights are the gates z (update), r (reset)
+    and h (candidate), as in earmark.graph.
     """
 
     def __init__(self, n_in: int, n_units: int, n_layers: int) -> None:
@@ -46,50 +45,46 @@ class ClassicGru(nn.Module):
         returns : (batch, steps, n_units), (1, batch, n_units)
         """
         for kernel, recurrent, bias in zip(self.kernels, self.recurrents, self.biases, strict=True):
-            x = _layer(x, kernel, recurrent, bias)
-        return x, x[:, -1].unsqueeze(0)
-
-
-def swap_gates(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Rows of three gates r z h, as torch stacks them, as z r h, as all others do; and back."""
-    first, second, third = np.split(rows, 3)
-    return np.concatenate([second, first, third])
+            x = _layer(x, kernel, recurrent, bias)  # (batch, steps, n_units)
+        return x, x[:, -1].unsqueeze(0)  # (batch, steps, n_units), (1, batch, n_units)
 
 
 def _layer(x: Tensor, kernel: Tensor, recurrent: Tensor, bias: Tensor) -> Tensor:
+    """The state after each step: (batch, steps, n_in) to (batch, steps, n_units)."""
     n_units = recurrent.shape[0]
-    products = x @ kernel + bias  # of all steps at once: (batch, steps, 3 * n_units)
+    products = x @ kernel + bias  # (batch, steps, 3 * n_units), of all steps at once
     sizes = [2 * n_units, n_units]
-    of_gates, of_candidate = torch.split(recurrent, sizes, dim=1)
-    state = x.new_zeros(x.shape[0], n_units)
+    gates_weight, candidate_weight = torch.split(recurrent, sizes, dim=1)
+    state = x.new_zeros(x.shape[0], n_units)  # (batch, n_units)
     states = []
-    for product in products.unbind(1):
-        gates, candidate = torch.split(product, sizes, dim=1)
-        update, reset = _hard_sigmoid(gates + state @ of_gates).chunk(2, dim=1)
-        candidate = torch.tanh(candidate + (reset * state) @ of_candidate)
+    for product in products.unbind(1):  # (batch, 3 * n_units)
+        gates, candidate = torch.split(product, sizes, dim=1)  # 2 * n_units, n_units
+        update, reset = _hard_sigmoid(gates + state @ gates_weight).chunk(2, dim=1)
+        candidate = torch.tanh(candidate + (reset * state) @ candidate_weight)
         state = update * state + (1 - update) * candidate
         states.append(state)
-    return torch.stack(states, dim=1)
+    return torch.stack(states, dim=1)  # (batch, steps, n_units)
 
 
 def _hard_sigmoid(x: Tensor) -> Tensor:
-    # Theano's and Keras's; torch's own has another slope
+    # that of Theano and Keras 1 and 2; torch's has a slope of 1 / 6
     return torch.clamp(0.2 * x + 0.5, 0, 1)
 
 
 @dataclass(frozen=True)
 class CrnnSettings:
-    """The shape of a network; how many tags, mels and frames it meets, the data says.
+    """The layers of a network. The numbers of tags, mels and frames come from the data.
 
-    standardise : (mean, deviation) in dB that the input is brought to 0 and 1 from; None measures
-        them on the training songs
-    pad : frames of zero before and after, so that pooling divides what it gets
-    input_norm : batch norm of the input, with one mean for each "frame" or one for the "channel"
-    widths, pools : of each block: filters, and (mels, frames) that become one
-    recurrent : "gru" (torch's), "classic-gru" (hard sigmoid, reset gate before the product) or
-        "none": then `summary` makes one vector of what the blocks leave
-    beside : with a recurrent part, the "mean" or "max" over time of what it reads joins its last
-        state, so that what a convolution heard anywhere need not pass through the recurrence
+    standardise : (mean, deviation) in dB that the input is standardised with; None measures them
+        on the training songs
+    pad : frames of zeros before and after the clip, so that the pools divide its length
+    input_norm : batch norm of the input, with a mean for each "frame" or one for the "channel"
+    widths, pools : for each block, its filters and the (mels, frames) that it pools into one
+    recurrent : "gru" (torch's), "classic-gru" (hard sigmoids, reset gate before the product) or
+        "none"
+    summary : without a recurrent part, how the output of the blocks becomes one vector
+    beside : with a recurrent part, its last state is joined by the "mean" or "max" over time of
+        its input, which a pattern can reach the output by without passing through the recurrence
     """
 
     standardise: tuple[float, float] | None = None
@@ -110,23 +105,35 @@ class CrnnSettings:
     __pydantic_config__: ClassVar = {"extra": "forbid"}  # recipes hold these settings
 
     def __post_init__(self) -> None:
-        """Refuse settings that no network can be made with."""
+        """Raise BadValue for settings that contradict each other."""
         if len(self.widths) != len(self.pools) or not self.widths:
             raise BadValue(
-                f"{len(self.widths)} widths and {len(self.pools)} pools; one pair a block"
+                f"{len(self.widths)} widths and {len(self.pools)} pools: each block needs one "
+                "width and one pool"
             )
         if self.kernel % 2 == 0 or min(self.widths + sum(self.pools, ())) < 1 or self.pad < 0:
-            raise BadValue("widths and pools must be 1 or more, the kernel odd, the pad 0 or more")
+            raise BadValue(
+                f"widths {self.widths}, pools {self.pools}, kernel {self.kernel}, pad {self.pad}: "
+                "widths and pools must be 1 or more, the kernel odd, the pad 0 or more"
+            )
         if self.beside != "none" and self.recurrent == "none":
             raise BadValue(
-                f'beside is "{self.beside}", but without a recurrent part there is no state for it '
-                'to join. Set summary to it, and beside to "none"'
+                f'beside is "{self.beside}", but a network without a recurrent part has no state '
+                f'to join. Set summary = "{self.beside}" and beside = "none"'
             )
         if self.standardise is not None and self.standardise[1] <= 0:
-            raise BadValue(f"a deviation of {self.standardise[1]} dB; it must be above zero")
+            raise BadValue(
+                f"standardise has a deviation of {self.standardise[1]} dB; it must be above 0"
+            )
 
-    def left(self, n_mels: int, n_frames: int) -> tuple[int, int]:
-        """Mels and frames behind the last pool."""
+    @property
+    def fixed_length(self) -> bool:
+        """Whether a network takes clips of one length only."""
+        flattens = self.recurrent == "none" and self.summary == "flatten"
+        return self.input_norm == "frame" or flattens
+
+    def size_after_pools(self, n_mels: int, n_frames: int) -> tuple[int, int]:
+        """The mels and frames that the last pool puts out."""
         n_frames += 2 * self.pad
         for mels, frames in self.pools:
             n_mels, n_frames = n_mels // mels, n_frames // frames
@@ -134,9 +141,9 @@ class CrnnSettings:
 
 
 class CRNN(nn.Module):
-    """Log-mel to logits.
+    """Log-mel spectrogram to logits.
 
-    n_mels, n_frames : of a clip; without "frame" norm and "flatten", other lengths fit as well
+    n_mels, n_frames : of a clip; where settings.fixed_length is false, other lengths fit as well
     standardise : (mean, deviation) in dB
     """
 
@@ -150,9 +157,12 @@ class CRNN(nn.Module):
         standardise: tuple[float, float],
     ) -> None:
         super().__init__()
-        n_mels_left, n_frames_left = settings.left(n_mels, n_frames)
+        n_mels_left, n_frames_left = settings.size_after_pools(n_mels, n_frames)
         if min(n_mels_left, n_frames_left) < 1:
-            raise BadValue(f"the pools {settings.pools} leave nothing of {n_mels} x {n_frames}")
+            raise BadValue(
+                f"the pools {settings.pools} reduce {n_mels} mels x {n_frames} frames to nothing. "
+                "Make model.pools smaller, or model.pad larger"
+            )
         self.settings = settings
         self.n_mels, self.n_frames = n_mels, n_frames
         self.mean, self.deviation = standardise
@@ -185,43 +195,49 @@ class CRNN(nn.Module):
         log_mel : float32 (batch, mels, frames), raw dB as the features make it
         returns : (batch, n_tags)
         """
-        x = self.dropout(self.embed(log_mel))
+        x = self.dropout(self.embed(log_mel))  # (batch, features)
         return self.output(x)  # type: ignore[no-any-return]  # (batch, n_tags)
 
     def embed(self, log_mel: Tensor) -> Tensor:
-        """What the output layer is given: (batch, features) of (batch, mels, frames) in dB."""
+        """The features that the output layer gets: (batch, mels, frames), dB, to (batch, features).
+
+        In the paper's network: (batch, 96, 1366) to (batch, 32).
+        """
         x = (log_mel - self.mean) / self.deviation
         x = F.pad(x, (self.settings.pad, self.settings.pad))  # (batch, mels, frames + 2 pad)
         x = self.input_norm(x)
-        # one channel, last in memory as all that follow: several times as fast on processors
+        # channels last in memory, here and after: several times as fast on processors
         x = x.unsqueeze(3).permute(0, 3, 1, 2)  # (batch, 1, mels, frames + 2 pad)
         x = self.blocks(x)  # (batch, width, mels left, frames left)
         if self.recurrent is not None:
             x = x.flatten(1, 2).transpose(1, 2)  # (batch, frames left, width * mels left)
-            state = self.recurrent(x)[0][:, -1]  # (batch, units)
+            state = self.recurrent(x)[0][:, -1]  # (batch, units), after the last step
             if self.settings.beside == "none":
                 return state  # type: ignore[no-any-return]
-            over_time = x.mean(1) if self.settings.beside == "mean" else x.amax(1)
+            mean = self.settings.beside == "mean"
+            over_time = x.mean(1) if mean else x.amax(1)  # (batch, width * mels left)
             x = torch.cat([state, over_time], dim=1)  # (batch, units + width * mels left)
         elif self.settings.summary == "flatten":
             x = x.flatten(1)  # (batch, width * mels left * frames left)
+        elif self.settings.summary == "mean":
+            x = x.mean((2, 3))  # (batch, width)
         else:
-            x = x.mean((2, 3)) if self.settings.summary == "mean" else x.amax((2, 3))
+            x = x.amax((2, 3))  # (batch, width)
         return x
 
 
 class Block(nn.Module):
     """Convolution, batch norm, max-pool, ELU, dropout.
 
-    The paper has ELU before the pool. ELU never falls, so the maximum of what it gives is what it
-    gives for the maximum: the same function, at a quarter of the values or fewer.
+    The paper has ELU before the pool. As ELU is monotone, behind the pool it gives the same values,
+    and is computed for a quarter of them or fewer.
     """
 
     def __init__(
         self, n_in: int, n_out: int, pool: tuple[int, int], settings: CrnnSettings
     ) -> None:
         super().__init__()
-        # no bias: the norm that follows would take it off again
+        # no bias: the mean of the norm that follows would cancel it
         self.conv = Convolution(n_in, n_out, settings.kernel, padding="same", bias=False)
         self.norm = nn.BatchNorm2d(n_out, eps=settings.epsilon)
         self.pool = pool
@@ -235,25 +251,28 @@ class Block(nn.Module):
 
 
 class InputNorm(nn.Module):
-    """Batch norm of the spectrogram: one mean and deviation for each frame, for all, or none."""
+    """Batch norm of the spectrogram, one mean and deviation for each frame, for all, or none."""
 
     def __init__(self, settings: CrnnSettings, n_frames: int) -> None:
         super().__init__()
-        self.of = settings.input_norm
+        self.kind = settings.input_norm
         self.norm: nn.BatchNorm1d | None = None
-        if self.of != "none":
-            n_means = n_frames if self.of == "frame" else 1
+        if self.kind != "none":
+            n_means = n_frames if self.kind == "frame" else 1
             self.norm = nn.BatchNorm1d(n_means, eps=settings.epsilon)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, mels, frames) to the same shape."""
         if self.norm is None:
             return x
-        if self.of == "frame":
-            return self.norm(x.transpose(1, 2)).transpose(1, 2)  # type: ignore[no-any-return]
-        return self.norm(x.flatten(1).unsqueeze(1)).view_as(x)  # type: ignore[no-any-return]
+        if self.kind == "frame":
+            x = self.norm(x.transpose(1, 2))  # (batch, frames, mels)
+            return x.transpose(1, 2)  # (batch, mels, frames)
+        shape = x.shape
+        x = self.norm(x.flatten(1).unsqueeze(1))  # (batch, 1, mels * frames)
+        return x.view(shape)  # (batch, mels, frames)
 
 
 def n_parameters(model: nn.Module) -> int:
-    """How many numbers are learned."""
+    """The number of values that training changes."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

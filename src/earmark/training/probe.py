@@ -1,7 +1,7 @@
-"""The output layer first: fitted to the end on the network as it is, before anything else learns.
+"""Linear probing: the output layer is fitted first, before the rest of the network learns.
 
-New output weights that begin at random pull what was learned before out of shape while they catch
-up. Fitted first, they do not (Kumar et al. 2022, arXiv:2202.10054).
+A random output layer distorts the pretrained layers while it catches up; a fitted one does not
+(Kumar et al. 2022, arXiv:2202.10054).
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from torch import Tensor
 
-from earmark.training.clips import Clips, in_order
+from earmark.training.batches import in_order
+from earmark.training.clips import Clips
 from earmark.training.model import CRNN
 
 _BATCH = 16
-_STEPS = 200  # of L-BFGS; it is done after some fifty
+_MAX_STEPS = 200  # of L-BFGS, which needs about fifty
 
 
 def fit_output(model: CRNN, clips: Clips, labels: Tensor, *, strength: float) -> None:
-    """Logistic regression of every tag on what the output layer is given.
+    """Fit the output layer by logistic regression, one a tag, on the features that reach it.
 
-    model : on the device that the clips come to; it is left listening, not learning
-    clips : those to learn from; labels : float32 (n_clips, n_tags), in [0, 1], on that device
+    model : on the device of the clips; it is left in evaluation mode
+    clips : the training clips; labels : float32 (n_clips, n_tags), in [0, 1], on that device
     strength : inverse of the penalty on the weights of standardised features, scikit-learn's C
     """
     model.eval()
@@ -45,7 +46,7 @@ def fit(x: Tensor, y: Tensor, *, strength: float) -> tuple[Tensor, Tensor]:
     weight = x.new_zeros(y.shape[1], x.shape[1], requires_grad=True)
     bias = torch.logit(prior).requires_grad_()
     optimiser = torch.optim.LBFGS(
-        [weight, bias], max_iter=_STEPS, tolerance_grad=1e-7, line_search_fn="strong_wolfe"
+        [weight, bias], max_iter=_MAX_STEPS, tolerance_grad=1e-7, line_search_fn="strong_wolfe"
     )
 
     def loss() -> Tensor:

@@ -1,4 +1,4 @@
-"""One process, or several that torchrun has started, each with its share of every batch."""
+"""The processes that train together: one, or several that torchrun started."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.distributed
 from torch import Tensor
 
+from earmark.arrays import Float32Array
 from earmark.errors import BadRecipe
 
 
 @dataclass(frozen=True)
 class Processes:
-    """Which of the processes that train together this one is.
+    """The processes that train together, seen from one of them.
 
-    rank : from 0; 0 is the one that writes files and talks
+    device : what this process computes on
+    rank : of this process, from 0; count : of all processes
     """
 
     device: torch.device
@@ -29,14 +29,14 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes and talks."""
+        """Whether this is the process that writes files and messages."""
         return self.rank == 0
 
-    def any(self, here: bool) -> bool:
-        """Whether it is so in any of the processes."""
+    def any(self, value: bool) -> bool:
+        """Whether the value is true in any of the processes."""
         if self.count == 1:
-            return here
-        flag = torch.tensor(float(here), device=self.device)
+            return value
+        flag = torch.tensor(float(value), device=self.device)
         torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX)
         return bool(flag)
 
@@ -48,8 +48,8 @@ class Processes:
         torch.distributed.all_reduce(total)
         return total / self.count
 
-    def gather(self, rows: Tensor, *, n: int) -> npt.NDArray[np.float32]:
-        """Put rows together, of which this process has every count-th from its rank on.
+    def gather(self, rows: Tensor, *, n: int) -> Float32Array:
+        """All rows, of which this process has every count-th from its rank on.
 
         rows : float32 (n_here, width)
         returns : float32 (n, width), in order, in every process
@@ -66,14 +66,17 @@ class Processes:
     def check_batch(self, batch: int) -> None:
         """Raise BadRecipe for a batch that the processes cannot share."""
         if batch % self.count:
-            raise BadRecipe(f"loop.batch is {batch}, which {self.count} processes cannot share")
+            raise BadRecipe(
+                f"loop.batch is {batch}, which {self.count} processes cannot share. Choose a "
+                f"multiple of {self.count}"
+            )
 
 
 @contextmanager
-def processes() -> Iterator[Processes]:
+def join_processes() -> Iterator[Processes]:
     """Join the processes that torchrun has started, or be the only one.
 
-    A GPU each (NCCL) where there are GPUs, else the processor (gloo).
+    Each computes on a GPU of its own (NCCL) where there are GPUs, else on the processor (gloo).
     """
     count, local = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
     device = torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")

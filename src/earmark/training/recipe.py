@@ -1,7 +1,7 @@
-"""A recipe: all that decides what a run learns, in one TOML file.
+"""A recipe: all settings that decide what a run learns, in one TOML file.
 
-Recipes state what differs from the defaults; each default stands once, here or in the dataclass of
-the part that uses it. Unknown keys are refused: a misspelled setting must not pass for a default.
+A recipe states what differs from the defaults; each default stands once, here or in the dataclass
+of the part that uses it. Unknown keys are refused, as a misspelled key must not act as a default.
 """
 
 from __future__ import annotations
@@ -12,34 +12,38 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from earmark.errors import BadRecipe, BadValue
 from earmark.features import preset
 from earmark.training.augment import Augmentation
 from earmark.training.model import CrnnSettings
 
+# The recipes that were called otherwise before.
+_RENAMED = {"default": "shipped"}
+
 Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class _Part(BaseModel):
-    # a fold is a number to who writes it, and text in the store
+class _Section(BaseModel):
+    # folds are numbers in a recipe, and text in the store
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
 
-class Data(_Part):
-    """Which songs of the store are learned from, and which only listened to.
+class Data(_Section):
+    """Which songs of the store a run learns from, and which it validates on.
 
-    train, valid : splits of the store; "all" trains on every song, an empty `valid` learns without
+    train, valid : splits of the store; "all" trains on every song, an empty `valid` trains without
         validation
-    test_fold, valid_fold : for a store whose splits are fold numbers: the fold to leave alone, and
-        the one to validate on; all others are learned from. Without valid_fold, none validates.
+    test_fold, valid_fold : for a store whose splits are fold numbers: the fold that is not used,
+        and the one to validate on; all others are learned from. Without valid_fold, there is no
+        validation.
     targets : a file of targets (see training/targets.py) to learn instead of the store's labels;
-        its tags become the network's, and nothing validates
+        its tags become those of the network, and there is no validation. "labels" learns the
+        labels, as without it; empty, it must be set before the recipe can run
     songs : learn from so many of the training songs only, drawn by the seed; 0 takes all
-    held : where the spectrograms are kept: on the "gpu", in "memory", on "disk"; "auto" goes by
-        their size
+    held : where the spectrograms are held: "gpu", "memory" or "disk"; "auto" decides by their size
     """
 
     train: str = "train"
@@ -50,18 +54,30 @@ class Data(_Part):
     songs: int = Field(default=0, ge=0)
     held: Literal["auto", "gpu", "memory", "disk"] = "auto"
 
+    @field_validator("targets")
+    @classmethod
+    def _check_targets(cls, targets: str | None) -> str | None:
+        if targets == "":
+            raise BadValue(
+                "this recipe learns the scores of teachers, and no file of them is set. For the "
+                "recipe shipped, python -m studies.shipped_model -o FOLDER makes the file and "
+                "trains. Or set a file of your own with --set data.targets=FILE, or learn the "
+                "labels of the store with --set data.targets=labels"
+            )
+        return None if targets == "labels" else targets
 
-class Optimiser(_Part):
+
+class Optimiser(_Section):
     """How each step changes the weights.
 
     rate : learning rate, the highest of the schedule
-    weight_decay : adamw only; of matrices and kernels, not of norms and biases
-    schedule : "one-cycle" rises for a `warmup` share of all steps and falls to nothing
+    weight_decay : with adamw, of matrices and kernels, not of norms and biases
+    schedule : "one-cycle" rises for a `warmup` share of all steps and falls to nearly 0
         (arXiv:1708.07120); "constant" stays
-    body_rate : of the layers that `init` brings, as a share of the rate of the new ones
+    body_rate : the rate of the layers that `init` gives weights to, as a share of `rate`
     clip : largest norm of all gradients together; 0 does not clip
-    probe : fit the output layer by logistic regression first, on the network as `init` leaves it,
-        with this C (see training/probe.py); 0 does not
+    probe : fit the output layer first, by logistic regression with this C (see training/probe.py);
+        0 does not
     """
 
     name: Literal["adamw", "adam"] = "adamw"
@@ -74,16 +90,17 @@ class Optimiser(_Part):
     probe: Annotated[float, Field(ge=0)] = 0.0
 
 
-class Loop(_Part):
-    """How long, in what steps, and what is kept.
+class Loop(_Section):
+    """How long a run learns, in what steps, and what it saves.
 
     batch : clips a step, over all processes together
     patience : stop after so many epochs without a better validation ROC-AUC; 0 never stops early
-    average : share that a moving average of the weights keeps at each step; 0 keeps no average.
-        With it, the average is what is validated and exported
-    precision : "bf16" where hardware multiplies it fast, else "f32"; "auto" sees for itself
+    average : share that a moving average of the weights keeps at each step, which is then what is
+        validated and exported; 0 keeps no average
+    precision : "bf16" or "f32"; "auto" is bf16 where the hardware multiplies it fast
     compile : let torch.compile fuse the network first
-    checkpoint_minutes, checkpoint_steps : save that often within an epoch, too; 0 does not
+    checkpoint_minutes, checkpoint_steps : also save that often within an epoch; 0 does not
+    tensorboard : write TensorBoard's files, too
     """
 
     epochs: Count = 30
@@ -97,11 +114,11 @@ class Loop(_Part):
     tensorboard: bool = False
 
 
-class Recipe(_Part):
+class Recipe(_Section):
     """The whole recipe.
 
     features : the preset that the store must be made with; None takes any
-    init : published weights to start from (of choi2016, its CRNN or CNN, or cs2470; an .h5 file)
+    init : published weights to start from: the .h5 file of choi2016 (CRNN or CNN) or of cs2470
     """
 
     name: str
@@ -118,21 +135,21 @@ class Recipe(_Part):
     def _check(self) -> Self:
         if self.optimiser.probe and self.init is None:
             raise BadValue(
-                "optimiser.probe needs init, as a new network has nothing to probe yet. Name "
-                "published weights in init, or set optimiser.probe to 0"
+                "optimiser.probe needs init, as it fits the output layer to features that were "
+                "learned before. Set init to a file of published weights, or optimiser.probe to 0"
             )
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """The recipe as JSON holds it, every default written out."""
+        """The recipe as JSON holds it, defaults included."""
         return self.model_dump(mode="json")
 
 
 def read_recipe(recipe: str | Path, *, changes: Iterable[str] = ()) -> Recipe:
-    """A recipe from a TOML file, or the one that earmark brings under that name.
+    """A recipe from a TOML file, or one of earmark's own by its name.
 
-    changes : "key=value" with dots for parts, as in "optimiser.rate=0.003"; a value is TOML, and
-        what is no TOML is text
+    changes : "section.key=value", as in "optimiser.rate=0.003"; a value that is not valid TOML is
+        taken as text
 
     Raises BadRecipe, which names each key that is wrong.
     """
@@ -140,20 +157,20 @@ def read_recipe(recipe: str | Path, *, changes: Iterable[str] = ()) -> Recipe:
     try:
         values = tomllib.loads(_text(path))
     except tomllib.TOMLDecodeError as error:
-        raise BadRecipe(f"{path} is no TOML: {error}") from error
+        raise BadRecipe(f"{path} is not valid TOML: {error}. Correct it there") from error
     for change in changes:
         _apply(values, change)
     return make_recipe({"name": path.stem, **values}, source=str(path))
 
 
 def make_recipe(values: Mapping[str, Any], *, source: str) -> Recipe:
-    """A recipe from its keys; `source` is for messages. Raises BadRecipe."""
+    """A recipe from its keys; messages name `source`. Raises BadRecipe."""
     try:
         recipe = Recipe.model_validate(dict(values))
         if recipe.features is not None:
             preset(recipe.features)
     except ValidationError as error:
-        raise BadRecipe(f"{source}: {_in_words(error)}") from error
+        raise BadRecipe(f"{source}: {_message(error)}") from error
     except BadValue as error:
         raise BadRecipe(f"{source}: {error}") from error
     return recipe
@@ -161,51 +178,61 @@ def make_recipe(values: Mapping[str, Any], *, source: str) -> Recipe:
 
 def _text(path: Path) -> str:
     if path.suffix == "" and not path.exists():
+        if path.name in _RENAMED:
+            raise BadRecipe(
+                f"the recipe {path} is called {_RENAMED[path.name]} now. Give that name instead"
+            )
         for folder in _folders():
-            brought = folder / f"{path.name}.toml"
-            if brought.is_file():
-                return brought.read_text(encoding="utf-8")
+            own = folder / f"{path.name}.toml"
+            if own.is_file():
+                return own.read_text(encoding="utf-8")
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         names = sorted({found.stem for folder in _folders() for found in folder.glob("*.toml")})
         raise BadRecipe(
-            f"cannot read the recipe {path} ({reason}). Give a TOML file, or one of: "
-            f"{', '.join(names) or 'none here'}"
+            f"cannot read the recipe {path} ({reason}). Give a TOML file, or one of earmark's own: "
+            f"{', '.join(names) or 'none are installed'}"
         ) from error
 
 
 def _folders() -> list[Path]:
-    """Where the recipes that earmark brings may be: in the wheel, and in a checkout."""
+    """Where earmark's own recipes may be: in the wheel, and in a checkout."""
     package = Path(str(files("earmark")))
     return [package / "recipes", package.parents[1] / "recipes"]
 
 
 def _apply(values: dict[str, Any], change: str) -> None:
     key, equals, text = change.partition("=")
-    *parts, last = key.strip().split(".")
+    *sections, last = key.strip().split(".")
     if not equals or not last:
-        raise BadRecipe(f"{change!r} is no change; write key=value, as in optimiser.rate=0.003")
+        raise BadRecipe(
+            f"cannot read the change {change!r}. Write key=value, as in optimiser.rate=0.003"
+        )
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
-    for part in parts:
-        values = values.setdefault(part, {})
+    for section in sections:
+        values = values.setdefault(section, {})
         if not isinstance(values, dict):
-            raise BadRecipe(f"{change!r}: {part} is a value, not a part with keys")
+            raise BadRecipe(
+                f"{change!r}: {section} is a value, so it has no keys. Set {section} itself"
+            )
     values[last] = value
 
 
-def _in_words(error: ValidationError) -> str:
-    words = []
+def _message(error: ValidationError) -> str:
+    messages = []
     for detail in error.errors():
         key = ".".join(str(part) for part in detail["loc"])
         if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-            words.append(f"unknown key {key!r}")
-        elif detail["type"] == "value_error":  # of ours, in a sentence
-            words.append(f"{key}: {detail['ctx']['error']}" if key else str(detail["ctx"]["error"]))
+            messages.append(f"unknown key {key!r}")
+        elif detail["type"] == "value_error":  # of our own checks
+            messages.append(
+                f"{key}: {detail['ctx']['error']}" if key else str(detail["ctx"]["error"])
+            )
         else:
-            words.append(f"{key} is {detail['input']!r}: {detail['msg']}")
-    return "; ".join(words)
+            messages.append(f"{key} is {detail['input']!r}: {detail['msg']}")
+    return "; ".join(messages)

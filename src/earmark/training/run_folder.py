@@ -1,10 +1,10 @@
-"""What lies in the folder of a run, and the record that says how it came to be.
+"""The files of a run, and its record: all that is needed to make the run again.
 
-RUN/record.json     recipe, data, versions, results: how to make it again
-RUN/last.npz        all of the run after its last step that was saved
-RUN/best.npz        the weights that validated best, with what they said of the validation songs
-RUN/history.jsonl   one line an epoch, and the same as history.csv and history.png
-RUN/last.keras, best.keras    of a run with Keras only: the same weights in its own format
+RUN/record.json     recipe, data, versions, results
+RUN/last.npz        the whole state of the run after the last step that was saved
+RUN/best.npz        the weights that validated best, with their logits of the validation songs
+RUN/history.jsonl   one line an epoch; history.csv and history.png show the same
+RUN/last.keras, best.keras    with Keras only: the same weights in its own format
 """
 
 from __future__ import annotations
@@ -13,23 +13,52 @@ import json
 import platform
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from earmark.errors import BadRecipe, BadStore, DataError
-from earmark.files import write_json
+from earmark.files import sha256, write_json
 from earmark.provenance import commit
 from earmark.training.recipe import Recipe
+from earmark.training.task import Task
 
 RECORD, LAST, BEST = "record.json", "last.npz", "best.npz"
 FORMAT_VERSION = 1
 
-# These change where and how often something is kept, not what is learned.
-_HARMLESS = {
+# A resumed run may change these: where and how often something is kept, not what is learned.
+_FREE_TO_CHANGE = {
     "data": ("held",),
     "loop": ("checkpoint_minutes", "checkpoint_steps", "tensorboard"),
 }
+
+
+def new_record(
+    recipe: Recipe,
+    task: Task,
+    data: Mapping[str, int | str],
+    *,
+    n_parameters: int,
+    how: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The record of a run that starts now.
+
+    how : framework, processes and precision, which a resumed run may have others of
+    """
+    return {
+        "recipe": recipe.to_dict(),
+        "task": task.to_dict(),
+        "data": dict(data),
+        "environment": environment(),
+        "parameters": n_parameters,
+        "init_sha256": recipe.init and sha256(recipe.init),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        **how,
+        "results": None,
+    }
 
 
 def write_record(run: Path, record: Mapping[str, Any]) -> None:
@@ -38,61 +67,62 @@ def write_record(run: Path, record: Mapping[str, Any]) -> None:
 
 
 def read_record(run: Path) -> dict[str, Any]:
-    """Read RUN/record.json. Raises DataError where there is none of ours."""
+    """Read RUN/record.json. Raises DataError where it is missing, damaged or of another version."""
     path = run / RECORD
     try:
         record: dict[str, Any] = json.loads(path.read_bytes())
         found = record["format_version"]
     except OSError as error:
         raise DataError(
-            f"{run} is no run of earmark: it has no {RECORD} ({error.strerror}). "
-            "Make one with: earmark train RECIPE --store STORE -o RUN"
+            f"{run} does not hold a run: cannot read {RECORD} in it ({error.strerror}). "
+            "Train one with: earmark train RECIPE --store STORE -o RUN"
         ) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is damaged ({error})") from error
+        raise DataError(f"{path} is damaged ({error}). Train into another folder") from error
     if found != FORMAT_VERSION:
-        raise DataError(f"{path} has version {found}; this earmark reads {FORMAT_VERSION}")
-    return {"framework": {"name": "torch"}, **record}  # the only one there was at first
+        raise DataError(
+            f"{path} has format version {found}; this earmark reads version {FORMAT_VERSION}. "
+            "Install the earmark that wrote it"
+        )
+    return {"framework": {"name": "torch"}, **record}  # which the first records do not name
 
 
 def check_same(
     run: Path, recipe: Recipe, data: Mapping[str, Any], *, framework: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The record of a run that may go on with this recipe, this data and this framework.
+    """The record of a run that can resume with this recipe, this data and this framework.
 
     Raises BadRecipe and BadStore, which name what is different.
     """
     record = read_record(run)
-    begun_with = record["framework"]["name"]
-    if begun_with != framework["name"]:
+    started_with = record["framework"]["name"]
+    if started_with != framework["name"]:
         raise BadRecipe(
-            f"{run} was begun with {begun_with}. Go on with --framework {begun_with}, or take "
-            "another folder"
+            f"{run} was started with {started_with}. Resume it with --framework {started_with}, or "
+            "choose another folder"
         )
     before, now = _flat(record["recipe"]), _flat(recipe.to_dict())
-    other = [
+    different = [
         f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
         for key in sorted(before.keys() | now.keys())
         if before.get(key) != now.get(key)
     ]
-    if other:
+    if different:
         raise BadRecipe(
-            f"{run} was begun with another recipe: {'; '.join(other)}. Give the same one to go on, "
-            "or take another folder"
+            f"{run} was started with another recipe: {'; '.join(different)}. Give the same recipe "
+            "to resume it, or choose another folder"
         )
     changed = [key for key, value in data.items() if record["data"].get(key) != value]
     if changed:
         raise BadStore(
-            f"{run} was begun with other data ({', '.join(changed)} differ). Give the same store "
-            "to go on, or take another folder"
+            f"{run} was started with other data ({', '.join(changed)} differ). Give the same store "
+            "and targets to resume it, or choose another folder"
         )
     return record
 
 
 def environment() -> dict[str, Any]:
-    """What the result may depend on besides recipe and data."""
-    import torch
-
+    """Versions, machine and command: what a result may depend on besides recipe and data."""
     return {
         "earmark": _version("earmark"),
         "commit": commit(),
@@ -122,6 +152,6 @@ def _flat(recipe: Mapping[str, Any]) -> dict[str, Any]:
             flat[part] = values
             continue
         for key, value in values.items():
-            if key not in _HARMLESS.get(part, ()):
+            if key not in _FREE_TO_CHANGE.get(part, ()):
                 flat[f"{part}.{key}"] = value
     return flat

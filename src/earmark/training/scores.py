@@ -1,4 +1,4 @@
-"""Listening to the songs that nothing is learned from."""
+"""The scores of the validation songs, and how good they are."""
 
 from __future__ import annotations
 
@@ -7,40 +7,41 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from torch import Tensor
 
-from earmark.arrays import BoolArray
+from earmark.arrays import BoolArray, Float32Array
 from earmark.metrics import average_precision, roc_auc
-from earmark.training.clips import Clips, in_order
+from earmark.training.batches import in_order
+from earmark.training.clips import Clips
 from earmark.training.processes import Processes
 
 _BATCH = 64
 
 
 class Validation:
-    """The validation songs; each process listens to every count-th of them.
+    """The validation songs; each process scores every count-th of them.
 
-    clips : those that this process listens to; labels : bool (n_songs, n_tags), of all
+    clips : those that this process scores; labels : bool (n_songs, n_tags), of all
     """
 
-    def __init__(self, clips: Clips, labels: BoolArray, *, here: Processes) -> None:
+    def __init__(self, clips: Clips, labels: BoolArray, *, processes: Processes) -> None:
         self.labels = labels
-        self._clips, self._here = clips, here
+        self._clips, self._processes = clips, processes
 
-    def logits(self, listen: Callable[[Tensor], Tensor]) -> npt.NDArray[np.float32]:
+    def logits(self, predict: Callable[[Tensor], Tensor]) -> Float32Array:
         """float32 (n_songs, n_tags), of all songs in every process.
 
-        listen : clips to logits, both on the device
+        predict : clips to logits, both on the device
         """
-        n_here = len(range(self._here.rank, len(self.labels), self._here.count))
-        parts = [torch.empty(0, self.labels.shape[1], device=self._here.device)]
-        parts += [listen(clips) for clips in self._clips.batches(in_order(n_here, batch=_BATCH))]
-        return self._here.gather(torch.cat(parts), n=len(self.labels))
+        processes = self._processes
+        n_here = len(range(processes.rank, len(self.labels), processes.count))
+        parts = [torch.empty(0, self.labels.shape[1], device=processes.device)]
+        parts += [predict(clips) for clips in self._clips.batches(in_order(n_here, batch=_BATCH))]
+        return processes.gather(torch.cat(parts), n=len(self.labels))
 
-    def measure(self, logits: npt.NDArray[np.float32]) -> dict[str, Any]:
+    def measure(self, logits: Float32Array) -> dict[str, Any]:
         """Loss, macro ROC-AUC and macro AP; None where no tag has one, or logits are not finite."""
         if not np.isfinite(logits).all():
             return {"valid_loss": None, "roc_auc": None, "average_precision": None}

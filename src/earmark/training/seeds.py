@@ -1,7 +1,7 @@
-"""Where chance comes from: the seed, what it is for, and the number of the step.
+"""Random generators, made from the recipe's seed, a purpose, and the number of the step.
 
-Nothing is carried from one step to the next, so a run that goes on from a checkpoint draws what it
-would have drawn.
+No generator lives longer than a step, so a run that resumes from a checkpoint draws what it would
+have drawn without the interruption.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _PURPOSES = ("weights", "songs", "order", "step", "measure")
 
 
 def generator(seed: int, purpose: Purpose, *numbers: int) -> np.random.Generator:
-    """A generator of its own for each purpose and numbers."""
+    """The generator for a purpose and its numbers, such as the step; each is independent."""
     return np.random.default_rng([seed, 1 + _PURPOSES.index(purpose), *(1 + n for n in numbers)])
 
 
 def seed_torch(random: np.random.Generator) -> None:
-    """Seed torch, whose dropout draws from a generator of the whole process."""
+    """Seed torch's generator, which all dropouts of the process draw from."""
     torch.manual_seed(int(random.integers(2**62)))

@@ -1,8 +1,8 @@
-"""Published weights as a start: the networks of Choi et al. and of the CS2470 report, in torch.
+"""Published weights to start from: those of Choi et al. and of the CS2470 report, in torch.
 
-Choi's are read as they are restored in earmark.published.choi2016, whose model file gives the same
-scores: `running_std` is a deviation, and the input is standardised. There the norms are folded
-into the convolutions; to learn on, they must stay apart.
+Those of Choi et al. are read as earmark.published.choi2016 restores them, so that the scores are
+those of its model file: `running_std` is a deviation, and the input is standardised. A model file
+folds the norms into the convolutions; a network that learns on needs them apart.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from earmark.published import choi2016, cs2470
 from earmark.published.keras_file import KerasWeights, read_keras
 from earmark.tags import MSD_50, msd_50_priors
 from earmark.training.checkpoint import Arrays
-from earmark.training.model import CRNN, n_parameters
-from earmark.training.recipe import Recipe, read_recipe
+from earmark.training.model import CRNN
+from earmark.training.recipe import read_recipe
 from earmark.training.task import Task
 
 _GRU_PARTS = ("kernels", "recurrents", "biases")
@@ -29,10 +29,10 @@ _GRU_PARTS = ("kernels", "recurrents", "biases")
 
 @dataclass(frozen=True, eq=False)
 class _Published:
-    """A file's arrays by the names that the CRNN has for them.
+    """The weights in a file, by the names of the CRNN's own.
 
-    recipe : of ours, whose [model] they fit
-    standardise : (mean, deviation) in dB that they know
+    recipe : the name of the recipe whose [model] they fit
+    standardise : (mean, deviation) in dB that they were trained with
     """
 
     recipe: str
@@ -40,37 +40,24 @@ class _Published:
     state: Arrays
 
 
-def first_network(recipe: Recipe, task: Task) -> tuple[CRNN, frozenset[str] | None, str]:
-    """The network that a run begins with, the names of its new parameters, and words on both.
-
-    Without published weights all are new, and the names None. Raises as start_from does.
-    """
-    model, new = task.network(recipe), None
-    words = f"{n_parameters(model):,} parameters, {len(task.tags)} tags"
-    if recipe.init is not None:
-        new = start_from(model, recipe.init, tags=task.tags)
-        fresh = ", ".join(sorted(new)) or "nothing"
-        words += f", from the weights in {recipe.init} (new: {fresh})"
-    return model, new, words
-
-
 def start_from(model: CRNN, path: str | Path, *, tags: Sequence[str]) -> frozenset[str]:
     """Give a network published weights; returns the names of the parameters that stay new.
 
-    The output layer comes along where the tags are those that the weights know; else it is new.
+    The output layer is taken over where the tags are those of the weights; else it stays new.
 
     Raises ModelNotFound, BadModel, and BadRecipe for a network of another shape.
     """
     published = _read(Path(path))
     if (model.mean, model.deviation) != published.standardise:
         raise BadRecipe(
-            f"the weights in {path} know standardise = {list(published.standardise)}, not "
-            f"[{model.mean}, {model.deviation}]. Take the [model] of the recipe {published.recipe}"
+            f"the weights in {path} were trained with model.standardise = "
+            f"{list(published.standardise)}, and this recipe has [{model.mean}, {model.deviation}]."
+            f" Use the [model] of the recipe {published.recipe}"
         )
     state = published.state
-    # the CNN has no recurrent part; one that is put behind its blocks is new
-    has_one = any(name.startswith("recurrent.") for name in state)
-    new = ("output.",) if has_one else ("output.", "recurrent.")
+    # the CNN has no recurrent part: one behind its blocks is new
+    is_recurrent = any(name.startswith("recurrent.") for name in state)
+    new = ("output.",) if is_recurrent else ("output.", "recurrent.")
     if tuple(tags) != MSD_50 or state["output.weight"].shape != model.output.weight.shape:
         state = {name: value for name, value in state.items() if not name.startswith("output.")}
     own = model.state_dict()
@@ -88,7 +75,7 @@ def start_from(model: CRNN, path: str | Path, *, tags: Sequence[str]) -> frozens
     if wrong:
         raise BadRecipe(
             f"the weights in {path} do not fit the [model] of this recipe ({'; '.join(wrong[:3])}"
-            f"{'; ...' if wrong[3:] else ''}). Take the [model] of the recipe {published.recipe}"
+            f"{'; ...' if wrong[3:] else ''}). Use the [model] of the recipe {published.recipe}"
         )
     loaded = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in state.items()}
     model.load_state_dict(own | loaded)
@@ -96,7 +83,7 @@ def start_from(model: CRNN, path: str | Path, *, tags: Sequence[str]) -> frozens
 
 
 def published_network(path: str | Path) -> CRNN:
-    """The network that a file of published weights is of, with them, ready to listen.
+    """The network of a file of published weights, in evaluation mode.
 
     Raises ModelNotFound and BadModel.
     """
@@ -112,7 +99,10 @@ def published_network(path: str | Path) -> CRNN:
 
 def _read(path: Path) -> _Published:
     if not path.is_file():
-        raise ModelNotFound(f"no weights to start from at {path}")
+        raise ModelNotFound(
+            f"the weights to start from, {path}, are not a file. Give the path of a published .h5 "
+            "file as init"
+        )
     keras = read_keras(path)
     try:
         if choi2016.fits(keras):
@@ -124,10 +114,10 @@ def _read(path: Path) -> _Published:
             cs2470.check(keras)
             return _Published("cs2470", (0.0, 1.0), _of_cs2470(keras.arrays))
     except BadValue as error:
-        raise BadModel(f"{path}: {error}. Fetch it again from where it was published") from error
+        raise BadModel(f"{path}: {error}. Download it again from where it was published") from error
     raise BadModel(
-        f"{path} holds no weights of Choi et al. (an .h5 file of Keras 1), nor of the CS2470 "
-        "report (of Keras 2)"
+        f"{path} holds other weights than those that can be started from: those of Choi et al. "
+        "(an .h5 file of Keras 1) and of the CS2470 report (of Keras 2)"
     )
 
 
@@ -146,9 +136,9 @@ def _of_choi2016(keras: KerasWeights) -> Arrays:
         state |= _without_bias(norm, f"{block}.norm", arrays[f"conv{number}_b"])
         number += 1
     for layer in (1, 2) if choi2016.is_crnn(keras) else ():
-        for part, name in zip("WUb", _GRU_PARTS, strict=True):
-            gates = [arrays[f"gru{layer}_{part}_{gate}"] for gate in "zrh"]
-            state[f"recurrent.{name}.{layer - 1}"] = np.concatenate(gates, axis=-1)
+        gru = choi2016.gru(keras, f"gru{layer}")
+        for name, array in zip(_GRU_PARTS, (gru.kernel, gru.recurrent, gru.bias), strict=True):
+            state[f"recurrent.{name}.{layer - 1}"] = array
     state["output.weight"], state["output.bias"] = arrays["output_W"].T, arrays["output_b"]
     return state
 
@@ -168,22 +158,22 @@ def _of_cs2470(arrays: Arrays) -> Arrays:
 
 
 def _without_bias(norm: Arrays, name: str, bias: np.ndarray) -> Arrays:
-    """The norm behind a convolution whose bias is left out: the norm would take it off again."""
+    """The norm behind a convolution with a bias, for one without: the mean takes it up."""
     return norm | {f"{name}.running_mean": norm[f"{name}.running_mean"] - bias}
 
 
-def _choi_norm(arrays: Arrays, theirs: str, ours: str) -> Arrays:
+def _choi_norm(arrays: Arrays, published: str, own: str) -> Arrays:
     return {
-        f"{ours}.weight": arrays[f"{theirs}_gamma"],
-        f"{ours}.bias": arrays[f"{theirs}_beta"],
-        f"{ours}.running_mean": arrays[f"{theirs}_running_mean"],
-        f"{ours}.running_var": arrays[f"{theirs}_running_std"] ** 2,
+        f"{own}.weight": arrays[f"{published}_gamma"],
+        f"{own}.bias": arrays[f"{published}_beta"],
+        f"{own}.running_mean": arrays[f"{published}_running_mean"],
+        f"{own}.running_var": arrays[f"{published}_running_std"] ** 2,
     }
 
 
-def _keras2_norm(arrays: Arrays, theirs: str, ours: str) -> Arrays:
+def _keras2_norm(arrays: Arrays, published: str, own: str) -> Arrays:
     parts = ("weight", "bias", "running_mean", "running_var")
     return {
-        f"{ours}.{part}": arrays[f"{theirs}/{name}"]
+        f"{own}.{part}": arrays[f"{published}/{name}"]
         for part, name in zip(parts, cs2470.NORM_PARTS, strict=True)
     }

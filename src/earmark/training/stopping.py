@@ -1,4 +1,4 @@
-"""Being asked to stop, and stopping between two steps."""
+"""Stopping a run between two steps, when SIGTERM or SIGINT asks for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from types import FrameType
 
 
 class Stop:
-    """Whether somebody has asked to stop, and by which signal."""
+    """Whether a signal has asked the run to stop.
+
+    signal : its name, as "SIGTERM"; None before
+    """
 
     def __init__(self) -> None:
         self.signal: str | None = None
@@ -23,7 +26,7 @@ class Stop:
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """Take SIGTERM and SIGINT as wishes; a second one of them ends the process as ever.
+    """Note the first SIGTERM or SIGINT instead of ending; a second one ends the process as usual.
 
     Outside the main thread, signals are left alone; so is one that a shell has set to be ignored.
     """
@@ -37,7 +40,7 @@ def stop_on_signals() -> Iterator[Stop]:
         if (handler := signal.getsignal(number)) is not signal.SIG_IGN
     }
 
-    def wish(number: int, _: FrameType | None) -> None:
+    def note(number: int, _: FrameType | None) -> None:
         stop.signal = signal.Signals(number).name
         restore()
 
@@ -46,7 +49,7 @@ def stop_on_signals() -> Iterator[Stop]:
             signal.signal(number, handler)
 
     for number in before:
-        signal.signal(number, wish)
+        signal.signal(number, note)
     try:
         yield stop
     finally:

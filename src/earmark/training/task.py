@@ -1,4 +1,4 @@
-"""What the data decides of a network, and the networks made for it."""
+"""The task of a network: its tags, features and priors, which the data decides, not the recipe."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from earmark.training.recipe import Recipe
 from earmark.training.seeds import generator, seed_torch
 from earmark.training.songs import TrainingSongs, priors
 
-_MEASURED = 512  # songs that tell mean and deviation well enough
+_SONGS_MEASURED = 512  # enough for mean and deviation
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be told from what.
+    """What a network predicts, and what it gets.
 
-    tags : the outputs, in order; priors : share of training songs that carry each
+    tags : the outputs, in order; priors : the share of training songs with each
     standardise : (mean, deviation) in dB of the input
     """
 
@@ -45,7 +45,7 @@ class Task:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Task:
-        """A task from JSON; KeyError or TypeError for what is none."""
+        """A task from JSON; KeyError or TypeError where keys are missing or wrong."""
         mean, deviation = values["standardise"]
         return cls(
             tuple(values["tags"]),
@@ -55,10 +55,10 @@ class Task:
         )
 
     def network(self, recipe: Recipe) -> CRNN:
-        """A network for this task, its first weights from the recipe's seed.
+        """A network for this task, with initial weights drawn by the recipe's seed.
 
-        Its first guess for every song is the priors. Raises BadRecipe where settings and
-        spectrograms do not go together.
+        Its output biases give every song the priors at first. Raises BadRecipe where the
+        spectrograms are too small for the pools.
         """
         seed_torch(generator(recipe.seed, "weights"))
         try:
@@ -91,30 +91,45 @@ def make_task(recipe: Recipe, store: Store, songs: TrainingSongs) -> Task:
 
 
 def measure(store: Store, indices: Int64Array, *, seed: int) -> tuple[float, float]:
-    """(mean, deviation) in dB of some hundred of these songs, to three digits.
+    """(mean, deviation) in dB of up to 512 of these songs, rounded to 0.001 dB.
 
-    Raises BadStore where all is silence.
+    Raises BadStore where all values are the same, as in silence.
     """
-    drawn = np.sort(generator(seed, "measure").permutation(indices)[:_MEASURED])
+    chosen = np.sort(generator(seed, "measure").permutation(indices)[:_SONGS_MEASURED])
     total = squares = 0.0
     n = 0
-    for first in range(0, len(drawn), 64):
-        clips = store.log_mels(drawn[first : first + 64]).astype(np.float64)
+    for first in range(0, len(chosen), 64):
+        clips = store.log_mels(chosen[first : first + 64]).astype(np.float64)
         total, squares, n = total + clips.sum(), squares + (clips**2).sum(), n + clips.size
     mean = total / n
     deviation = float(np.sqrt(max(squares / n - mean**2, 0)))
     if not deviation > 1e-3:
-        raise BadStore(f"the spectrograms all hold the same value ({mean:.1f} dB): only silence?")
+        raise BadStore(
+            f"all values of the spectrograms are the same ({mean:.1f} dB), as those of silence. "
+            "Check the audio that the store was made from"
+        )
     return round(float(mean), 3), round(deviation, 3)
 
 
 def _check_crop(recipe: Recipe, features: LogMel) -> None:
     crop, model = recipe.augment.crop_frames, recipe.model
     if crop >= features.n_frames and crop:
-        raise BadRecipe(f"augment.crop_frames is {crop}; clips have {features.n_frames} frames")
+        raise BadRecipe(
+            f"augment.crop_frames is {crop}, but clips have {features.n_frames} frames. Set fewer, "
+            "or 0 for whole clips"
+        )
     if crop and model.input_norm == "frame":
-        raise BadRecipe('augment.crop_frames needs model.input_norm = "channel" or "none"')
+        raise BadRecipe(
+            'augment.crop_frames cannot be used with model.input_norm = "frame". Set '
+            'model.input_norm to "channel" or "none"'
+        )
     if crop and model.recurrent == "none" and model.summary == "flatten":
-        raise BadRecipe('augment.crop_frames needs model.summary = "mean" or "max"')
-    if crop and min(model.left(features.n_mels, crop)) < 1:
-        raise BadRecipe(f"the pools of the model leave nothing of {crop} frames")
+        raise BadRecipe(
+            'augment.crop_frames cannot be used with model.summary = "flatten". Set model.summary '
+            'to "mean" or "max"'
+        )
+    if crop and min(model.size_after_pools(features.n_mels, crop)) < 1:
+        raise BadRecipe(
+            f"augment.crop_frames is {crop}, which the pools of the model reduce to no frame at "
+            "all. Set more frames, or smaller model.pools"
+        )

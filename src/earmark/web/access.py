@@ -1,4 +1,4 @@
-"""Who may ask: by which name of this server, from which page, with which token."""
+"""Access control: which Host names, which origins, which token."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from earmark.web.errors import NotAuthorised, WrongHost, WrongOrigin
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_OPEN = frozenset({"/api/health", "/api/openapi.json"})  # no token needed: they tell of no song
+_OPEN = frozenset({"/api/health", "/api/openapi.json"})  # need no token: nothing of a song
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -18,26 +18,26 @@ _SAFE_METHODS = frozenset({"GET", "HEAD"})
 class Access:
     """What a request must show.
 
-    token : a secret that API requests carry as `Authorization: Bearer ...`; None asks for none
-    hosts : the names in a request's Host header that are answered; None is any. On loopback this
-        keeps out pages of other sites that point a name of theirs at this machine (DNS rebinding).
+    token : a secret that API requests carry as `Authorization: Bearer ...`; None needs none
+    hosts : the accepted names in the Host header; None accepts any. On loopback this keeps out
+        pages of other sites whose name is made to point at this machine (DNS rebinding).
     """
 
     token: str | None = None
     hosts: frozenset[str] | None = LOOPBACK
 
     def check(self, method: str, path: str, headers: Mapping[str, str]) -> None:
-        """Raise WrongHost, WrongOrigin or NotAuthorised for a request that is not let in."""
+        """Raise WrongHost, WrongOrigin or NotAuthorised for a request that is not allowed."""
         host = headers.get("host", "")
         if self.hosts is not None and _name(host) not in self.hosts:
             raise WrongHost(
-                f"this server does not go by the name {_name(host)!r}. If it should, start it with "
-                "--allow-host and that name"
+                f"this server does not answer to the host name {_name(host)!r}. To allow the name, "
+                "start the server with --allow-host"
             )
         origin = headers.get("origin")
         if origin is not None and method not in _SAFE_METHODS and not _is_ours(origin, host):
             raise WrongOrigin(
-                f"a page of {origin} may not use this server: only its own page may, and programs"
+                f"pages of {origin} may not use this server; use its own page, or a program"
             )
         if self.token is None or path in _OPEN:
             return
@@ -45,7 +45,7 @@ class Access:
             given = headers.get("authorization", "").removeprefix("Bearer ").strip()
             if not secrets.compare_digest(given.encode("latin-1", "replace"), self.token.encode()):
                 raise NotAuthorised(
-                    "this server asks for a token: send it in the header "
+                    "the token is missing or wrong. Send it in the header "
                     "`Authorization: Bearer TOKEN`"
                 )
 

@@ -13,19 +13,21 @@ from fastapi import APIRouter, Depends, File, Query, Request, Response, UploadFi
 from fastapi.responses import StreamingResponse
 
 from earmark.errors import EarmarkError
-from earmark.files import json_line
+from earmark.files import Json, json_line
 from earmark.inference import Options
 from earmark.ranking import DEFAULT_RANKING, Ranking
 from earmark.tagger import Failure, Tags
 from earmark.web import metrics, schemas
-from earmark.web.responses import as_response, refused, shown_name
-from earmark.web.service import Json, Service, Upload
+from earmark.web.responses import failure_response, json_response, shown_name
+from earmark.web.service import Service, Upload
 
 Result = TypeVar("Result")
 
 File_ = Annotated[UploadFile, File(description="A song, in any format that FFmpeg reads.")]
-Files = Annotated[list[UploadFile], File(description="Songs; as many as one upload may hold.")]
-Top = Annotated[int, Query(ge=1, le=10_000, description="How many tags to answer.")]
+Files = Annotated[
+    list[UploadFile], File(description="Songs; together no larger than the upload limit.")
+]
+Top = Annotated[int, Query(ge=1, le=10_000, description="How many tags to return.")]
 Rank = Annotated[Ranking, Query(description="What the tags are sorted by.")]
 Center = Annotated[bool, Query(description="Hear only the middle of a song, as the papers do.")]
 MaxSeconds = Annotated[
@@ -37,87 +39,93 @@ Start = Annotated[
 ]
 
 
-class _Asked(NamedTuple):
-    """How songs are to be tagged, from the query."""
+class _TagQuery(NamedTuple):
+    """How songs are to be tagged, from the query string."""
 
     options: Options
     top: int
 
 
-async def _asked(
+async def _tag_query(
     top: Top = 10,
     rank: Rank = DEFAULT_RANKING,
     center: Center = False,
     max_seconds: MaxSeconds = None,
-) -> _Asked:
-    return _Asked(Options(rank=rank, center=center, max_seconds=max_seconds), top)
+) -> _TagQuery:
+    return _TagQuery(Options(rank=rank, center=center, max_seconds=max_seconds), top)
 
 
-Asked = Annotated[_Asked, Depends(_asked)]
+TagQuery = Annotated[_TagQuery, Depends(_tag_query)]
 
-_CLIENT_GONE = 499  # nobody reads it; nginx's number for it
-_REFUSALS: dict[int | str, dict[str, Any]] = {
+_CLIENT_GONE = 499  # nginx's status for a client that has left; only the log shows it
+_ERRORS: dict[int | str, dict[str, Any]] = {
     401: {"model": schemas.ErrorSchema, "description": "The token is missing or wrong."},
-    403: {"model": schemas.ErrorSchema, "description": "A page of another site asks."},
+    403: {
+        "model": schemas.ErrorSchema,
+        "description": "A page of another site sends it.",
+    },
     408: {"model": schemas.ErrorSchema, "description": "The upload did not arrive in time."},
     413: {"model": schemas.ErrorSchema, "description": "The upload is too large."},
     422: {
         "model": schemas.FailedSongSchema | schemas.ErrorSchema,
-        "description": "A file that holds no audio, is too long, or breaks the decoder; or an "
-        "impossible value.",
+        "description": "A file without audio, too long, or that breaks the decoder; or an "
+        "invalid value.",
     },
     503: {
         "model": schemas.ErrorSchema,
-        "description": "Full. The header Retry-After says when to come back.",
+        "description": "The server is full. The header Retry-After says when to try again.",
     },
 }
 
 
-class _Gone(Exception):
-    """Nobody waits for the result any more."""
+class _ClientGone(Exception):
+    """The client has left."""
 
 
 def api(service: Service) -> APIRouter:
     """The routes of a service."""
     router = APIRouter()
-    post = partial(router.post, responses=_REFUSALS, tags=["songs"])
+    post = partial(router.post, responses=_ERRORS, tags=["songs"])
 
-    async def work_on(
+    async def run_on_upload(
         request: Request, file: UploadFile, work: Callable[[Upload], Result]
     ) -> Result | Failure | None:
-        """What comes of an upload: a result, a failure, or None if nobody waits for it."""
+        """The result of work on an upload, a failure, or None if the client has left."""
         name = shown_name(file.filename)
         try:
-            async with service.kept(file.file, name) as upload:
+            async with service.stored(file.file, name) as upload:
                 return await service.run(lambda: work(upload), is_gone=request.is_disconnected)
         except EarmarkError as error:
             return Failure(Path(name), error)
 
     @post("/api/tag", response_model=schemas.TaggedSongSchema, summary="The tags of a song")
-    async def tag(request: Request, file: File_, asked: Asked) -> Response:
-        """Answers the line that `earmark tag --json` prints."""
-        result = await work_on(request, file, lambda upload: service.tag(upload, asked.options))
-        return _answer(result, lambda tags: tags.as_json(top=asked.top))
+    async def tag(request: Request, file: File_, query: TagQuery) -> Response:
+        """Returns the line that `earmark tag --json` prints."""
+        result = await run_on_upload(
+            request, file, lambda upload: service.tag(upload, query.options)
+        )
+        return _response(result, lambda tags: tags.as_json(top=query.top))
 
     @post("/api/tag/batch", response_model=schemas.BatchSchema, summary="The tags of several songs")
-    async def tag_batch(request: Request, files: Files, asked: Asked) -> Response:
-        """Answers a line for each file, in their order; a bad file fails alone."""
+    async def tag_batch(request: Request, files: Files, query: TagQuery) -> Response:
+        """Returns a line for each file, in their order; a bad file fails alone."""
 
         async def one(file: UploadFile) -> Json | None:
-            result = await work_on(request, file, lambda upload: service.tag(upload, asked.options))
+            work = partial(service.tag, options=query.options)
+            result = await run_on_upload(request, file, work)
             if result is None:
                 return None
-            return result.as_json(top=asked.top) if isinstance(result, Tags) else result.as_json()
+            return result.as_json(top=query.top) if isinstance(result, Tags) else result.as_json()
 
         lines = await asyncio.gather(*map(one, files))
         if None in lines:
             return Response(status_code=_CLIENT_GONE)
-        return as_response({"results": lines})
+        return json_response({"results": lines})
 
     @post(
         "/api/listen",
         response_class=StreamingResponse,
-        responses=_REFUSALS
+        responses=_ERRORS
         | {
             200: {
                 "content": {"application/x-ndjson": {}},
@@ -128,16 +136,16 @@ def api(service: Service) -> APIRouter:
         summary="All that the page shows of a song",
     )
     async def listen(request: Request, file: File_, max_seconds: MaxSeconds = None) -> Response:
-        """Answers line by line: how far it is, then tags, waveform, spectrogram, tags over time.
+        """Returns line by line: progress, then tags, waveform, spectrogram and tags over time.
 
-        The answer begins when the file has decoded well, so that its status tells of a bad one.
+        The response begins when the file is decoded, so that its status reports a bad file.
         """
         loop, gone = asyncio.get_running_loop(), threading.Event()
         lines: asyncio.Queue[Json | None] = asyncio.Queue()
 
         def on_progress(done: float) -> None:
             if gone.is_set():
-                raise _Gone
+                raise _ClientGone
             loop.call_soon_threadsafe(lines.put_nowait, {"done": round(done, 3)})
 
         def describe(upload: Upload) -> Json:
@@ -145,7 +153,7 @@ def api(service: Service) -> APIRouter:
             return {"result": service.describe(upload, options, on_progress)}
 
         def end(task: asyncio.Task[Any]) -> None:
-            task.exception()  # seen, should nobody be left to see it
+            task.exception()  # marks it as retrieved, in case the client has left
             lines.put_nowait(None)
 
         async def following(line: Json | None) -> AsyncIterator[bytes]:
@@ -160,26 +168,26 @@ def api(service: Service) -> APIRouter:
             finally:
                 gone.set()
 
-        task = asyncio.create_task(work_on(request, file, describe))
+        task = asyncio.create_task(run_on_upload(request, file, describe))
         task.add_done_callback(end)
         first = await lines.get()
-        if first is None:  # nothing was sent yet, so that the status can say what was wrong
-            return _answer(await task, lambda value: value)
+        if first is None:  # nothing was sent yet: the status can report the error
+            return _response(await task, lambda value: value)
         return StreamingResponse(following(first), media_type="application/x-ndjson")
 
     @post(
         "/api/sensitivity",
         response_model=schemas.SensitivitySchema,
-        summary="Which regions of a window speak for each tag",
+        summary="Which regions of a window each tag depends on",
     )
     async def sensitivity(request: Request, file: File_, start: Start = 0.0) -> Response:
         """Mutes one region of the spectrogram after the other (occlusion). It shows what the
-        network is sensitive to, and proves nothing about the music.
+        network is sensitive to, and does not prove a cause.
         """
-        result = await work_on(
+        result = await run_on_upload(
             request, file, lambda upload: service.sensitivity(upload, start=start)
         )
-        return _answer(result, lambda value: value)
+        return _response(result, lambda value: value)
 
     @router.get(
         "/api/models",
@@ -188,15 +196,18 @@ def api(service: Service) -> APIRouter:
         tags=["server"],
     )
     async def models() -> Response:
-        """What the model says of itself and of each tag."""
-        return as_response(service.models())
+        """The model's card, with a row for each tag."""
+        return json_response(service.models())
 
     @router.get(
-        "/api/health", response_model=schemas.HealthSchema, summary="How it is", tags=["server"]
+        "/api/health",
+        response_model=schemas.HealthSchema,
+        summary="Whether the server works",
+        tags=["server"],
     )
     async def health() -> Response:
-        """Answers as long as the server is up; needs no token."""
-        return as_response(service.health())
+        """Returns as long as the server is up; needs no token."""
+        return json_response(service.health())
 
     @router.get("/metrics", summary="Metrics for Prometheus", tags=["server"])
     async def prometheus() -> Response:
@@ -206,9 +217,9 @@ def api(service: Service) -> APIRouter:
     return router
 
 
-def _answer(result: Result | Failure | None, as_json: Callable[[Result], Json]) -> Response:
+def _response(result: Result | Failure | None, as_json: Callable[[Result], Json]) -> Response:
     if result is None:
         return Response(status_code=_CLIENT_GONE)
     if isinstance(result, Failure):
-        return refused(result)
-    return as_response(as_json(result))
+        return failure_response(result)
+    return json_response(as_json(result))

@@ -1,4 +1,4 @@
-"""The web application."""
+"""The ASGI application: the API, the page, and the middleware around both."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from starlette.types import ASGIApp
 from earmark import __version__
 from earmark.web.access import Access
 from earmark.web.api import api
-from earmark.web.middleware import Guard
+from earmark.web.middleware import GuardMiddleware
 from earmark.web.pages import pages
-from earmark.web.responses import add_answers
+from earmark.web.responses import add_error_handlers
 from earmark.web.service import Service
 
 
 def create_app(service: Service, *, access: Access = Access()) -> ASGIApp:
     """The application of a service.
 
-    access : who may ask; by default this machine only, without a token
+    access : who may use it; by default this machine only, without a token
     """
     app = FastAPI(
         title="earmark",
         version=__version__,
         summary="earmark listens to music and says what it hears.",
         openapi_url="/api/openapi.json",
-        docs_url=None,  # its page asks other sites for its scripts; ours is /docs
+        docs_url=None,  # FastAPI's page loads scripts from other sites; ours is /docs
         redoc_url=None,
     )
     app.include_router(api(service))
     app.include_router(pages())
-    add_answers(app)
-    # around the application, not in it, so that even the answer to a bug passes it
-    return Guard(app, service=service, access=access)
+    add_error_handlers(app)
+    # around the application, not in it, so that it sees the response to a bug too
+    return GuardMiddleware(app, service=service, access=access)

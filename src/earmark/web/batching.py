@@ -1,4 +1,4 @@
-"""One network for all requests: what waits goes through it together."""
+"""One model for all requests: the windows that wait go through it together."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from earmark.arrays import Float32Array
-from earmark.runtime import BATCH, Model
+from earmark.runtime import BATCH, LoadedModel
 
 
 class _Waiting(NamedTuple):
@@ -20,33 +19,26 @@ class _Waiting(NamedTuple):
     answer: Future[tuple[Float32Array, Float32Array]]
 
 
-class SharedModel(Model):
-    """A session whose `run` many threads may call at once.
+class SharedModel:
+    """A loaded model whose `run` many threads may call at once.
 
-    One thread runs the network. It never waits for a batch to fill: it takes whatever waits when
-    it is free, so that a lone request is answered at once and many fill the batches by themselves.
+    One thread runs the network. It does not wait for a batch to fill: when it is free it takes what
+    waits, so that a single request is answered at once, and many fill the batches by themselves.
 
-    on_batch : told how many windows were taken together, each time; a request of more than BATCH is
-        taken alone
+    on_batch : called with how many windows were taken together, each time; a request of more than
+        BATCH is taken alone
     """
 
-    def __init__(
-        self,
-        path: str | Path,
-        *,
-        on_batch: Callable[[int], None],
-        runtime: str | None = None,
-        threads: int | None = None,
-    ) -> None:
-        super().__init__(path, runtime=runtime, threads=threads)
-        self._on_batch = on_batch
+    def __init__(self, model: LoadedModel, *, on_batch: Callable[[int], None]) -> None:
+        self.path, self.runtime, self.card = model.path, model.runtime, model.card
+        self._model, self._on_batch = model, on_batch
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        self._held: list[_Waiting] = []  # one at most, which did not fit
+        self._held: list[_Waiting] = []  # at most one, which did not fit into the last batch
         self._thread = threading.Thread(target=self._work, name="network", daemon=True)
         self._thread.start()
 
     def run(self, log_mel: Float32Array) -> tuple[Float32Array, Float32Array]:
-        """As Session.run, beside the windows of other requests."""
+        """As Model.run, together with the windows of other requests."""
         answer: Future[tuple[Float32Array, Float32Array]] = Future()
         self._waiting.put(_Waiting(log_mel, answer))
         return answer.result()
@@ -60,7 +52,9 @@ class SharedModel(Model):
         while (first := self._next(wait=True)) is not None:
             together = self._gather(first)
             try:
-                logits, embeddings = super().run(np.concatenate([one.log_mel for one in together]))
+                logits, embeddings = self._model.run(
+                    np.concatenate([one.log_mel for one in together])
+                )
             except BaseException as error:  # noqa: BLE001 - each request raises it for itself
                 for one in together:
                     one.answer.set_exception(error)
@@ -83,7 +77,7 @@ class SharedModel(Model):
         return together
 
     def _next(self, *, wait: bool) -> _Waiting | None:
-        """What waits longest; None at the end, or where nothing waits and nor shall we."""
+        """What has waited longest; None at the end, or where nothing waits and `wait` is false."""
         if self._held:
             return self._held.pop()
         try:
@@ -91,19 +85,19 @@ class SharedModel(Model):
         except queue.Empty:
             return None
         if item is None:
-            self._waiting.put(None)  # the end stays the end
+            self._waiting.put(None)  # for the next call
         return item
 
 
-class ToldSession(Model):
-    """Another session's `run`, which tells after each call how many windows went through."""
+class ReportingModel:
+    """A loaded model that reports after each `run` how many windows went through it."""
 
-    def __init__(self, session: Model, on_run: Callable[[int], None]) -> None:
-        self.path, self.runtime, self.card = session.path, session.runtime, session.card
-        self._session, self._on_run = session, on_run
+    def __init__(self, model: LoadedModel, on_run: Callable[[int], None]) -> None:
+        self.path, self.runtime, self.card = model.path, model.runtime, model.card
+        self._model, self._on_run = model, on_run
 
     def run(self, log_mel: Float32Array) -> tuple[Float32Array, Float32Array]:
-        """As Session.run."""
-        result = self._session.run(log_mel)
+        """As Model.run."""
+        result = self._model.run(log_mel)
         self._on_run(len(log_mel))
         return result

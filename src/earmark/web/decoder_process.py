@@ -1,9 +1,9 @@
-"""The process that opens uploads: what it is asked and what it answers.
+"""The process that decodes uploads, and its messages.
 
-An upload may be made to break a decoder. So it is decoded here, within a time and a memory limit,
-and nothing but numbers goes back: no pickles, which could run code in the server.
+An upload may be crafted to break a decoder. So it is decoded here, with limits of time and memory,
+and only numbers and JSON go back: no pickles, which could run code in the server.
 
-A message is one byte of kind and a body. SAMPLES: float32 little-endian. The others: JSON.
+A message is one byte for its kind, and a body: float32 little-endian for SAMPLES, else JSON.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from typing import Any
 READY, SAMPLES, END, FAILED, NO_MEMORY = b"R", b"S", b"E", b"F", b"M"
 _GRACE = 5.0  # seconds beyond the deadline, after which the process ends itself
 _WARM_UP_HZ = 8_000
-_ROOM = 1 << 20  # bytes; where so few cannot be had, a failure is for lack of memory
+_ROOM = 1 << 20  # bytes; where even these cannot be allocated, a failure is for lack of memory
 
 
 def main(pipe: Connection, memory_mb: float) -> None:
-    """Decode what is asked for until the server is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server decides when this ends
+    """Decode one job after the other until the server is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends this process
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     _load_decoders()
@@ -34,7 +34,7 @@ def main(pipe: Connection, memory_mb: float) -> None:
     try:
         while True:
             job = json.loads(pipe.recv_bytes())
-            _set_alarm(job["deadline"] + _GRACE)  # should nobody be left to kill this
+            _set_alarm(job["deadline"] + _GRACE)  # in case the server is gone and cannot end this
             _answer(pipe, job)
             _set_alarm(0)
     except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -64,13 +64,13 @@ def _answer(pipe: Connection, job: dict[str, Any]) -> None:
     except UnreadableAudio as error:
         if error.reason == NO_MEMORY_LEFT:
             raise MemoryError from error
-        # FFmpeg reports some failed allocations as damage, or as a codec that it does not know
-        bytearray(_ROOM)  # raises MemoryError where memory is what lacks
+        # FFmpeg reports some failed allocations as damage, or as an unknown codec
+        bytearray(_ROOM)  # raises MemoryError where memory has run out
         pipe.send_bytes(FAILED + json.dumps({"reason": error.reason}).encode())
 
 
 def _load_decoders() -> None:
-    """Load the libraries, some of which load late, before memory is counted."""
+    """Load all libraries, some of which load late, before memory is limited."""
     from earmark import audio
 
     with tempfile.TemporaryDirectory() as folder:
@@ -82,7 +82,7 @@ def _load_decoders() -> None:
 
 
 def _limit_memory(megabytes: float) -> None:
-    """Let this process grow by so much and no further, where the system can hold it to that."""
+    """Limit how much more memory this process may take, where the system can do so."""
     if sys.platform != "linux":
         return
     import resource
@@ -90,10 +90,10 @@ def _limit_memory(megabytes: float) -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + round(megabytes * 1e6)
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash leaves no picture of the memory
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash writes no core file
 
 
 def _set_alarm(seconds: float) -> None:
-    """End this process after so many seconds, whatever it does then; 0 calls it off."""
+    """End this process after so many seconds; 0 cancels that."""
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -1,4 +1,4 @@
-"""A few processes that decode uploads; one that fails is killed and replaced."""
+"""The pool of processes that decode uploads; a process that fails is killed and replaced."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from typing import Any
 import numpy as np
 
 from earmark.audio import Audio
-from earmark.engine.processes import what_a_worker_inherits
+from earmark.engine.processes import worker_environment
 from earmark.errors import UnreadableAudio, WorkerDied
 from earmark.web import decoder_process
 from earmark.web.errors import TooCostly, TooLong
 from earmark.web.limits import Limits
 
-_TRIES = 2  # of a file whose decoder is killed: the first time it may have been from outside
+_TRIES = 2  # of a file whose decoder dies: the first time the system may have killed it
 _START_SECONDS = 60.0
-_LARGEST_MESSAGE = 1 << 26  # bytes; a decoder that a file has taken over may send anything
+_LARGEST_MESSAGE = 1 << 26  # bytes; a compromised decoder may send anything
 
 
 class Decoders:
     """Decoder processes, each busy with one file or idle.
 
-    on_loss : told why a process was lost, each time: "deadline", "memory" or "died"
+    on_loss : called with the reason each time a process is lost: "deadline", "memory" or "died"
 
     Raises WorkerDied where processes cannot start.
     """
@@ -50,13 +50,13 @@ class Decoders:
             for decoder in first:
                 decoder.wait_until_ready()
                 self._idle.put(decoder)
-        except _Lost as error:
+        except _DecoderLost as error:
             for decoder in first:
                 decoder.kill()
             raise WorkerDied(
-                "the processes that decode cannot start; what they said stands above. A script "
-                'that serves needs `if __name__ == "__main__":` around it, because each of them '
-                "imports the script again"
+                "the decoder processes cannot start; their own messages are above. A script that "
+                'serves needs `if __name__ == "__main__":` around its code, because each of '
+                "these processes imports the script again"
             ) from error
 
     def decode(
@@ -92,7 +92,7 @@ class Decoders:
             except (UnreadableAudio, TooLong):
                 keep = True
                 raise
-            except _Lost as lost:
+            except _DecoderLost as lost:
                 self._on_loss(lost.why)
                 if lost.why != "died":
                     raise TooCostly(_too_costly(name, lost.why, self._limits)) from lost
@@ -116,14 +116,14 @@ class Decoders:
             name="earmark decoder",
             daemon=True,
         )
-        with self._starting, what_a_worker_inherits(threads=1):
+        with self._starting, worker_environment(threads=1):
             process.start()
         theirs.close()
         return _Decoder(process, ours)
 
 
-class _Lost(Exception):
-    """A decoder that is of no more use: "deadline", "memory" or "died"."""
+class _DecoderLost(Exception):
+    """A decoder process is lost, and why: "deadline", "memory" or "died"."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -146,10 +146,10 @@ class _Decoder:
         """(kind, body) of the next message, until `deadline` on the monotonic clock."""
         try:
             if not self.pipe.poll(max(0.0, deadline - time.monotonic())):
-                raise _Lost("deadline")
+                raise _DecoderLost("deadline")
             message = self.pipe.recv_bytes(_LARGEST_MESSAGE)
         except (EOFError, OSError) as error:
-            raise _Lost("died") from error
+            raise _DecoderLost("died") from error
         return message[:1], memoryview(message)[1:]
 
     def wait_until_ready(self) -> None:
@@ -164,7 +164,7 @@ class _Decoder:
         try:
             self.pipe.send_bytes(json.dumps(job).encode())
         except OSError as error:
-            raise _Lost("died") from error
+            raise _DecoderLost("died") from error
 
 
 def _receive(decoder: _Decoder, job: dict[str, Any], *, name: str, longest: float) -> Audio:
@@ -179,17 +179,17 @@ def _receive(decoder: _Decoder, job: dict[str, Any], *, name: str, longest: floa
             blocks.append(np.frombuffer(body, dtype="<f4"))
             n += blocks[-1].size
             if n > (longest + 2) * rate:
-                raise _Lost("died")  # it was told to stop before
+                raise _DecoderLost("died")  # it was to stop before that
         elif kind == decoder_process.END:
             break
         elif kind == decoder_process.FAILED:
             raise UnreadableAudio(name, json.loads(bytes(body))["reason"])
         else:
-            raise _Lost("memory")
+            raise _DecoderLost("memory")
     if n > longest * rate:
         raise TooLong(
-            f"{name} is longer than the {longest / 60:g} minutes that are heard here. Send a part "
-            "of it, or ask for its beginning with max_seconds"
+            f"{name} is longer than {longest / 60:g} minutes, the limit of this server. Send a "
+            "part of it, or ask for its beginning with max_seconds"
         )
     samples = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
     return Audio(samples, rate, json.loads(bytes(body))["damaged_packets"])
@@ -201,4 +201,4 @@ def _too_costly(name: str, why: str, limits: Limits) -> str:
         "memory": f"decoding it took more than {limits.decode_mb:g} MB of memory",
         "died": f"it killed the decoder {_TRIES} times",
     }
-    return f"{name} cannot be heard: {reasons[why]}. It may be damaged: export it anew"
+    return f"{name} cannot be heard: {reasons[why]}. It may be damaged: export it again"

@@ -1,19 +1,17 @@
-"""What the page draws of a song: waveform, spectrogram and tags over time, as JSON."""
+"""Data of the page's plots, as JSON: waveform, spectrogram and tags over time."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from earmark.arrays import Float32Array
 from earmark.features import LogMel, mel_filters
-from earmark.taggram import Taggram, spectrogram
-
-Json = dict[str, Any]
+from earmark.files import Json
+from earmark.taggrams import Taggram, spectrogram
 
 _WAVE_COLUMNS = 1500
 _MEL_COLUMNS = 1500
@@ -21,7 +19,7 @@ _RANGE = (8.0, 99.7)  # percentiles of the spectrogram's levels that its colours
 
 
 def waveform(samples: Float32Array) -> Json:
-    """The lowest and highest sample of each of a number of columns, in thousandths of the peak.
+    """Lowest and highest sample of each column, in thousandths of the peak.
 
     samples : float32 (n,), one or more
     """
@@ -35,7 +33,7 @@ def waveform(samples: Float32Array) -> Json:
     }
 
 
-def mel_picture(samples: Float32Array, *, settings: LogMel) -> Json:
+def mel_image(samples: Float32Array, *, settings: LogMel) -> Json:
     """The spectrogram in 256 steps, and which band is which frequency.
 
     samples : float32 (n,), mono at settings.rate
@@ -50,13 +48,13 @@ def mel_picture(samples: Float32Array, *, settings: LogMel) -> Json:
     floor, top = (float(np.percentile(mel, share)) for share in _RANGE)
     steps = np.clip((mel - floor) / max(top - floor, 1e-6), 0, 1) * 255
     return {
-        "z": typed(steps.astype(np.uint8)),
+        "z": typed_array(steps.astype(np.uint8)),
         "hz": [round(hz) for hz in centres(settings)],
     }
 
 
 def centres(settings: LogMel) -> list[float]:
-    """The frequency that each mel band hears best, in Hz."""
+    """The centre frequency of each mel band, in Hz."""
     hz = np.fft.rfftfreq(settings.n_fft, 1 / settings.rate)
     filters = mel_filters(settings)
     total = filters.sum(axis=1)
@@ -74,8 +72,8 @@ def over_time(gram: Taggram) -> Json:
     }
 
 
-def typed(array: npt.NDArray[np.uint8]) -> Json:
-    """An array as plotly.js reads it without a number's text for each cell."""
+def typed_array(array: npt.NDArray[np.uint8]) -> Json:
+    """An array as plotly.js reads it: base64 bytes, much shorter than a number's text for each."""
     return {
         "dtype": "u1",
         "bdata": base64.b64encode(np.ascontiguousarray(array).tobytes()).decode(),

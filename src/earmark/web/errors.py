@@ -1,14 +1,14 @@
-"""Why a request is refused: an error of ours with the status that HTTP has for it.
+"""Errors of the web server, each with its HTTP status.
 
-Refusal (400)
+HttpError (400)
 ├── NotAuthorised (401)   the token is missing or wrong
-├── WrongOrigin (403)     a page of another site asks
+├── WrongOrigin (403)     the request comes from a page of another site
 ├── TooSlow (408)         the upload did not arrive in time
-├── TooLarge (413)        more bytes than an upload may have
-├── WrongHost (421)       a name that this server does not go by
-├── TooLong (422)         a song longer than is heard here
-├── TooCostly (422)       a file that takes the decoder too much time or memory, or kills it
-└── Busy (503)            as many requests are under way as may be
+├── TooLarge (413)        the upload is larger than the limit
+├── WrongHost (421)       the Host header names another server
+├── TooLong (422)         the song is longer than the limit
+├── TooCostly (422)       decoding takes too much time or memory, or kills the decoder
+└── Busy (503)            too many requests are under way
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from earmark.errors import EarmarkError
 
 
 class HttpError(EarmarkError):
-    """A request that is not served; the message says what to do instead."""
+    """A request that is not served; the message says what to do."""
 
     status = 400
 
     @property
     def headers(self) -> dict[str, str]:
-        """Headers that belong to the answer."""
+        """Headers of the response."""
         return {}
 
 
@@ -34,12 +34,12 @@ class NotAuthorised(HttpError):
 
     @property
     def headers(self) -> dict[str, str]:
-        """What kind of token is asked for."""
+        """The kind of token that is needed."""
         return {"WWW-Authenticate": "Bearer"}
 
 
 class WrongOrigin(HttpError):
-    """A page of another site asks."""
+    """The request comes from a page of another site."""
 
     status = 403
 
@@ -51,33 +51,33 @@ class TooSlow(HttpError):
 
 
 class TooLarge(HttpError):
-    """More bytes than an upload may have."""
+    """The upload is larger than the limit."""
 
     status = 413
 
 
 class WrongHost(HttpError):
-    """A name that this server does not go by."""
+    """The Host header names another server."""
 
     status = 421
 
 
 class TooLong(HttpError):
-    """A song longer than is heard here."""
+    """The song is longer than the limit."""
 
     status = 422
 
 
 class TooCostly(HttpError):
-    """A file that takes the decoder too much time or memory, or kills it."""
+    """Decoding takes too much time or memory, or kills the decoder."""
 
     status = 422
 
 
 class Busy(HttpError):
-    """As many requests are under way as may be.
+    """Too many requests are under way.
 
-    retry_after : seconds until there should be room
+    retry_after : seconds until there is probably room
     """
 
     status = 503
@@ -92,5 +92,5 @@ class Busy(HttpError):
 
     @property
     def headers(self) -> dict[str, str]:
-        """When to come back."""
+        """When to try again."""
         return {"Retry-After": str(self.retry_after)}

@@ -1,4 +1,4 @@
-"""What one request may cost, and how many there may be."""
+"""Limits of the server: size, time and memory of a request, and how many there are at once."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from earmark.errors import BadValue
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of a server; whatever goes over one is answered with a sentence.
+    """The limits of a server; a request beyond one is answered with an error that names it.
 
     upload_mb : size of one upload, in 10^6 bytes
     upload_seconds : how long an upload may take to arrive
     minutes : length of one song
     decode_seconds : how long the decoder may work on one file before it is killed
     decode_mb : memory that the decoder may take for one file, in 10^6 bytes, beyond what it needs
-        to start; held on Linux
-    waiting : requests under way at once, those that wait included; the next one is told to come
-        back later
-    decoders : processes that decode side by side; 0 is one for each core
+        to start; enforced on Linux only
+    waiting : requests under way at once, those that wait included; more are answered with 503
+    decoders : processes that decode in parallel; 0 is one for each core
     """
 
     upload_mb: float = 100.0
@@ -32,7 +31,7 @@ class Limits:
     decoders: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse limits that nothing could pass."""
+        """Refuse limits that no request could keep."""
         for field in fields(self):
             value = getattr(self, field.name)
             if not (value > 0 or (field.name == "decoders" and value == 0)):

@@ -1,4 +1,4 @@
-"""One JSON object a line on stderr for each request, and for whatever else happens."""
+"""The log: one JSON object a line on stderr, for each request and each other event."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ log = logging.getLogger("earmark.web")
 
 
 class JsonLines(logging.Formatter):
-    """Log records as JSON: time, level, event, request_id and what else was given."""
+    """Log records as JSON: time, level, event, request_id, and further facts."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line; names of files are escaped, so that none can forge a line."""
+        """One line; names of files are escaped, so that no name can forge a line."""
         line: dict[str, Any] = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
             + f".{round(record.msecs) % 1000:03d}Z",
@@ -31,7 +31,7 @@ class JsonLines(logging.Formatter):
         return json.dumps(line)
 
 
-def tell(event: str, *, level: int = logging.INFO, **facts: Any) -> None:
+def log_event(event: str, *, level: int = logging.INFO, **facts: Any) -> None:
     """Log an event with its facts."""
     log.log(level, event, extra={"facts": facts})
 

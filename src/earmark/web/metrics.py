@@ -1,4 +1,4 @@
-"""What Prometheus may ask: how much is done, how long it takes, how full the house is."""
+"""Metrics for Prometheus: counts, durations, and requests under way."""
 
 from __future__ import annotations
 

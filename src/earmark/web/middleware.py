@@ -1,4 +1,4 @@
-"""What every request passes first: who asks, how much, how fast; and what every answer carries."""
+"""The outermost middleware: checks, counts and logs each request, and sets response headers."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from earmark.web.access import Access
 from earmark.web.errors import HttpError, TooLarge, TooSlow
 from earmark.web.service import Service
 
-# Nothing from outside, nothing inline. plotly.js sets its styles through the document's own
-# objects, which this allows.
+# Nothing from other sites, nothing inline. plotly.js sets its styles through the DOM, which this
+# allows.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "media-src blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -36,76 +36,76 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-# What is still read of a body that is refused, so that its sender reads the answer and does not
-# meet a closed door in the middle of sending.
+# How much of a refused body is still read: a sender whose connection closes while it sends does not
+# read the response.
 _LINGER_BYTES, _LINGER_SECONDS = 4_000_000, 2.0
 
 
-class Guard:
-    """The outermost layer of the application."""
+class GuardMiddleware:
+    """Checks access and limits before the application runs; see Access and Limits."""
 
     def __init__(self, app: ASGIApp, *, service: Service, access: Access) -> None:
         self._app, self._service, self._access = app, service, access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or refuse it."""
+        """Serve one request, or answer with an error."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         method = scope["method"]
         if method == "HEAD":
-            scope = {**scope, "method": "GET"}  # the server leaves the body out of what is sent
+            scope = {**scope, "method": "GET"}  # uvicorn leaves the body out of the answer
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
-        own_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         body = _Body(receive, headers, self._service)
-        async with self._recorded(scope, method, own_id, body) as answer:
+        async with self._recorded(scope, method, request_id, body) as response:
 
-            async def answering(message: Message) -> None:
+            async def send_with_headers(message: Message) -> None:
                 if message["type"] == "http.response.start":
-                    answer["status"] = message["status"]
+                    response["status"] = message["status"]
                     out = MutableHeaders(scope=message)
-                    out["X-Request-ID"] = own_id
+                    out["X-Request-ID"] = request_id
                     for name, value in _HEADERS.items():
                         out[name] = value
                     out.setdefault("Cache-Control", "no-store")
                     if method == "POST" and not body.is_whole:
-                        out["Connection"] = "close"  # what may still come is not read
+                        out["Connection"] = "close"  # the rest of the body is not read
                 await send(message)
 
             try:
                 self._access.check(method, scope["path"], headers)
                 body.check()
                 if method == "POST":
-                    with self._service.place():
-                        await self._app(scope, body.receive, answering)
+                    with self._service.slot():
+                        await self._app(scope, body.receive, send_with_headers)
                 else:
-                    await self._app(scope, body.receive, answering)
-            except HttpError as refusal:
-                await _refuse(refusal, answering, body)
+                    await self._app(scope, body.receive, send_with_headers)
+            except HttpError as error:
+                await _send_error(error, send_with_headers, body)
 
     @asynccontextmanager
     async def _recorded(
-        self, scope: Scope, method: str, own_id: str, body: _Body
+        self, scope: Scope, method: str, request_id: str, body: _Body
     ) -> AsyncIterator[dict[str, Any]]:
         """Log and count one request."""
         metrics = self._service.metrics
-        answer: dict[str, Any] = {"status": 499}  # the sender left before an answer began
+        response: dict[str, Any] = {"status": 499}  # the client left before a response began
         started = time.monotonic()
-        context = logs.request_id.set(own_id)
+        context = logs.request_id.set(request_id)
         try:
-            yield answer
+            yield response
         finally:
             seconds = time.monotonic() - started
             route = getattr(scope.get("route"), "path", "other")
-            metrics.requests.labels(route, answer["status"]).inc()
+            metrics.requests.labels(route, response["status"]).inc()
             metrics.seconds.labels(route).observe(seconds)
             metrics.uploaded.inc(body.n)
-            logs.tell(
+            logs.log_event(
                 "request",
                 method=method,
                 path=scope["path"],
-                status=answer["status"],
+                status=response["status"],
                 seconds=round(seconds, 4),
                 bytes=body.n,
                 client=(scope.get("client") or (None,))[0],
@@ -114,7 +114,7 @@ class Guard:
 
 
 class _Body:
-    """The body of a request: counted, and cut off where it is too large or too slow."""
+    """The body of a request: counted, and ended with an error where it is too large or too slow."""
 
     def __init__(self, receive: Receive, headers: Headers, service: Service) -> None:
         self._receive, self._headers, self._limits = receive, headers, service.limits
@@ -123,13 +123,13 @@ class _Body:
         self.n = 0
 
     def check(self) -> None:
-        """Refuse a body that says it is too large."""
+        """Raise TooLarge where Content-Length exceeds the limit."""
         stated = self._headers.get("content-length", "0")
         if not stated.isdecimal() or int(stated) > self._limits.upload_bytes:
             raise self._too_large()
 
     async def receive(self) -> Message:
-        """The next message. Raises HTTPException with the Refusal as its detail."""
+        """The next message. Raises HTTPException with an HttpError as its detail."""
         if self.is_whole:
             return await self._receive()
         if self._deadline is None:
@@ -141,8 +141,8 @@ class _Body:
         except TimeoutError:
             raise _as_http(
                 TooSlow(
-                    f"the upload did not arrive within {self._limits.upload_seconds:g} seconds. "
-                    "Send a smaller file"
+                    f"the upload took longer than {self._limits.upload_seconds:g} seconds. Send a "
+                    "smaller file"
                 )
             ) from None
         self.n += len(message.get("body", b""))
@@ -152,9 +152,9 @@ class _Body:
         return message
 
     async def linger(self) -> None:
-        """Read on for a little while, and forget it."""
+        """Read on for a short time, and discard it."""
         if "100-continue" in self._headers.get("expect", "").lower():
-            return  # nothing is sent before we say so
+            return  # the client sends nothing before it is told to continue
         most = self.n + _LINGER_BYTES
         with suppress(TimeoutError):
             async with asyncio.timeout(_LINGER_SECONDS):
@@ -165,26 +165,26 @@ class _Body:
 
     def _too_large(self) -> TooLarge:
         return TooLarge(
-            f"an upload may have {self._limits.upload_mb:g} MB and no more. Send a compressed "
-            "file, or a part of the song"
+            f"the upload is larger than {self._limits.upload_mb:g} MB. Send a compressed file, or "
+            "a part of the song"
         )
 
 
-def _as_http(refusal: HttpError) -> HTTPException:
-    """A refusal in the clothes in which it passes through FastAPI's reading of a form."""
-    return HTTPException(refusal.status, detail=refusal)  # type: ignore[arg-type]
+def _as_http(error: HttpError) -> HTTPException:
+    """An error wrapped so that it passes through FastAPI's form parser unchanged."""
+    return HTTPException(error.status, detail=error)  # type: ignore[arg-type]
 
 
-async def _refuse(refusal: HttpError, send: Send, body: _Body) -> None:
-    """Answer before the body was read."""
-    content = json_line({"error": refusal.as_json()}).encode()
+async def _send_error(error: HttpError, send: Send, body: _Body) -> None:
+    """Answer with an error before the body was read."""
+    content = json_line({"error": error.as_json()}).encode()
     headers = {
         "Content-Type": "application/json",
         "Content-Length": str(len(content)),
-        **refusal.headers,
+        **error.headers,
     }
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": raw})
+    await send({"type": "http.response.start", "status": error.status, "headers": raw})
     await send({"type": "http.response.body", "body": content, "more_body": True})
     await body.linger()
     await send({"type": "http.response.body", "body": b"", "more_body": False})

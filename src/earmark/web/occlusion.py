@@ -1,7 +1,7 @@
-"""Which regions of a window speak for a tag: each is muted in turn, and the tag's change is told.
+"""Occlusion: which regions of a spectrogram a tag depends on (Zeiler and Fergus 2014).
 
-This is the network's sensitivity (occlusion, Zeiler and Fergus 2014), and no proof of a cause: a
-muted region is a sound the network never heard, and two regions may stand in for each other.
+Each region is muted in turn. The result shows what the network is sensitive to and does not prove a
+cause: it never learned from muted regions, and one region may replace another.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from earmark.features import LogMel, log_mel
 from earmark.runtime import BATCH
 from earmark.tagger import Tagger
 
-N_BANDS, N_TIMES = 8, 12  # regions of a window: a mute is a pass through the network
+N_BANDS, N_TIMES = 8, 12  # regions of a window; each costs a pass through the network
 
 
 def sensitivity(tagger: Tagger, samples: Float32Array, *, start: float) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def _muted(
     mel: Float32Array, bands: npt.NDArray[np.int64], frames: npt.NDArray[np.int64], settings: LogMel
 ) -> Iterator[Float32Array]:
     """The window with one region after the other at the level of silence, in batches."""
-    silence = np.float32(settings.decibels * np.log10(settings.amin))
+    silence = np.float32(settings.silence)
     if settings.top_db is not None:
         silence = max(silence, mel.max() - np.float32(settings.top_db))
     batch: list[Float32Array] = []
@@ -74,4 +74,4 @@ def _muted(
 
 
 def _log_odds(tagger: Tagger, mels: Float32Array) -> Float32Array:
-    return tagger.card.log_odds(tagger.session.run(mels)[0])
+    return tagger.card.log_odds(tagger.model.run(mels)[0])

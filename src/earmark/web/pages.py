@@ -1,4 +1,4 @@
-"""The page: its own files, and plotly.js out of the plotly package. Nothing comes from outside."""
+"""Static files: the page's own, and plotly.js from the plotly package; none from other sites."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from fastapi.responses import FileResponse
 
 STATIC = Path(__file__).parent / "static"
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_ASK = {"Cache-Control": "no-cache"}  # each time, so that an update shows at once
-_FOR_EVER = "public, max-age=31536000, immutable"
+_REVALIDATE = {"Cache-Control": "no-cache"}  # each time, so that an update shows at once
+_IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 def pages() -> APIRouter:
@@ -25,11 +25,11 @@ def pages() -> APIRouter:
 
     @router.get("/")
     async def home() -> Response:
-        return Response(_page("index.html"), headers=_ASK, media_type="text/html")
+        return Response(_page("index.html"), headers=_REVALIDATE, media_type="text/html")
 
     @router.get("/docs")
     async def docs() -> Response:
-        return Response(_page("docs.html"), headers=_ASK, media_type="text/html")
+        return Response(_page("docs.html"), headers=_REVALIDATE, media_type="text/html")
 
     @router.get("/favicon.ico")
     async def icon() -> Response:
@@ -37,7 +37,7 @@ def pages() -> APIRouter:
 
     @router.get("/static/plotly.js")
     async def plotly(request: Request) -> Response:
-        headers = {"Cache-Control": _FOR_EVER, "Vary": "Accept-Encoding"}
+        headers = {"Cache-Control": _IMMUTABLE, "Vary": "Accept-Encoding"}
         if "gzip" not in request.headers.get("accept-encoding", ""):
             return FileResponse(_plotly(), media_type=_TYPES[".js"], headers=headers)
         packed = await asyncio.to_thread(_packed_plotly)
@@ -57,18 +57,18 @@ def _sender(path: Path) -> Callable[[], Awaitable[Response]]:
 
 
 def _file(path: Path) -> Response:
-    return FileResponse(path, media_type=_TYPES[path.suffix], headers=_ASK)
+    return FileResponse(path, media_type=_TYPES[path.suffix], headers=_REVALIDATE)
 
 
 @lru_cache
 def _page(name: str) -> str:
-    """One HTML page; plotly's address carries its version, so that it may be kept for ever."""
+    """One HTML page; plotly's URL has its version in it, so that browsers may cache it for good."""
     html = (STATIC / name).read_text(encoding="utf-8")
     return html.replace("/static/plotly.js", f"/static/plotly.js?{version('plotly')}")
 
 
 def _plotly() -> Path:
-    """plotly.js in the plotly package, which is not loaded for it."""
+    """plotly.js in the plotly package, found without importing the package."""
     spec = find_spec("plotly")
     assert spec is not None
     assert spec.origin is not None

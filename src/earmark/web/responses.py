@@ -1,4 +1,4 @@
-"""Errors as answers: each a status, a kind and a sentence."""
+"""JSON responses, and the response for each kind of error: a status, a kind and a message."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from earmark.tagger import Failure
 from earmark.web import logs
 from earmark.web.errors import HttpError
 
-_UNUSABLE = 422  # of a file or a value that cannot be served; Refusals have their own
+_UNPROCESSABLE = 422  # for a bad file or value; an HttpError has a status of its own
 _LONGEST_NAME = 200  # characters
 
 
-def add_answers(app: FastAPI) -> None:
-    """Let every error leave the application as JSON."""
-    app.add_exception_handler(EarmarkError, _of_ours)
-    app.add_exception_handler(RequestValidationError, _of_values)
-    app.add_exception_handler(HTTPException, _of_http)
-    app.add_exception_handler(Exception, _of_a_bug)
+def add_error_handlers(app: FastAPI) -> None:
+    """Make every error of the application a JSON response."""
+    app.add_exception_handler(EarmarkError, _earmark_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(Exception, _unexpected_error)
 
 
-def as_response(
+def json_response(
     value: Any, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
     """A JSON document, in the bytes that the command line prints."""
     return Response(json_line(value).encode(), status, headers, "application/json")
 
 
-def refused(failure: Failure) -> Response:
-    """The answer to a file that could not be heard."""
-    return as_response(
+def failure_response(failure: Failure) -> Response:
+    """The response for a file that could not be heard."""
+    return json_response(
         failure.as_json(),
         status=_status(failure.error),
         headers=failure.error.headers if isinstance(failure.error, HttpError) else None,
@@ -45,7 +45,7 @@ def refused(failure: Failure) -> Response:
 
 
 def shown_name(name: str | None) -> str:
-    """What a file that was sent is called in answers: the last part of its name, printable."""
+    """The name of an uploaded file in responses: its last part, without unprintable characters."""
     last = (name or "").replace("\\", "/").rsplit("/", 1)[-1]
     printable = "".join(
         char for char in last if not unicodedata.category(char).startswith(("C", "Zl", "Zp"))
@@ -54,42 +54,44 @@ def shown_name(name: str | None) -> str:
 
 
 def _status(error: EarmarkError) -> int:
-    return error.status if isinstance(error, HttpError) else _UNUSABLE
+    return error.status if isinstance(error, HttpError) else _UNPROCESSABLE
 
 
-def _of_ours(_: Request, error: Exception) -> Response:
+def _earmark_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, EarmarkError)
     headers = error.headers if isinstance(error, HttpError) else None
-    return as_response({"error": error.as_json()}, status=_status(error), headers=headers)
+    return json_response({"error": error.as_json()}, status=_status(error), headers=headers)
 
 
-def _of_values(_: Request, error: Exception) -> Response:
+def _validation_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    told = "; ".join(
+    details = "; ".join(
         f"{'.'.join(str(part) for part in one['loc'][1:]) or one['loc'][0]}: {one['msg']}"
         for one in error.errors()
     )
-    return _said(_UNUSABLE, "bad_request", f"{told}. /docs shows what can be asked")
+    return _error(_UNPROCESSABLE, "bad_request", f"{details}. See /docs for the API")
 
 
-def _of_http(_: Request, error: Exception) -> Response:
+def _http_exception(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if isinstance(error.detail, HttpError):
-        return _of_ours(_, error.detail)
+        return _earmark_error(_, error.detail)
     status = HTTPStatus(error.status_code)
     kind = status.phrase.lower().replace(" ", "_").replace("-", "_")
     words = str(error.detail).rstrip(".")
-    response = _said(status, kind, f"{words}. /docs shows what can be asked")
+    response = _error(status, kind, f"{words}. See /docs for the API")
     response.headers.update(error.headers or {})
     return response
 
 
-def _of_a_bug(_: Request, error: Exception) -> Response:
+def _unexpected_error(_: Request, error: Exception) -> Response:
     logs.log.error("bug", exc_info=error)
-    own_id = logs.request_id.get()
-    words = f"unexpected {type(error).__name__} (a bug in earmark; please report it, with {own_id})"
-    return _said(500, "unexpected", words)
+    request_id = logs.request_id.get()
+    words = (
+        f"unexpected {type(error).__name__} (a bug in earmark; please report it, with {request_id})"
+    )
+    return _error(500, "unexpected", words)
 
 
-def _said(status: int, kind: str, message: str) -> Response:
-    return as_response({"error": {"kind": kind, "message": message}}, status=status)
+def _error(status: int, kind: str, message: str) -> Response:
+    return json_response({"error": {"kind": kind, "message": message}}, status=status)

@@ -1,4 +1,4 @@
-"""What the API's answers look like, for its description; earmark.tagger makes them."""
+"""The JSON of the API's responses, for its OpenAPI description; earmark.tagger makes it."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ class _Schema(BaseModel):
 
 
 class TagSchema(_Schema):
-    """One tag: `score` in [0, 1]; `lift` is score / prior; `reliability` as in ModelTag."""
+    """One tag: `score` in [0, 1]; `lift` is score / prior; `reliability` as in ModelTagSchema."""
 
     tag: str
     score: float
-    lift: float
+    lift: float | None
     evidence: float
     group: str
     reliability: float | None
 
 
 class ReasonSchema(_Schema):
-    """What was wrong, and what to do."""
+    """What is wrong, and what to do."""
 
     kind: str
     message: str
 
 
 class TaggedSongSchema(_Schema):
-    """The line that `earmark tag --json` prints for a file; `path` is the name that was sent."""
+    """The line that `earmark tag --json` prints for a file; `path` is the name of the upload."""
 
     path: str
     seconds: float
@@ -67,11 +67,11 @@ class SensitivitySchema(_Schema):
 
 
 class ModelTagSchema(_Schema):
-    """`reliability`: ROC-AUC on unseen songs, null where nobody measured it."""
+    """`reliability`: ROC-AUC on unseen songs, null where it was not measured."""
 
     tag: str
     group: str
-    prior: float
+    prior: float | None
     reliability: float | None
 
 
@@ -96,7 +96,7 @@ class ModelsSchema(_Schema):
 
 
 class HealthSchema(_Schema):
-    """Whether the server is well, and how full it is."""
+    """Whether the server works, and how many requests are under way."""
 
     status: str
     model: str

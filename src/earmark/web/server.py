@@ -1,4 +1,4 @@
-"""The program around the application: its socket, its signals, its end."""
+"""The server around the application: access, socket, signals, shutdown."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from earmark.web.access import LOOPBACK, Access
 from earmark.web.app import create_app
 from earmark.web.service import Service
 
-_MOST_CONNECTIONS = 512  # beyond it uvicorn itself answers 503
+_MOST_CONNECTIONS = 512  # with more, uvicorn itself answers 503
 _KEEP_ALIVE = 15  # seconds that a connection may idle
-_LEAVE_SECONDS = 120  # for requests under way to be answered, once the end was asked for
+_SHUTDOWN_SECONDS = 120  # for requests under way, after SIGTERM or Ctrl-C
 
 
 def access_for(
@@ -26,15 +26,15 @@ def access_for(
 ) -> Access:
     """Who may use a server at that address.
 
-    Raises BadValue for an address that others can reach and neither a token nor `everyone`.
+    Raises BadValue for an address that others can reach, without a token and `everyone`.
     """
     if is_loopback(host):
         return Access(token, LOOPBACK | {host.lower()} | frozenset(map(str.lower, allow_hosts)))
     if not token and not everyone:
         raise BadValue(
-            f"{host} can be reached from other machines. Give a token (in the variable "
-            "EARMARK_TOKEN) that they must know, or --everyone if all may use it; and put a proxy "
-            "with TLS in front of it, for earmark speaks plain HTTP"
+            f"{host} can be reached from other machines. Set a token in the environment variable "
+            "EARMARK_TOKEN, or give --everyone to let all use it without a token; and put a proxy "
+            "with TLS in front, because earmark serves plain HTTP"
         )
     return Access(token or None, frozenset(map(str.lower, allow_hosts)) or None)
 
@@ -48,7 +48,7 @@ def is_loopback(host: str) -> bool:
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """A socket that takes connections; port 0 takes one that is free.
+    """A socket that accepts connections; port 0 chooses a free port.
 
     Raises BadValue for an address that cannot be used.
     """
@@ -78,17 +78,17 @@ def serve(service: Service, listener: socket.socket, *, access: Access) -> None:
         server_header=False,
         limit_concurrency=_MOST_CONNECTIONS,
         timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=_LEAVE_SECONDS,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )
     server = uvicorn.Server(config)
 
     def end(*_: object) -> None:
         server.should_exit = True
 
-    # uvicorn, when it has ended, raises the signal again for whoever handled it before; with no one
-    # there it would kill a program that ended well
+    # uvicorn, when it has ended, raises the signal again for the handler before its own; without
+    # one the signal would kill a program that ended well
     signal.signal(signal.SIGTERM, end)
     # Several spectrograms are made at once, and their matrix products are small: the threads that
-    # NumPy's BLAS would add wait for each other spinning, which costs more than all other work.
+    # NumPy's BLAS adds spin while they wait for each other, which costs more than all other work.
     with threadpool_limits(1, user_api="blas"):
         server.run(sockets=[listener])

@@ -1,4 +1,4 @@
-"""The work behind the API: one upload decoded, heard and described, beside others."""
+"""The work behind the API: uploads are decoded, heard and described, several at once."""
 
 from __future__ import annotations
 
@@ -14,38 +14,39 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Self, TypeVar
+from typing import BinaryIO, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from earmark import files, taggram, tags, zoo
+from earmark import files, taggrams, tags, zoo
 from earmark.audio import Audio
 from earmark.errors import BadValue
+from earmark.files import Json
 from earmark.inference import Options
+from earmark.runtime import Model
 from earmark.tagger import Tagger, Tags
 from earmark.web import drawing
-from earmark.web.batching import SharedModel, ToldSession
+from earmark.web.batching import ReportingModel, SharedModel
 from earmark.web.decoders import Decoders
 from earmark.web.errors import Busy
 from earmark.web.limits import Limits
 from earmark.web.metrics import Metrics
 from earmark.web.occlusion import sensitivity
 
-Json = dict[str, Any]
 Result = TypeVar("Result")
-# What a library of songs says of an embedding, float32 (n_dimensions,): songs like it, most alike
-# first, each as {"title", "similarity"} and what else the page may show.
+# From an embedding, float32 (n_dimensions,), to the songs of a library that are most like it, best
+# first, each as {"title", "similarity"}.
 Similar = Callable[[npt.NDArray[np.float32]], list[Json]]
-OnProgress = Callable[[float], None]  # how much of a song was listened to, in [0, 1]
+OnShare = Callable[[float], None]  # called with the share of a song that was heard, in [0, 1]
 
-_AT_WORK = 2  # requests a decoder: one decodes while the other is heard
+_REQUESTS_PER_DECODER = 2  # one is decoded while the other is heard
 _FIRST_GUESS = 1.0  # seconds that a request takes, before one was served
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that was sent. `name` is what its sender calls it, and is never used as a path."""
+    """An uploaded file. `name` is the sender's name for it, and is never used as a path."""
 
     path: Path
     name: str
@@ -68,14 +69,14 @@ class Service:
         self.limits = limits
         self.metrics = Metrics()
         self._similar = similar
-        path = zoo.resolve(model)
-        self._session = SharedModel(path, on_batch=self.metrics.batches.observe, runtime=runtime)
-        self.tagger = Tagger(self._session)
-        self._sha256 = files.sha256(path)
+        loaded = Model(zoo.resolve(model), runtime=runtime)
+        self._model = SharedModel(loaded, on_batch=self.metrics.batches.observe)
+        self.tagger = Tagger(self._model)
+        self._sha256 = files.sha256(loaded.path)
         self._decoders = Decoders(
             limits, on_loss=lambda why: self.metrics.decoders_lost.labels(why).inc()
         )
-        n_threads = _AT_WORK * limits.n_decoders
+        n_threads = _REQUESTS_PER_DECODER * limits.n_decoders
         self._threads = ThreadPoolExecutor(n_threads, thread_name_prefix="request")
         self._turns = asyncio.Semaphore(n_threads)
         self._folder = tempfile.TemporaryDirectory(prefix="earmark-")
@@ -87,20 +88,20 @@ class Service:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End threads and processes and remove what uploads are left."""
+        """End threads and processes, and delete the remaining uploads."""
         self._threads.shutdown()
         self._decoders.close()
-        self._session.close()
+        self._model.close()
         self._folder.cleanup()
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """A place among the requests under way. Raises Busy where there is none."""
+    def slot(self) -> Iterator[None]:
+        """A slot among the requests under way. Raises Busy where none is free."""
         if self._under_way >= self.limits.waiting:
-            turns = self.limits.waiting / (_AT_WORK * self.limits.n_decoders)
+            turns = self.limits.waiting / (_REQUESTS_PER_DECODER * self.limits.n_decoders)
             wait = min(60, max(1, math.ceil(turns * self._usual_seconds)))
             raise Busy(
-                f"{self._under_way} requests are under way, as many as may be. Come back in "
+                f"the server is full: {self._under_way} requests are under way. Try again in "
                 f"{wait} seconds",
                 retry_after=wait,
             )
@@ -113,8 +114,8 @@ class Service:
             self.metrics.under_way.set(self._under_way)
 
     @asynccontextmanager
-    async def kept(self, file: BinaryIO, name: str) -> AsyncIterator[Upload]:
-        """An upload on the disk, under a name of ours, for as long as it is worked on."""
+    async def stored(self, file: BinaryIO, name: str) -> AsyncIterator[Upload]:
+        """An upload on the disk under a number, deleted at the end of the block."""
         path = Path(self._folder.name) / str(next(self._numbers))
 
         def copy() -> None:
@@ -130,8 +131,8 @@ class Service:
     async def run(
         self, work: Callable[[], Result], *, is_gone: Callable[[], Awaitable[bool]]
     ) -> Result | None:
-        """The result of work in one of our threads, when its turn has come; None if by then the
-        one who asked is gone.
+        """The result of work, in a thread of the pool; None if the client is gone before a thread
+        is free.
         """
         async with self._turns:
             if await is_gone():
@@ -146,17 +147,17 @@ class Service:
         audio = self._decode(upload, seconds=options.max_seconds)
         return self._tags(self.tagger, upload, audio, options)[0]
 
-    def describe(self, upload: Upload, options: Options, on_progress: OnProgress) -> Json:
+    def describe(self, upload: Upload, options: Options, on_progress: OnShare) -> Json:
         """All that the page shows of an upload.
 
-        on_progress : told for the first time when the file has decoded well; whatever it raises
-            ends the work
+        on_progress : called for the first time when the file is decoded; whatever it raises ends
+            the work
         """
         audio = self._decode(upload, seconds=options.max_seconds)
         on_progress(0.0)
         settings = self.tagger.card.features
         clips = audio.seconds / settings.seconds
-        stretches = max(1, math.ceil(clips * taggram.MOMENTS_PER_WINDOW) - 1)
+        stretches = max(1, math.ceil(clips * taggrams.MOMENTS_PER_WINDOW) - 1)
         n_windows = math.ceil(clips) + stretches
         done = 0
 
@@ -165,47 +166,48 @@ class Service:
             done += n
             on_progress(min(1.0, done / n_windows))
 
-        tagger = Tagger(ToldSession(self._session, on_run))
+        tagger = Tagger(ReportingModel(self._model, on_run))
         heard, embedding = self._tags(tagger, upload, audio, options)
-        gram = taggram.taggram(tagger, audio.samples, rate=audio.rate)
+        gram = taggrams.taggram(tagger, audio.samples, rate=audio.rate)
         return {
             "song": heard.as_json(),
             "headline": heard.headline,
             "window_seconds": round(settings.seconds, 3),
             "waveform": drawing.waveform(audio.samples),
-            "spectrogram": drawing.mel_picture(audio.samples, settings=settings),
+            "spectrogram": drawing.mel_image(audio.samples, settings=settings),
             "taggram": drawing.over_time(gram),
-            "csv": taggram.as_csv(gram),
+            "csv": taggrams.as_csv(gram),
             "similar": self._similar(embedding) if self._similar and not heard.headline else None,
         }
 
     def sensitivity(self, upload: Upload, *, start: float) -> Json:
-        """Which regions of the window from `start` seconds on speak for each tag."""
+        """The regions that each tag depends on, of the window from `start` seconds on."""
         seconds = self.tagger.card.features.seconds
         audio = self._decode(upload, start=start, seconds=seconds)
         if not audio.samples.size:
-            raise BadValue(f"{upload.name} has ended before {start:g} seconds")
+            raise BadValue(f"{upload.name} ends before {start:g} seconds; ask for an earlier start")
         return sensitivity(self.tagger, audio.samples, start=start)
 
     def models(self) -> Json:
-        """The model that is served, with what it says of each tag."""
+        """The card of the model that is served, with a row for each tag."""
         card = self.tagger.card
         reliability = card.reliability or (None,) * len(card.tags)
-        columns = zip(card.tags, card.priors, reliability, strict=True)
+        priors = card.priors or (None,) * len(card.tags)
+        columns = zip(card.tags, priors, reliability, strict=True)
         model = {
             "name": card.name,
             "sha256": self._sha256,
             "description": card.description,
             "source": card.source,
             "licence": card.licence,
-            "runtime": self._session.runtime,
+            "runtime": self._model.runtime,
             "calibrated": card.calibration is not None,
             "features": card.features.to_dict(),
             "tags": [
                 {
                     "tag": tag,
                     "group": tags.group(tag),
-                    "prior": round(prior, 6),
+                    "prior": prior and round(prior, 6),
                     "reliability": reliable,
                 }
                 for tag, prior, reliable in columns
@@ -214,7 +216,7 @@ class Service:
         return {"models": [model]}
 
     def health(self) -> Json:
-        """Whether there is room, and how much is under way."""
+        """Whether the server works, and how many requests are under way."""
         return {
             "status": "ok",
             "model": self.tagger.card.name,

@@ -18,9 +18,10 @@ from music_service import MusicService, ServedSong, says, status, tone
 from earmark.cli import main
 from earmark.data.catalog.catalog import Catalog, Song, write_catalog
 from earmark.data.previews.download import preview_status
+from earmark.data.previews.entry import State
 from earmark.data.previews.folder import working_on
-from earmark.data.previews.ledger import Ledger, State
-from earmark.data.previews.parts import Part
+from earmark.data.previews.ledger import Ledger
+from earmark.data.previews.options import Part
 from earmark.data.previews.sources.deezer import Deezer
 from earmark.data.previews.sources.itunes import ITunes
 

@@ -90,18 +90,21 @@ def test_a_repeated_row_counts_once(tmp_path: Path) -> None:
         ("", r"line 1: no column id; the columns are \(none\)"),
         ("name,path\nx,y\n", "line 1: no column id; the columns are name, path"),
         ("id;path\nx;y\n", "no column id; the columns are id;path"),
-        ("id,id\nx,y\n", "a column that stands twice"),
+        ("id,id\nx,y\n", "a column is there twice"),
         ("id,path\na,b\nc\n", "line 3: 1 values for 2 columns"),
         ("id,path\na,b,c\n", "line 2: 3 values for 2 columns"),
         ("id,path\n,b\n", "line 2: the id '' cannot be a file name"),
         ("id,path\na/b,b\n", "line 2: the id 'a/b' cannot be a file name"),
         ("id,split\na,dev\n", "line 2: the split is 'dev'; use train, valid, test"),
-        ("id,seconds\na,long\n", "line 2: 'long' is no length in seconds"),
-        ("id,seconds\na,-1\n", "line 2: '-1' is no length"),
-        ("id,seconds\na,nan\n", "line 2: 'nan' is no length"),
+        ("id,seconds\na,long\n", "line 2: 'long' is not a length in seconds"),
+        ("id,seconds\na,-1\n", "line 2: '-1' is not a length"),
+        ("id,seconds\na,nan\n", "line 2: 'nan' is not a length"),
         ('id,path\na,"b\nc,d\n', "double quote left open"),
-        ("id,artist\na,X\nb,Y\na,Z\n", r"line 4: the id 'a' stands at .*line 2 too"),
-        (b"id,artist\na,ok\nb,Beyonc\xe9\n", "line 3: not UTF-8. Save the file as UTF-8"),
+        ("id,artist\na,X\nb,Y\na,Z\n", r"line 4: the id 'a' is at .*line 2 too"),
+        (
+            b"id,artist\na,ok\nb,Beyonc\xe9\n",
+            "line 3: the text is not UTF-8. Save the file",
+        ),
     ],
 )
 def test_what_does_not_parse_is_named_with_its_line(
@@ -127,7 +130,7 @@ def test_the_4q_clips_become_a_catalog_of_fifty_tags_in_five_folds(shared: Path)
     reading = read_csv(
         shared / "q4" / "tracks.csv", tag_columns=["genres", "moods"], split_column="fold"
     )
-    assert all(finding.count == 0 for finding in reading.report.findings.values())
+    assert all(finding.count == 0 for finding in reading.report.issues.values())
     catalog = keep_tags(reading.catalog, top=50)
     assert len(catalog) == 900
     assert catalog.labelled.all()

@@ -46,7 +46,7 @@ def labels_of(*rows: int) -> np.ndarray:
 
 def counts(report: object) -> dict[str, int]:
     """The findings that were met."""
-    return {kind: f.count for kind, f in report.findings.items() if f.count}  # type: ignore[attr-defined]
+    return {kind: f.count for kind, f in report.issues.items() if f.count}  # type: ignore[attr-defined]
 
 
 def test_ids_names_and_labels_meet(tmp_path: Path) -> None:
@@ -165,11 +165,14 @@ def test_odd_lines_of_the_track_list_are_counted_and_skipped(tmp_path: Path) -> 
     [
         (labels_of(0), r"test_y.npy has 1 rows for the 2 ids of test_x_msd_id.txt"),
         (labels_of(0, 1, 2), r"has 3 rows for the 2 ids"),
-        (labels_of(0, 1)[:, :49], r"has the shape \(2, 49\), not one row an id and 50 columns"),
+        (
+            labels_of(0, 1)[:, :49],
+            r"has the shape \(2, 49\) instead of one row an id and 50 columns",
+        ),
         (labels_of(0, 1).ravel(), r"has the shape \(100,\)"),
         (labels_of(0, 1) * 2, "numbers other than 0 and 1"),
         (np.full((2, 50), np.nan), "numbers other than 0 and 1"),
-        (labels_of(0, 1).astype("U1"), "holds <U1, not true and false"),
+        (labels_of(0, 1).astype("U1"), "holds <U1; labels are true and false"),
     ],
 )
 def test_labels_that_do_not_fit_the_ids_are_refused(

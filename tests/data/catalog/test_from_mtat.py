@@ -36,7 +36,7 @@ def test_columns_of_ones_become_tags_and_folders_splits(tmp_path: Path) -> None:
     )
     assert catalog[1].tags == ()
     assert catalog.splits == ["test", "train", "train", "valid", "test"]
-    assert not any(finding.count for finding in report.findings.values())
+    assert not any(finding.count for finding in report.issues.values())
     assert keep_tags(catalog, top=1).tags == ("singer",)
 
 
@@ -79,7 +79,7 @@ def test_audio_that_is_not_there_or_empty_is_counted(tmp_path: Path) -> None:
         ([["2", "1", "0", "0/y.mp3"]], "line 2: 4 values for 5 columns"),
         (
             [["2", "1", "0", "0", "0/y.mp3"], ["2", "0", "0", "0", "0/y.mp3"]],
-            r"line 3: the id '2' stands at .*line 2 too",
+            r"line 3: the id '2' is at .*line 2 too",
         ),
     ],
 )

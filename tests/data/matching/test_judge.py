@@ -13,8 +13,10 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from earmark.data.matching.artists import compare_artists, credits_of
-from earmark.data.matching.judge import Hit, best, judge, normalise, search_term, split_title
-from earmark.data.matching.titles import canonical
+from earmark.data.matching.hit import Hit
+from earmark.data.matching.judge import best, judge, search_term
+from earmark.data.matching.text import normalise
+from earmark.data.matching.titles import canonical, split_title
 
 TABLE = Path(__file__).parents[2] / "fixtures" / "matching_pairs.csv"
 ANYTHING = st.text(st.characters(), max_size=30)  # lone surrogates and control characters too

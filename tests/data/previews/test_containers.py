@@ -11,8 +11,8 @@ import pytest
 from music_service import tone
 
 from earmark.data.previews.audio_check import Suspect, inspect, keep, measure
-from earmark.data.previews.containers import Container, form_of
-from earmark.data.previews.http import BadContent
+from earmark.data.previews.containers import Container, read_container
+from earmark.data.previews.failures import BadContent
 
 KINDS = {
     "m4a": ("ipod", "aac", {"movflags": "faststart"}),
@@ -56,13 +56,13 @@ SUFFIXES = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_whole_file_is_known_and_not_called_cut(encoded: dict[str, bytes], kind: str) -> None:
-    form = form_of(encoded[kind])
+    form = read_container(encoded[kind])
     assert (form.suffix, form.cut) == (SUFFIXES[kind], "")
 
 
 @pytest.mark.parametrize("kind", ["m4a", "mp4 with its index last", "mp3", "opus", "wav"])
 def test_these_tell_themselves_that_they_are_whole(encoded: dict[str, bytes], kind: str) -> None:
-    assert form_of(encoded[kind]).complete
+    assert read_container(encoded[kind]).complete
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"flac"}))
@@ -70,7 +70,9 @@ def test_a_file_that_is_cut_anywhere_is_cut_or_at_least_not_complete(
     encoded: dict[str, bytes], kind: str
 ) -> None:
     data = encoded[kind]
-    forms = [form_of(data[:n]) for n in random.Random(1).sample(range(400, len(data) - 1), 200)]
+    forms = [
+        read_container(data[:n]) for n in random.Random(1).sample(range(400, len(data) - 1), 200)
+    ]
     assert not any(form.complete for form in forms)
     # a cut exactly between two frames of a file that tells no length cannot be seen
     assert sum(bool(form.cut) for form in forms) >= 190
@@ -122,7 +124,7 @@ def test_a_short_clip_is_suspected_once_where_its_file_cannot_tell(
     with pytest.raises(Suspect, match=r"3\.\d s where 30") as caught:
         keep(data, folder=tmp_path, song_id="TR1", expected_seconds=30)
     assert list((tmp_path / "audio").iterdir()) == []
-    keep(data, folder=tmp_path, song_id="TR1", expected_seconds=30, known=caught.value.sha256)
+    keep(data, folder=tmp_path, song_id="TR1", expected_seconds=30, suspect=caught.value.sha256)
 
 
 def test_a_short_clip_whose_file_tells_its_end_is_just_short(
@@ -154,5 +156,5 @@ def test_the_q4_clips_are_complete_and_every_cut_of_them_is_found(shared: Path) 
     rng = random.Random(2)
     for path in clips:
         data = path.read_bytes()
-        assert form_of(data) == Container(".opus", complete=True)
-        assert not form_of(data[: rng.randrange(200, len(data))]).complete
+        assert read_container(data) == Container(".opus", complete=True)
+        assert not read_container(data[: rng.randrange(200, len(data))]).complete

@@ -33,21 +33,21 @@ from music_service import (
 
 from earmark.data.catalog.catalog import Song
 from earmark.data.previews import audio_check
-from earmark.data.previews.decisions import rematch
+from earmark.data.previews.decisions import rematch_previews
 from earmark.data.previews.download import (
     DownloadListener,
     download_previews,
     preview_status,
     retry_previews,
 )
-from earmark.data.previews.downloader import DownloadProgress
+from earmark.data.previews.entry import LedgerEntry, State
+from earmark.data.previews.failures import GaveUp
 from earmark.data.previews.folder import working_on
-from earmark.data.previews.ledger import Ledger, LedgerEntry, State
-from earmark.data.previews.options import DownloadOptions
-from earmark.data.previews.parts import Part, parse_part
-from earmark.data.previews.rate_limit import GaveUp
-from earmark.data.previews.sources import Choice, open_source
-from earmark.data.previews.status import Status
+from earmark.data.previews.ledger import Ledger
+from earmark.data.previews.options import DownloadOptions, Part, parse_part
+from earmark.data.previews.run import DownloadProgress
+from earmark.data.previews.sources import SourceChoice, open_source
+from earmark.data.previews.status import PreviewStatus
 from earmark.errors import BadCatalog, BadLedger, BadValue, DataError, FolderInUse
 
 OPTIONS = DownloadOptions(rate=0, cooldown=0.05, deadline=5, concurrency=4, patience=200)
@@ -74,8 +74,8 @@ def download(
     options: DownloadOptions = OPTIONS,
     part: Part | None = None,
     listener: DownloadListener | None = None,
-) -> Status:
-    choice = Choice(source, service.url, accepted_terms=True)
+) -> PreviewStatus:
+    choice = SourceChoice(source, service.url, accepted_terms=True)
     return download_previews(
         songs() if wanted is None else wanted,
         folder,
@@ -234,7 +234,7 @@ def test_a_song_without_a_name_is_not_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        (says(b"<html>not here</html>"), "no audio"),
+        (says(b"<html>not here</html>"), "not audio"),
         (cut(0.5, announced=False), "cut"),
         (cut(0.5, announced=True), "connection failed"),
         (status(500), "HTTP 500"),
@@ -356,12 +356,12 @@ def test_only_the_songs_of_its_part_are_in_a_ledger(tmp_path: Path) -> None:
 
 def test_progress_is_told_while_it_works(tmp_path: Path) -> None:
     class Ear(DownloadListener):
-        heard: list[DownloadProgress | Status]
+        heard: list[DownloadProgress | PreviewStatus]
 
         def __init__(self) -> None:
             self.heard = []
 
-        def started(self, status: Status) -> None:
+        def started(self, status: PreviewStatus) -> None:
             self.heard.append(status)
 
         def progressed(self, progress: DownloadProgress) -> None:
@@ -374,11 +374,11 @@ def test_progress_is_told_while_it_works(tmp_path: Path) -> None:
         )
         options = DownloadOptions(rate=0, cooldown=0.7, concurrency=1)
         download(service, tmp_path, options=options, listener=ear)
-    assert isinstance(ear.heard[0], Status)
+    assert isinstance(ear.heard[0], PreviewStatus)
     assert ear.heard[0].remaining == 4
     reports = [report for report in ear.heard if isinstance(report, DownloadProgress)]
     assert any(
-        "left alone" in report.waiting and "HTTP 403" in report.waiting for report in reports
+        "no requests to" in report.waiting and "HTTP 403" in report.waiting for report in reports
     )
 
 
@@ -480,7 +480,7 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(
 
     with MusicService(served(20)) as service:
         monkeypatch.setattr(Path, "write_bytes", full)
-        with pytest.raises(DataError, match=r"No space left.*What is finished is safe"):
+        with pytest.raises(DataError, match=r"No space left.*Finished work is safe"):
             download(service, tmp_path, songs(20))
         monkeypatch.undo()
         assert sum(state is State.DOWNLOADED for state in states(tmp_path)) <= 3
@@ -494,13 +494,13 @@ def test_a_really_full_disk_stops_the_run_and_loses_nothing(tmp_path: Path) -> N
     code = (
         "import json, sys, resource, signal\n"
         "from earmark.data.catalog.catalog import Song\n"
-        "from earmark.data.previews.download import Choice, download_previews\n"
+        "from earmark.data.previews.download import SourceChoice, download_previews\n"
         "from earmark.data.previews.options import DownloadOptions\n"
         "from earmark.errors import DataError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))\n"
         "songs = [Song(*song) for song in json.loads(sys.argv[3])]\n"
-        "try: download_previews(songs, sys.argv[2], choice=Choice('itunes', sys.argv[1],\n"
+        "try: download_previews(songs, sys.argv[2], choice=SourceChoice('itunes', sys.argv[1],\n"
         "    accepted_terms=True), options=DownloadOptions(rate=0, cooldown=0.05))\n"
         "except DataError as error: print(error)\n"
     )
@@ -520,7 +520,7 @@ def test_a_really_full_disk_stops_the_run_and_loses_nothing(tmp_path: Path) -> N
 def test_a_read_only_folder_is_refused_in_words(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     folder.mkdir(mode=0o555)
-    choice = Choice("deezer")
+    choice = SourceChoice("deezer")
     open_source(choice)  # imports what the other user may not be allowed to read
     is_root = os.geteuid() == 0
     if is_root:
@@ -539,14 +539,14 @@ def test_a_catalog_that_does_not_parse_makes_no_folder(tmp_path: Path) -> None:
     (tmp_path / "catalog").write_bytes(b"no parquet")
     with pytest.raises(BadCatalog):
         download_previews(
-            read_catalog(tmp_path / "catalog"), tmp_path / "out", choice=Choice("deezer")
+            read_catalog(tmp_path / "catalog"), tmp_path / "out", choice=SourceChoice("deezer")
         )
     assert not (tmp_path / "out").exists()
 
 
 def test_a_source_that_cannot_be_used_makes_no_folder(tmp_path: Path) -> None:
     with pytest.raises(BadValue, match="accept-terms"):
-        download_previews(songs(), tmp_path / "out", choice=Choice("itunes"))
+        download_previews(songs(), tmp_path / "out", choice=SourceChoice("itunes"))
     assert not (tmp_path / "out").exists()
 
 
@@ -578,7 +578,7 @@ def test_a_folder_of_ones_own_fills_the_previews(tmp_path: Path) -> None:
     (mine / "Björk - Jóga.wav").write_bytes(tone(2))
     (mine / "TR0001.wav").write_bytes(tone(1)[:500])
     reached = download_previews(
-        songs(), tmp_path / "out", choice=Choice("folder", folder=str(mine)), options=OPTIONS
+        songs(), tmp_path / "out", choice=SourceChoice("folder", folder=str(mine)), options=OPTIONS
     )
     assert states(tmp_path / "out") == [
         State.DOWNLOADED, State.FAILED_RETRY, State.DOWNLOADED, State.NO_RESULT,
@@ -622,14 +622,14 @@ def test_rematch_judges_the_stored_replies_without_the_network(tmp_path: Path) -
                 replace(wrong["TR0001"], artist="Nobody", title="Nothing"),
             ]
         )
-    moves = rematch(tmp_path)
+    moves = rematch_previews(tmp_path)
     assert dict(moves) == {
         (State.REJECTED, State.MATCHED): 1,
         (State.DOWNLOADED, State.REJECTED): 1,
     }
     assert not (tmp_path / "audio" / "TR0001.wav").exists()
     assert (tmp_path / "replaced" / "TR0001.wav").read_bytes() == tone(1)
-    assert rematch(tmp_path) == {}
+    assert rematch_previews(tmp_path) == {}
     after = entries(tmp_path)
     assert after["TR0000"].state is State.MATCHED
     assert after["TR0002"] == wrong["TR0002"]
@@ -640,10 +640,12 @@ def test_rematch_can_take_what_is_to_be_looked_at(tmp_path: Path) -> None:
     with MusicService([live]) as service:
         download(service, tmp_path, songs(1))
         assert states(tmp_path) == [State.REVIEW]
-        assert rematch(tmp_path) == {}
-        assert dict(rematch(tmp_path, accept_review=True)) == {(State.REVIEW, State.MATCHED): 1}
+        assert rematch_previews(tmp_path) == {}
+        assert dict(rematch_previews(tmp_path, accept_review=True)) == {
+            (State.REVIEW, State.MATCHED): 1
+        }
         assert download(service, tmp_path, songs(1)).states[State.DOWNLOADED] == 1
-    assert rematch(tmp_path) == {}  # what a person has accepted stays
+    assert rematch_previews(tmp_path) == {}  # what a person has accepted stays
     assert entries(tmp_path)["TR0000"].reason.startswith("accepted by hand: ")
 
 
@@ -651,7 +653,7 @@ def test_rematch_leaves_songs_that_wait_for_a_new_reply(tmp_path: Path) -> None:
     with MusicService([]) as service:
         download(service, tmp_path, songs(2))
         retry_previews(tmp_path, also=[State.NO_RESULT], only_mark=True)
-    assert rematch(tmp_path) == {}
+    assert rematch_previews(tmp_path) == {}
     assert states(tmp_path) == [State.PENDING] * 2
 
 
@@ -659,7 +661,7 @@ def test_every_raw_reply_is_kept(tmp_path: Path) -> None:
     with MusicService(served()) as service:
         download(service, tmp_path)
     with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
-        (answer,) = ledger.answers("TR0002")
+        (answer,) = ledger.replies("TR0002")
     assert answer.source == "itunes"
     assert json.loads(answer.body)["results"][0]["trackName"] == "Jóga"
 

@@ -11,16 +11,15 @@ from typing import Any, TypeVar
 import pytest
 from music_service import Asked, Fault, MusicService, drip, endless, hang, reset, status
 
-from earmark.data.previews.http import (
+from earmark.data.previews.failures import (
     BadContent,
-    HttpClient,
-    HttpLimits,
+    GaveUp,
+    RateLimited,
     RequestRefused,
-    attempts,
-    check_status,
-    host_of,
+    TransientFailure,
 )
-from earmark.data.previews.rate_limit import GaveUp, Manners, Pace, Rejected, Trouble
+from earmark.data.previews.http import HttpClient, HttpLimits, attempts, check_status, host_of
+from earmark.data.previews.rate_limit import Pace, RatePolicy
 from earmark.errors import DownloadFailed
 
 T = TypeVar("T")
@@ -31,12 +30,12 @@ def with_network(
     service: MusicService,
     work: Callable[[Get], Coroutine[Any, Any, T]],
     *,
-    manners: Manners | None = None,
+    policy: RatePolicy | None = None,
     limits: HttpLimits | None = None,
 ) -> T:
     async def run() -> T:
-        manners_ = manners or Manners(0, cooldown=0.05)
-        async with HttpClient(api_host=host_of(service.url), manners=manners_) as network:
+        manners_ = policy or RatePolicy(0, cooldown=0.05)
+        async with HttpClient(api_host=host_of(service.url), policy=manners_) as network:
 
             async def get(path: str) -> bytes:
                 return await network.get(
@@ -77,7 +76,7 @@ def test_nobody_asks_a_host_while_it_is_left_alone() -> None:
 
     with MusicService([]) as service:
         service.fault = only_first(status(403))
-        with_network(service, many, manners=Manners(0, cooldown=0.3))
+        with_network(service, many, policy=RatePolicy(0, cooldown=0.3))
     times = sorted(asked.at for asked in service.asked)
     assert times[1] - times[0] >= 0.29  # the cooldown, and one request after it
 
@@ -87,7 +86,7 @@ def test_one_request_goes_ahead_after_a_cooldown_and_the_others_wait_for_it() ->
     at_most = [0]
 
     async def run() -> None:
-        pace = Pace("h", Manners(0, cooldown=0.01))
+        pace = Pace("h", RatePolicy(0, cooldown=0.01))
 
         async def one(fails: bool) -> None:
             async with pace.turn():
@@ -96,12 +95,12 @@ def test_one_request_goes_ahead_after_a_cooldown_and_the_others_wait_for_it() ->
                 await asyncio.sleep(0.01)
                 under_way[0] -= 1
                 if fails:
-                    raise Rejected("no")
+                    raise RateLimited("no")
 
-        with pytest.raises(Rejected):
+        with pytest.raises(RateLimited):
             await one(fails=True)
         for _ in range(3):
-            with pytest.raises(Rejected):
+            with pytest.raises(RateLimited):
                 await one(fails=True)
         at_most[0] = 0
         probe = asyncio.create_task(one(fails=False))
@@ -116,10 +115,10 @@ def test_one_request_goes_ahead_after_a_cooldown_and_the_others_wait_for_it() ->
 
 def test_a_probe_that_is_cancelled_lets_the_next_one_go() -> None:
     async def run() -> None:
-        pace = Pace("h", Manners(0, cooldown=0.01))
-        with pytest.raises(Rejected):
+        pace = Pace("h", RatePolicy(0, cooldown=0.01))
+        with pytest.raises(RateLimited):
             async with pace.turn():
-                raise Rejected("no")
+                raise RateLimited("no")
 
         async def never() -> None:
             async with pace.turn():
@@ -138,7 +137,7 @@ def pauses_after(*errors: DownloadFailed, cooldown: float = 100.0) -> list[float
     """Seconds that a host is left alone after each of these errors in a row."""
 
     async def run() -> list[float]:
-        pace = Pace("h", Manners(0, cooldown=cooldown))
+        pace = Pace("h", RatePolicy(0, cooldown=cooldown))
         found = []
         for error in errors:
             pace._open_until = 0.0  # as if the pause were over
@@ -152,45 +151,45 @@ def pauses_after(*errors: DownloadFailed, cooldown: float = 100.0) -> list[float
 
 
 def test_cooldowns_double_up_to_four_times() -> None:
-    assert pauses_after(*[Rejected("no")] * 4) == [100, 200, 400, 400]
+    assert pauses_after(*[RateLimited("no")] * 4) == [100, 200, 400, 400]
 
 
 def test_a_host_that_says_how_long_is_believed_until_it_was_wrong() -> None:
-    errors = [Rejected("no", 7.0), Rejected("no", 7.0), Rejected("no", 1000.0)]
+    errors = [RateLimited("no", 7.0), RateLimited("no", 7.0), RateLimited("no", 1000.0)]
     assert pauses_after(*errors) == [7, 200, 1000]
 
 
 def test_a_host_cannot_ask_for_more_than_an_hour() -> None:
-    assert pauses_after(Rejected("no", 1e6)) == [3600]
+    assert pauses_after(RateLimited("no", 1e6)) == [3600]
 
 
 def test_trouble_pauses_a_host_briefly_at_first() -> None:
-    assert pauses_after(*[Trouble("500")] * 5, cooldown=60) == [1, 2, 4, 8, 16]
+    assert pauses_after(*[TransientFailure("500")] * 5, cooldown=60) == [1, 2, 4, 8, 16]
 
 
 def test_retry_after_is_read_in_seconds_and_as_a_date() -> None:
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(RateLimited) as caught:
         check_status(429, {"retry-after": "12"}, ())
     assert caught.value.retry_after == 12
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(RateLimited) as caught:
         check_status(429, {"retry-after": formatdate(time.time() + 50, usegmt=True)}, ())
     assert caught.value.retry_after == pytest.approx(50, abs=5)
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(RateLimited) as caught:
         check_status(429, {"retry-after": "soon"}, ())
     assert caught.value.retry_after is None
-    with pytest.raises(Rejected):
+    with pytest.raises(RateLimited):
         check_status(503, {"retry-after": "1"}, ())
 
 
 def test_a_rejection_halves_the_rate_and_successes_bring_it_back() -> None:
     async def run() -> list[float]:
-        pace = Pace("h", Manners(600_000, cooldown=0.001))
+        pace = Pace("h", RatePolicy(600_000, cooldown=0.001))
         rates = []
         for n_errors in (1, 1, 9):
             for _ in range(n_errors):
-                with pytest.raises(Rejected):
+                with pytest.raises(RateLimited):
                     async with pace.turn():
-                        raise Rejected("no")
+                        raise RateLimited("no")
             rates.append(pace.per_minute)
         for _ in range(200):
             async with pace.turn():
@@ -202,7 +201,7 @@ def test_a_rejection_halves_the_rate_and_successes_bring_it_back() -> None:
 
 def test_requests_keep_to_the_rate() -> None:
     async def run() -> float:
-        pace = Pace("h", Manners(1200))
+        pace = Pace("h", RatePolicy(1200))
         started = time.monotonic()
         for _ in range(21 + 10):  # a second's worth at once, then 20 a second
             async with pace.turn():
@@ -214,7 +213,7 @@ def test_requests_keep_to_the_rate() -> None:
 
 def test_a_slow_rate_is_spread_over_the_minute_also_when_it_has_changed() -> None:
     async def run() -> None:
-        pace = Pace("h", Manners(30))
+        pace = Pace("h", RatePolicy(30))
         async with pace.turn():
             pass
         with pytest.raises(TimeoutError):
@@ -233,7 +232,7 @@ def test_a_host_that_rejects_for_too_long_is_given_up() -> None:
         service.fault = lambda _: status(403)
         with pytest.raises(GaveUp, match=r"rejected 5 requests.*run the same command again"):
             with_network(
-                service, lambda get: get("/search?term=x"), manners=Manners(0, 0.01, patience=5)
+                service, lambda get: get("/search?term=x"), policy=RatePolicy(0, 0.01, patience=5)
             )
     assert len(service.asked) == 5
 
@@ -244,11 +243,11 @@ def test_a_service_that_cannot_be_reached_is_given_up() -> None:
 
     async def persist(get: Get) -> None:
         while True:
-            with pytest.raises(Trouble):
+            with pytest.raises(TransientFailure):
                 await get("/search?term=x")
 
     with pytest.raises(GaveUp, match=r"cannot be reached.*check the address"):
-        with_network(service, persist, manners=Manners(0, cooldown=0.1))
+        with_network(service, persist, policy=RatePolicy(0, cooldown=0.1))
 
 
 def test_a_request_that_alone_is_rejected_is_refused() -> None:
@@ -259,26 +258,26 @@ def test_a_request_that_alone_is_rejected_is_refused() -> None:
 
         asking = asyncio.create_task(others())
         try:
-            with pytest.raises(RequestRefused, match="other requests fared well"):
+            with pytest.raises(RequestRefused, match="other requests succeeded"):
                 await get("/search?term=bad")
         finally:
             asking.cancel()
 
     with MusicService([]) as service:
         service.fault = lambda asked: status(403) if asked.subject == "bad" else None
-        with_network(service, run, manners=Manners(0, cooldown=0.02))
+        with_network(service, run, policy=RatePolicy(0, cooldown=0.02))
 
 
 @pytest.mark.parametrize(
     ("fault", "error", "words"),
     [
-        (status(500), Trouble, "HTTP 500"),
-        (status(503), Trouble, "HTTP 503"),
-        (reset, Trouble, "connection failed"),
-        (hang, Trouble, "within 0.3 s"),
-        (drip, Trouble, "within 0.3 s"),
+        (status(500), TransientFailure, "HTTP 500"),
+        (status(503), TransientFailure, "HTTP 503"),
+        (reset, TransientFailure, "connection failed"),
+        (hang, TransientFailure, "within 0.3 s"),
+        (drip, TransientFailure, "within 0.3 s"),
         (endless, BadContent, "more than 10000 bytes"),
-        (status(200, b"x" * 10_001), BadContent, "10001 bytes announced"),
+        (status(200, b"x" * 10_001), BadContent, "announces 10001 bytes"),
         (status(404), RequestRefused, "HTTP 404"),
         (status(400), RequestRefused, "HTTP 400"),
     ],
@@ -296,9 +295,9 @@ def test_every_way_to_fail_ends_and_says_what_it_was(
 
 def test_a_url_that_is_none_is_gone_and_no_trouble_of_a_host() -> None:
     async def run() -> None:
-        async with HttpClient(api_host="x", manners=Manners(0)) as network:
+        async with HttpClient(api_host="x", policy=RatePolicy(0)) as network:
             for url in ("foo:bar", "http://[", ""):
-                with pytest.raises(RequestRefused, match="leads nowhere") as caught:
+                with pytest.raises(RequestRefused, match="cannot be requested") as caught:
                     await network.get(url, limits=HttpLimits(1, 1), read=lambda reply: reply)
                 assert caught.value.gone
 

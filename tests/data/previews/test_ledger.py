@@ -15,16 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from earmark.data.matching.judge import Hit
-from earmark.data.previews.ledger import (
-    Answer,
-    DamagedLedger,
-    Ledger,
-    LedgerEntry,
-    State,
-    from_row,
-    to_row,
-)
+from earmark.data.matching.hit import Hit
+from earmark.data.previews.entry import LedgerEntry, State, StoredReply
+from earmark.data.previews.ledger import DamagedLedger, Ledger, from_row, to_row
 from earmark.data.previews.status import status_of
 from earmark.errors import BadLedger, DataError
 
@@ -108,12 +101,15 @@ def test_entries_are_walked_in_the_order_of_their_ids_over_many_pages(path: Path
 
 
 def test_replies_are_kept_oldest_first_and_once(path: Path) -> None:
-    first, second = Answer("a", 1.0, "itunes", b"{}" * 999), Answer("a", 2.0, "deezer", b"\xff")
+    first, second = (
+        StoredReply("a", 1.0, "itunes", b"{}" * 999),
+        StoredReply("a", 2.0, "deezer", b"\xff"),
+    )
     with Ledger.open(path, make=True) as ledger:
         ledger.put([], [second, first])
         ledger.put([], [first])
-        assert ledger.answers("a") == [first, second]
-        assert ledger.answers("b") == []
+        assert ledger.replies("a") == [first, second]
+        assert ledger.replies("b") == []
 
 
 # -- leases
@@ -202,7 +198,7 @@ def test_a_failure_is_claimed_when_its_time_has_come_or_when_it_is_hurried(path:
     with Ledger.open(path, make=True) as ledger:
         ledger.put(songs(1, state=State.FAILED_RETRY, retry_at=time.time() + 1000))
         assert ledger.claim(1, seconds=60) == []
-        ledger.hurry()
+        ledger.retry_now()
         assert len(ledger.claim(1, seconds=60)) == 1
 
 
@@ -271,7 +267,7 @@ def test_a_database_of_something_else_is_refused(path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE photos (name TEXT)")
     connection.close()
-    with pytest.raises(BadLedger, match="no ledger of earmark"):
+    with pytest.raises(BadLedger, match="not a ledger of earmark"):
         Ledger.open(path, make=True)
 
 
@@ -317,7 +313,7 @@ def test_a_batch_that_the_disk_does_not_take_is_not_taken_in_part(path: Path) ->
 def test_a_run_that_is_killed_leaves_whole_batches(path: Path) -> None:
     code = (
         "import sys; from earmark.data.previews.ledger import Ledger\n"
-        "from earmark.data.previews.ledger import LedgerEntry, State\n"
+        "from earmark.data.previews.entry import LedgerEntry, State\n"
         "ledger = Ledger.open(sys.argv[1], make=True)\n"
         "for batch in range(10**6):\n"
         "    ledger.put(LedgerEntry(f'{batch:06}-{i}', state=State.NO_RESULT) for i in range(10))\n"

@@ -11,14 +11,14 @@ import pytest
 from music_service import MusicService, ServedSong, tone
 
 from earmark.data.catalog.catalog import Song
-from earmark.data.matching.judge import Hit
+from earmark.data.matching.hit import Hit
 from earmark.data.previews.download import download_previews, retry_previews
+from earmark.data.previews.entry import LedgerEntry, State, StoredReply
 from earmark.data.previews.folder import working_on
-from earmark.data.previews.ledger import Answer, Ledger, LedgerEntry, State
-from earmark.data.previews.merge import merge
-from earmark.data.previews.options import DownloadOptions
-from earmark.data.previews.parts import Part
-from earmark.data.previews.sources import Choice
+from earmark.data.previews.ledger import Ledger
+from earmark.data.previews.merge import merge_previews
+from earmark.data.previews.options import DownloadOptions, Part
+from earmark.data.previews.sources import SourceChoice
 from earmark.errors import BadLedger, BadValue, FolderInUse
 
 HIT = Hit("Air", "La Femme", "Moon Safari", 427.0, "http://x/y", "12", "song")
@@ -31,7 +31,7 @@ def make(folder: Path, *entries: LedgerEntry, audio: dict[str, bytes] | None = N
         (folder / "audio" / name).write_bytes(data)
     with Ledger.open(folder / "ledger.sqlite", make=True) as ledger:
         ledger.put(
-            entries, [Answer(entry.id, 1.0, "itunes", entry.id.encode()) for entry in entries]
+            entries, [StoredReply(entry.id, 1.0, "itunes", entry.id.encode()) for entry in entries]
         )
     return folder
 
@@ -59,12 +59,12 @@ def audio(folder: Path) -> dict[str, bytes]:
 def test_parts_become_one_folder_that_a_run_finds_complete(tmp_path: Path) -> None:
     songs = [Song(f"TR{i:02}", f"Artist{i}", f"Title{i}") for i in range(20)]
     with MusicService([ServedSong(i, f"Artist{i}", f"Title{i}") for i in range(19)]) as service:
-        choice = Choice("itunes", service.url, accepted_terms=True)
+        choice = SourceChoice("itunes", service.url, accepted_terms=True)
         for number in (1, 2, 3):
             download_previews(
                 songs, tmp_path / str(number), choice=choice, part=Part(number, 3), options=OPTIONS
             )
-        merged = merge([tmp_path / n for n in "123"], tmp_path / "all")
+        merged = merge_previews([tmp_path / n for n in "123"], tmp_path / "all")
         assert (merged.songs, merged.copied, merged.damaged) == (20, 19, ())
         assert audio(tmp_path / "all") == {f"TR{i:02}.wav": tone(i) for i in range(19)}
         service.counts.clear()
@@ -85,7 +85,7 @@ def test_the_state_that_has_come_furthest_counts_in_any_order(tmp_path: Path) ->
     folders = [make(tmp_path / str(i), entry) for i, entry in enumerate(outcomes)]
     for number, order in enumerate(itertools.permutations(folders, 2)):
         best = max((entries(folder)["TR1"] for folder in order), key=outcomes.index)
-        merge(order, tmp_path / "out" / str(number))
+        merge_previews(order, tmp_path / "out" / str(number))
         assert entries(tmp_path / "out" / str(number))["TR1"] == best
 
 
@@ -93,7 +93,7 @@ def test_two_previews_of_one_song_become_one_the_same_in_any_order(tmp_path: Pat
     one = make(tmp_path / "1", with_audio("TR1", 1, score=0.8), audio={"TR1.wav": tone(1)})
     two = make(tmp_path / "2", with_audio("TR1", 2, score=0.9), audio={"TR1.wav": tone(2)})
     for name, order in {"a": (one, two), "b": (two, one)}.items():
-        merge(order, tmp_path / name)
+        merge_previews(order, tmp_path / name)
         assert audio(tmp_path / name) == {"TR1.wav": tone(2)}
         assert entries(tmp_path / name)["TR1"].score == 0.9
 
@@ -102,7 +102,7 @@ def test_a_preview_of_another_kind_replaces_and_leaves_no_second_file(tmp_path: 
     flac = with_audio("TR1", 1, score=0.5, file="TR1.flac")
     one = make(tmp_path / "1", flac, audio={"TR1.flac": tone(1)})
     two = make(tmp_path / "2", with_audio("TR1", 2, score=0.9), audio={"TR1.wav": tone(2)})
-    merge([one, two], tmp_path / "out")
+    merge_previews([one, two], tmp_path / "out")
     assert audio(tmp_path / "out") == {"TR1.wav": tone(2)}
 
 
@@ -111,7 +111,7 @@ def test_a_damaged_preview_is_named_and_its_song_taken_up_again(tmp_path: Path) 
         tmp_path / "1", with_audio("TR1", 1), with_audio("TR2", 2), with_audio("TR3", 3),
         audio={"TR1.wav": tone(1), "TR2.wav": tone(99)},
     )  # fmt: skip
-    merged = merge([one], tmp_path / "out")
+    merged = merge_previews([one], tmp_path / "out")
     assert merged.damaged == (
         str(one / "audio" / "TR2.wav"),
         str(one / "audio" / "TR3.wav"),
@@ -127,7 +127,7 @@ def test_a_damaged_preview_does_not_hide_the_good_one_of_another_folder(tmp_path
     bad = make(tmp_path / "1", with_audio("TR1", 1, score=0.9), audio={"TR1.wav": tone(99)})
     good = make(tmp_path / "2", with_audio("TR1", 2, score=0.8), audio={"TR1.wav": tone(2)})
     for name, order in {"a": (bad, good), "b": (good, bad)}.items():
-        assert len(merge(order, tmp_path / name).damaged) == 1
+        assert len(merge_previews(order, tmp_path / name).damaged) == 1
         assert audio(tmp_path / name) == {"TR1.wav": tone(2)}
         assert entries(tmp_path / name)["TR1"].state is State.DOWNLOADED
 
@@ -135,9 +135,9 @@ def test_a_damaged_preview_does_not_hide_the_good_one_of_another_folder(tmp_path
 def test_replies_are_joined_and_kept_once(tmp_path: Path) -> None:
     one = make(tmp_path / "1", LedgerEntry("TR1", state=State.REJECTED))
     shutil.copytree(one, tmp_path / "2")
-    merge([one, tmp_path / "2"], tmp_path / "out")
+    merge_previews([one, tmp_path / "2"], tmp_path / "out")
     with Ledger.open(tmp_path / "out" / "ledger.sqlite") as ledger:
-        assert [answer.body for answer in ledger.answers("TR1")] == [b"TR1"]
+        assert [answer.body for answer in ledger.replies("TR1")] == [b"TR1"]
 
 
 def test_a_folder_without_a_ledger_counts_by_its_previews(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_folder_without_a_ledger_counts_by_its_previews(tmp_path: Path) -> Non
     bare.mkdir(parents=True)
     (bare / "TR2.wav").write_bytes(tone(2))
     (bare / "TR3.wav").write_bytes(tone(3)[:100])
-    merged = merge([one, bare.parent], tmp_path / "out")
+    merged = merge_previews([one, bare.parent], tmp_path / "out")
     assert merged.damaged == (str(bare / "TR3.wav"),)
     assert audio(tmp_path / "out") == {"TR1.wav": tone(1), "TR2.wav": tone(2)}
 
@@ -156,9 +156,9 @@ def test_the_output_may_be_one_of_the_folders_and_merging_again_changes_nothing(
 ) -> None:
     one = make(tmp_path / "1", with_audio("TR1", 1), audio={"TR1.wav": tone(1)})
     two = make(tmp_path / "2", with_audio("TR2", 2), audio={"TR2.wav": tone(2)})
-    assert merge([one, two], one).copied == 1
+    assert merge_previews([one, two], one).copied == 1
     before = entries(one)
-    assert merge([one, two], one).copied == 0
+    assert merge_previews([one, two], one).copied == 0
     assert entries(one) == before
     assert audio(one) == {"TR1.wav": tone(1), "TR2.wav": tone(2)}
     assert audio(two) == {"TR2.wav": tone(2)}
@@ -170,7 +170,7 @@ def test_a_merge_that_was_killed_goes_on(tmp_path: Path) -> None:
     (out / "audio").mkdir(parents=True)
     (out / "audio" / "TR1.wav").write_bytes(tone(1))  # linked, and then killed
     (out / "audio" / ".TR2.wav.0123abcd.part").write_bytes(b"half")
-    assert merge([one], out).songs == 1
+    assert merge_previews([one], out).songs == 1
     assert audio(out) == {"TR1.wav": tone(1)}
     assert entries(out)["TR1"] == entries(one)["TR1"]
 
@@ -178,7 +178,7 @@ def test_a_merge_that_was_killed_goes_on(tmp_path: Path) -> None:
 def test_what_is_no_folder_of_previews_is_named(tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
     with pytest.raises(BadValue, match="neither a ledger nor previews"):
-        merge([tmp_path / "1"], tmp_path / "out")
+        merge_previews([tmp_path / "1"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -188,10 +188,10 @@ def test_a_damaged_ledger_of_a_part_is_an_error_and_not_a_part_without_songs(
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "ledger.sqlite").write_bytes(b"no ledger" * 1000)
     with pytest.raises(BadLedger, match="damaged"):
-        merge([tmp_path / "1"], tmp_path / "out")
+        merge_previews([tmp_path / "1"], tmp_path / "out")
 
 
 def test_a_folder_that_a_run_works_on_is_not_merged(tmp_path: Path) -> None:
     one = make(tmp_path / "1", LedgerEntry("TR1"))
     with working_on(one), pytest.raises(FolderInUse):
-        merge([one], tmp_path / "out")
+        merge_previews([one], tmp_path / "out")

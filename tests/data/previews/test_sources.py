@@ -11,12 +11,15 @@ import pytest
 from music_service import MusicService, ServedSong, status, tone
 
 from earmark.data.catalog.catalog import Song
-from earmark.data.matching.judge import Hit, search_term
-from earmark.data.previews.decisions import judged
-from earmark.data.previews.http import HttpClient, HttpLimits, RequestRefused
-from earmark.data.previews.ledger import Answer, LedgerEntry, State
-from earmark.data.previews.rate_limit import Manners, Rejected, Trouble
-from earmark.data.previews.sources import Choice, Fetched, Source, open_source, read_reply
+from earmark.data.matching.hit import Hit
+from earmark.data.matching.judge import search_term
+from earmark.data.previews.decisions import decide
+from earmark.data.previews.entry import LedgerEntry, State, StoredReply
+from earmark.data.previews.failures import RateLimited, RequestRefused, TransientFailure
+from earmark.data.previews.http import HttpClient, HttpLimits
+from earmark.data.previews.rate_limit import RatePolicy
+from earmark.data.previews.sources import SourceChoice, open_source, read_reply
+from earmark.data.previews.sources.source import FetchedAudio, Source
 from earmark.errors import BadValue
 
 LIMITS = HttpLimits(deadline=5, max_bytes=2**20)
@@ -25,25 +28,25 @@ LIMITS = HttpLimits(deadline=5, max_bytes=2**20)
 def ask(source: Source, song: Song) -> bytes:
     async def run() -> bytes:
         async with network_of(source) as network:
-            return await source.ask(song, network=network, limits=LIMITS)
+            return await source.ask(song, client=network, limits=LIMITS)
 
     return asyncio.run(run())
 
 
-def fetch(source: Source, hit: Hit, *, age: float = 0.0) -> Fetched:
-    async def run() -> Fetched:
+def fetch(source: Source, hit: Hit, *, age: float = 0.0) -> FetchedAudio:
+    async def run() -> FetchedAudio:
         async with network_of(source) as network:
-            return await source.fetch(hit, age=age, network=network, limits=LIMITS)
+            return await source.fetch(hit, age=age, client=network, limits=LIMITS)
 
     return asyncio.run(run())
 
 
 def network_of(source: Source) -> HttpClient:
-    return HttpClient(api_host=source.api_host, manners=Manners(0, cooldown=0.05))
+    return HttpClient(api_host=source.api_host, policy=RatePolicy(0, cooldown=0.05))
 
 
 def itunes(endpoint: str, storefront: str = "US") -> Source:
-    return open_source(Choice("itunes", endpoint, storefront, accepted_terms=True))
+    return open_source(SourceChoice("itunes", endpoint, storefront, accepted_terms=True))
 
 
 def test_itunes_is_asked_for_songs_of_one_store_as_its_documentation_has_it() -> None:
@@ -62,7 +65,7 @@ def test_itunes_is_asked_for_songs_of_one_store_as_its_documentation_has_it() ->
 
 def test_deezer_is_asked_by_its_one_query() -> None:
     with MusicService([]) as service:
-        ask(open_source(Choice("deezer", service.url)), Song("a", "Air", "La Femme"))
+        ask(open_source(SourceChoice("deezer", service.url)), Song("a", "Air", "La Femme"))
     assert service.asked[0].params == {"q": search_term("Air", "La Femme"), "limit": "25"}
 
 
@@ -121,7 +124,7 @@ def test_a_hit_of_itunes_may_lack_any_field() -> None:
 def test_a_reply_that_is_none_of_the_service_is_trouble_and_not_an_empty_result(
     source: str, body: bytes
 ) -> None:
-    with pytest.raises(Trouble):
+    with pytest.raises(TransientFailure):
         read_reply(source, body)
 
 
@@ -146,7 +149,8 @@ def test_a_hit_of_deezer_may_lack_any_field() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "error"), [(4, Rejected), (700, Trouble), (None, Trouble), (500, RequestRefused)]
+    ("code", "error"),
+    [(4, RateLimited), (700, TransientFailure), (None, TransientFailure), (500, RequestRefused)],
 )
 def test_deezers_errors_come_under_http_200(code: int | None, error: type[Exception]) -> None:
     body = json.dumps({"error": {"code": code, "message": "m"}}).encode()
@@ -163,13 +167,13 @@ def test_a_preview_is_fetched_from_where_the_reply_says() -> None:
         source = itunes(service.url)
         (hit,) = source.read(ask(source, Song("a", "Air", "La Femme")))
         fetched = fetch(source, hit)
-    assert fetched == Fetched(tone(7), hit)
+    assert fetched == FetchedAudio(tone(7), hit)
 
 
 def test_a_link_of_deezer_that_has_run_out_is_looked_up_again() -> None:
     with MusicService([ServedSong(7, "Air", "La Femme")]) as service:
         service.expired_links = True
-        source = open_source(Choice("deezer", service.url))
+        source = open_source(SourceChoice("deezer", service.url))
         (hit,) = source.read(ask(source, Song("a", "Air", "La Femme")))
         fetched = fetch(source, hit)
     assert fetched.audio == tone(7)
@@ -181,7 +185,7 @@ def test_a_link_of_deezer_that_has_run_out_is_looked_up_again() -> None:
 
 def test_an_old_link_of_deezer_is_looked_up_before_it_is_tried() -> None:
     with MusicService([ServedSong(7, "Air", "La Femme")]) as service:
-        source = open_source(Choice("deezer", service.url))
+        source = open_source(SourceChoice("deezer", service.url))
         (hit,) = source.read(ask(source, Song("a", "Air", "La Femme")))
         assert fetch(source, hit, age=900).audio == tone(7)
     assert [asked.path for asked in service.asked][1:] == ["/track/7", "/preview/7.mp3"]
@@ -199,7 +203,7 @@ def test_links_of_itunes_do_not_age() -> None:
 def test_a_preview_that_is_no_more_is_gone_only_after_a_lookup(name: str) -> None:
     with MusicService([ServedSong(7, "Air", "La Femme")]) as service:
         service.fault = lambda asked: status(404) if asked.kind == "preview" else None
-        source = open_source(Choice(name, service.url, accepted_terms=True))
+        source = open_source(SourceChoice(name, service.url, accepted_terms=True))
         (hit,) = source.read(ask(source, Song("a", "Air", "La Femme")))
         with pytest.raises(RequestRefused, match="404") as caught:
             fetch(source, hit)
@@ -209,26 +213,26 @@ def test_a_preview_that_is_no_more_is_gone_only_after_a_lookup(name: str) -> Non
 
 def test_itunes_is_off_until_its_terms_are_accepted_and_says_what_they_say() -> None:
     with pytest.raises(BadValue, match=r"only be streamed.*not be downloaded.*--accept-terms"):
-        open_source(Choice("itunes"))
+        open_source(SourceChoice("itunes"))
 
 
 @pytest.mark.parametrize(
     ("choice", "words"),
     [
-        (Choice("itunes", storefront="USA", accepted_terms=True), "two letters"),
-        (Choice("deezer", endpoint="api.deezer.com"), "http://"),
-        (Choice("napster"), "itunes, deezer, folder"),
-        (Choice("folder"), "folder of music"),
-        (Choice("folder", folder="/does/not/exist"), "/does/not/exist"),
+        (SourceChoice("itunes", storefront="USA", accepted_terms=True), "two letters"),
+        (SourceChoice("deezer", endpoint="api.deezer.com"), "http://"),
+        (SourceChoice("napster"), "itunes, deezer, folder"),
+        (SourceChoice("folder"), "folder of music"),
+        (SourceChoice("folder", folder="/does/not/exist"), "/does/not/exist"),
     ],
 )
-def test_a_source_that_cannot_be_used_says_why(choice: Choice, words: str) -> None:
+def test_a_source_that_cannot_be_used_says_why(choice: SourceChoice, words: str) -> None:
     with pytest.raises(BadValue, match=words):
         open_source(choice)
 
 
 def test_the_services_keep_their_published_limits() -> None:
-    deezer = open_source(Choice("deezer"))
+    deezer = open_source(SourceChoice("deezer"))
     assert itunes("").per_minute == 20
     assert deezer.per_minute <= 600
     assert deezer.link_seconds < 900  # type: ignore[attr-defined]
@@ -239,9 +243,9 @@ def test_the_services_keep_their_published_limits() -> None:
 
 
 def found_in(folder: Path, song: Song) -> LedgerEntry:
-    source = open_source(Choice("folder", folder=str(folder)))
+    source = open_source(SourceChoice("folder", folder=str(folder)))
     entry = LedgerEntry(song.id, song.artist, song.title, song.seconds, song.path)
-    return judged(entry, [Answer(song.id, 1.0, "folder", ask(source, song))])
+    return decide(entry, [StoredReply(song.id, 1.0, "folder", ask(source, song))])
 
 
 def test_a_file_called_as_the_songs_id_is_the_song_whatever_its_names_are(tmp_path: Path) -> None:
@@ -270,5 +274,5 @@ def test_a_file_that_has_gone_since_is_gone(tmp_path: Path) -> None:
     hit = found_in(tmp_path, Song("TR1")).hit
     assert hit is not None
     (tmp_path / "TR1.wav").unlink()
-    with pytest.raises(RequestRefused, match="no more"):
-        fetch(open_source(Choice("folder", folder=str(tmp_path))), hit)
+    with pytest.raises(RequestRefused, match="is gone"):
+        fetch(open_source(SourceChoice("folder", folder=str(tmp_path))), hit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,34 +16,39 @@ from earmark.data.store import exporting
 from earmark.data.store.exporting import write_numpy, write_tars
 from earmark.data.store.importing import import_store
 from earmark.data.store.reader import Store, open_store
-from earmark.data.store.verify import verify
+from earmark.data.store.verify import verify_store
 from earmark.data.store.writer import write_shards
 from earmark.errors import BadStore, BadValue, FeatureMismatch
 from earmark.features import PRESETS
 
-WRITERS = [write_tars, write_numpy]
+Writer = Callable[[Store, Path], list[Path]]
+WRITERS: list[Writer] = [write_tars, write_numpy]
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     folder = tmp_path_factory.mktemp("exchange")
     stores.write_audio(folder / "previews", 10, missing=[3])
-    form = stores.tiny_form()
+    store_format = stores.tiny_format()
     write_shards(
-        stores.catalog(10), folder / "store", form=form, audio=folder / "previews", workers=1
+        stores.catalog(10),
+        folder / "store",
+        store_format=store_format,
+        audio=folder / "previews",
+        workers=1,
     )
     return open_store(folder / "store")
 
 
 @pytest.mark.parametrize("write", WRITERS)
 def test_what_is_exported_and_imported_is_the_same(
-    store: Store, tmp_path: Path, write: object, monkeypatch: pytest.MonkeyPatch
+    store: Store, tmp_path: Path, write: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exporting, "CLIPS_PER_FILE", 4)
     paths = write(store, tmp_path / "out")
     assert len(paths) == 3
     import_store(tmp_path / "out", tmp_path / "back")
-    assert verify(tmp_path / "back", workers=1) == []
+    assert verify_store(tmp_path / "back", workers=1) == []
     with open_store(tmp_path / "back") as back:
         assert (back.ids, back.splits, back.tags) == (store.ids, store.splits, store.tags)
         assert back.settings == store.settings
@@ -53,7 +59,7 @@ def test_what_is_exported_and_imported_is_the_same(
 
 @pytest.mark.parametrize("write", WRITERS)
 def test_an_export_has_the_same_bytes_each_time(
-    store: Store, tmp_path: Path, write: object
+    store: Store, tmp_path: Path, write: Writer
 ) -> None:
     write(store, tmp_path / "a")
     write(store, tmp_path / "b")
@@ -97,7 +103,7 @@ def test_the_reports_own_pairs_are_read(tmp_path: Path) -> None:
     np.save(source / "3-5_labels.npy", labels[3:])
     np.save(source / "0-3_spectrum.npy", clips[:3])
     np.save(source / "0-3_labels.npy", labels[:3])
-    with pytest.raises(BadValue, match="say with --features how"):
+    with pytest.raises(BadValue, match="name with --features how"):
         import_store(source, tmp_path / "store")
     import_store(source, tmp_path / "store", features="cs2470")
     with open_store(tmp_path / "store") as store:
@@ -115,7 +121,7 @@ def test_the_reports_own_pairs_are_read(tmp_path: Path) -> None:
         (np.zeros((2, 96, 1366)), np.zeros((2, 49), bool), "there are 50 tags"),
         (np.zeros((2, 96, 1000)), np.zeros((2, 50), bool), "give float32"),
         (np.zeros((2, 96, 1366), int), np.zeros((2, 50), bool), "give float32"),
-        (np.full((2, 96, 1366), np.nan), np.zeros((2, 50), bool), "values that are no dB"),
+        (np.full((2, 96, 1366), np.nan), np.zeros((2, 50), bool), "values that cannot be dB"),
         (np.zeros((2, 96, 1366)), np.array([None]), "cannot be read"),
     ],
 )
@@ -137,7 +143,7 @@ def test_features_that_contradict_the_files_are_refused(store: Store, tmp_path: 
 def test_a_folder_without_clips_and_a_taken_store_are_refused(store: Store, tmp_path: Path) -> None:
     write_numpy(store, tmp_path / "out")
     import_store(tmp_path / "out", tmp_path / "back")
-    with pytest.raises(BadStore, match="holds shards already"):
+    with pytest.raises(BadStore, match="already holds shards"):
         import_store(tmp_path / "out", tmp_path / "back")
     (tmp_path / "out" / "0-9_spectrum.npy").unlink()
     with pytest.raises(BadStore, match="holds no"):

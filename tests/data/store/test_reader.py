@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earmark.data.store import reader as store_module
-from earmark.data.store.reader import MissingClip, Store, open_store, widen
+from earmark.data.store.reader import FailedSong, Store, open_store, widen
 from earmark.data.store.writer import write_shards
 from earmark.errors import BadStore, BadValue
 
@@ -26,9 +26,13 @@ IDS = [f"S{number:03d}" for number in range(N) if number != 3]
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp(request.param)
     stores.write_audio(folder / "previews", N, missing=[3])
-    form = stores.tiny_form(request.param)
+    store_format = stores.tiny_format(request.param)
     write_shards(
-        stores.catalog(N), folder / "store", form=form, audio=folder / "previews", workers=1
+        stores.catalog(N),
+        folder / "store",
+        store_format=store_format,
+        audio=folder / "previews",
+        workers=1,
     )
     return folder / "store"
 
@@ -56,7 +60,7 @@ def test_the_columns_are_those_of_the_songs_that_have_a_clip(store: Store) -> No
     for song, row in zip(songs, store.labels, strict=True):
         assert tuple(np.array(stores.TAGS)[row]) == (song.tags or ())
     assert (store.seconds == 1.5).all()
-    assert store.failures == (MissingClip("S003", "", "no_audio", "no audio file"),)
+    assert store.failures == (FailedSong("S003", "", "no_audio", "no audio file"),)
     assert store.indices("valid").tolist() == [1, 3, 6, 9]
 
 
@@ -90,7 +94,7 @@ def store_of(tmp_path_factory: pytest.TempPathFactory, dtype: str) -> Path:
         write_shards(
             stores.catalog(N),
             folder / "store",
-            form=stores.tiny_form(dtype),
+            store_format=stores.tiny_format(dtype),
             audio=folder / "previews",
             workers=1,
         )
@@ -99,7 +103,7 @@ def store_of(tmp_path_factory: pytest.TempPathFactory, dtype: str) -> Path:
 
 
 def test_a_batch_goes_into_an_array_that_is_given(store: Store, folder: Path) -> None:
-    out = np.empty((3, 16, 33), store.form.dtype)
+    out = np.empty((3, 16, 33), store.format.dtype)
     assert store.raw(np.array([9, 0, 9]), out=out) is out
     np.testing.assert_array_equal(out, whole(folder)[[9, 0, 9]])
     decibels = np.empty((3, 16, 33), np.float32)
@@ -109,9 +113,9 @@ def test_a_batch_goes_into_an_array_that_is_given(store: Store, folder: Path) ->
 
 @pytest.mark.parametrize("shape", [(2, 16, 33), (3, 16, 34)])
 def test_an_array_of_another_shape_is_refused(store: Store, shape: tuple[int, ...]) -> None:
-    with pytest.raises(BadValue, match=r"it must be \w+ \(3, 16, 33\)"):
-        store.raw([0, 1, 2], out=np.empty(shape, store.form.dtype))
-    with pytest.raises(BadValue, match=r"it must be float32 \(3, 16, 33\)"):
+    with pytest.raises(BadValue, match=r"it must be contiguous \w+ \(3, 16, 33\)"):
+        store.raw([0, 1, 2], out=np.empty(shape, store.format.dtype))
+    with pytest.raises(BadValue, match=r"it must be contiguous float32 \(3, 16, 33\)"):
         store.log_mels([0, 1, 2], out=np.empty(shape, np.float32))
 
 
@@ -123,7 +127,7 @@ def test_indices_outside_the_store_are_refused(store: Store, indices: list[int])
 
 @pytest.mark.parametrize("indices", [[0.0], [True], [[0]]])
 def test_what_are_no_indices_is_refused(store: Store, indices: list[object]) -> None:
-    with pytest.raises(BadValue, match="a row of whole numbers"):
+    with pytest.raises(BadValue, match="one row of whole numbers"):
         store.log_mels(indices)
 
 
@@ -140,7 +144,7 @@ def test_a_store_that_fits_is_resident_and_another_is_not(
 ) -> None:
     with open_store(folder) as store:
         assert store.resident
-        n_bytes = len(store) * store.form.clip_bytes
+        n_bytes = len(store) * store.format.clip_bytes
     monkeypatch.setattr(store_module, "free_memory", lambda: 2 * n_bytes - 1)
     with open_store(folder) as store:
         assert not store.resident
@@ -155,7 +159,7 @@ def test_widening_is_exact_for_every_finite_half() -> None:
 
 
 def test_a_folder_without_a_store_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BadStore, match=r"is no store: it has no store\.json"):
+    with pytest.raises(BadStore, match=r"is not a store: it has no store\.json"):
         open_store(tmp_path)
 
 

@@ -29,7 +29,7 @@ from earmark.features import PRESETS, log_mel
 from earmark.folder_lock import only_run_in
 from earmark.windows import centre_crop
 
-FORM = stores.tiny_form()
+FORMAT = stores.tiny_format()
 
 
 @pytest.fixture
@@ -47,7 +47,9 @@ def sidecar(store: Path, number: int) -> list[dict[str, object]]:
 
 
 def test_a_clip_is_the_log_mel_of_the_middle_of_its_file(audio: Path, tmp_path: Path) -> None:
-    write_shards(stores.catalog(11), tmp_path / "store", form=FORM, audio=audio, workers=1)
+    write_shards(
+        stores.catalog(11), tmp_path / "store", store_format=FORMAT, audio=audio, workers=1
+    )
     clips = np.load(tmp_path / "store" / "shard-00000.npy")
     assert clips.shape == (3, 16, 33)
     assert clips.dtype == np.float16
@@ -60,7 +62,7 @@ def test_a_clip_is_the_log_mel_of_the_middle_of_its_file(audio: Path, tmp_path: 
 
 def test_every_song_has_a_row_that_says_what_became_of_it(audio: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    index = write_shards(stores.catalog(11), store, form=FORM, audio=audio, workers=1)
+    index = write_shards(stores.catalog(11), store, store_format=FORMAT, audio=audio, workers=1)
     rows = [row for number in range(3) for row in sidecar(store, number)]
     assert [row["id"] for row in rows] == stores.catalog(11).ids
     assert [row["clip"] for row in rows] == [0, 1, 2, None, 0, 1, None, None, 0, 1, 2]
@@ -79,7 +81,7 @@ def test_every_song_has_a_row_that_says_what_became_of_it(audio: Path, tmp_path:
 
 def test_the_index_says_what_the_store_holds(audio: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    write_shards(stores.catalog(11), store, form=FORM, audio=audio, workers=1)
+    write_shards(stores.catalog(11), store, store_format=FORMAT, audio=audio, workers=1)
     index = json.loads((store / "store.json").read_text())
     assert index["format"] == "earmark.store"
     assert index["version"] == 1
@@ -90,10 +92,14 @@ def test_the_index_says_what_the_store_holds(audio: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("dtype", ["float16", "uint8"])
 def test_the_number_of_workers_changes_no_byte(audio: Path, tmp_path: Path, dtype: str) -> None:
-    form = stores.tiny_form(dtype)
+    store_format = stores.tiny_format(dtype)
     for workers in (1, 2, 3):
         write_shards(
-            stores.catalog(11), tmp_path / f"{workers}", form=form, audio=audio, workers=workers
+            stores.catalog(11),
+            tmp_path / f"{workers}",
+            store_format=store_format,
+            audio=audio,
+            workers=workers,
         )
     one = stores.bytes_of(tmp_path / "1")
     assert len(one) == 7
@@ -112,8 +118,8 @@ def test_the_threads_of_the_numeric_library_change_no_byte(tmp_path: Path) -> No
         from earmark.data.store.writer import write_shards
         from earmark.features import PRESETS
         catalog = Catalog.from_songs([Song("a")])
-        form = StoreFormat(PRESETS["choi2016"])
-        write_shards(catalog, sys.argv[1], form=form, audio=sys.argv[2], workers=1)
+        store_format = StoreFormat(PRESETS["choi2016"])
+        write_shards(catalog, sys.argv[1], store_format=store_format, audio=sys.argv[2], workers=1)
     """)
     )
     for threads in ("1", "4"):
@@ -131,8 +137,9 @@ import stores
 from earmark.data.store.writer import write_shards
 if __name__ == "__main__":
     store, audio, n, workers = sys.argv[1:]
-    form = stores.tiny_form(clips_per_shard=10)
-    write_shards(stores.catalog(int(n)), store, form=form, audio=audio, workers=int(workers))
+    store_format = stores.tiny_format(clips_per_shard=10)
+    catalog = stores.catalog(int(n))
+    write_shards(catalog, store, store_format=store_format, audio=audio, workers=int(workers))
 """
 
 
@@ -141,8 +148,8 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     store, whole = tmp_path / "store", tmp_path / "whole"
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    environment = {**os.environ, "PYTHONPATH": str(Path(stores.__file__).parent)}
-    command = [sys.executable, script, store, tmp_path / "previews", "120"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}  # with tests/support
+    command = [sys.executable, str(script), str(store), str(tmp_path / "previews"), "120"]
     kills = 0
     for n_shards in (1, 4, 8):  # kill it when so many stand
         run = subprocess.Popen([*command, "2"], env=environment)
@@ -166,10 +173,12 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
 
 def test_a_finished_store_is_left_as_it_is(audio: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    write_shards(stores.catalog(11), store, form=FORM, audio=audio, workers=1)
+    write_shards(stores.catalog(11), store, store_format=FORMAT, audio=audio, workers=1)
     before = {path.name: path.stat().st_mtime_ns for path in store.glob("shard-*")}
     done: list[int] = []
-    write_shards(stores.catalog(11), store, form=FORM, audio=audio, workers=1, progress=done.append)
+    write_shards(
+        stores.catalog(11), store, store_format=FORMAT, audio=audio, workers=1, progress=done.append
+    )
     assert {path.name: path.stat().st_mtime_ns for path in store.glob("shard-*")} == before
     assert done == [11]
 
@@ -179,7 +188,7 @@ def test_progress_counts_every_song_once(audio: Path, tmp_path: Path) -> None:
     write_shards(
         stores.catalog(11),
         tmp_path / "store",
-        form=FORM,
+        store_format=FORMAT,
         audio=audio,
         workers=1,
         progress=done.append,
@@ -201,7 +210,7 @@ def test_audio_is_found_by_id_and_then_by_path(tmp_path: Path) -> None:
     ]
     store = tmp_path / "store"
     write_shards(
-        Catalog.from_songs(songs), store, form=stores.tiny_form(clips_per_shard=9),
+        Catalog.from_songs(songs), store, store_format=stores.tiny_format(clips_per_shard=9),
         audio=tmp_path / "music", workers=1,
     )  # fmt: skip
     assert [row["source"] for row in sidecar(store, 0)] == [
@@ -212,22 +221,28 @@ def test_audio_is_found_by_id_and_then_by_path(tmp_path: Path) -> None:
 def test_a_catalog_without_any_audio_is_an_error_and_not_an_empty_store(tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     with pytest.raises(DataError, match="not one of the 3 songs has an audio file in"):
-        write_shards(stores.catalog(3), tmp_path / "store", form=FORM, audio=tmp_path / "nothing")
+        write_shards(
+            stores.catalog(3), tmp_path / "store", store_format=FORMAT, audio=tmp_path / "nothing"
+        )
     with pytest.raises(DataError, match="there is no folder"):
-        write_shards(stores.catalog(3), tmp_path / "store", form=FORM, audio=tmp_path / "none")
+        write_shards(
+            stores.catalog(3), tmp_path / "store", store_format=FORMAT, audio=tmp_path / "none"
+        )
 
 
 def test_audio_that_came_later_is_taken_when_failures_are_tried_again(
     audio: Path, tmp_path: Path
 ) -> None:
     store = tmp_path / "store"
-    write_shards(stores.catalog(11), store, form=FORM, audio=audio, workers=1)
+    write_shards(stores.catalog(11), store, store_format=FORMAT, audio=audio, workers=1)
     stores.write_wav(audio / "audio" / "S003.wav", seed=3)
-    again = {"form": FORM, "audio": audio, "workers": 1}
+    again = {"store_format": FORMAT, "audio": audio, "workers": 1}
     assert write_shards(stores.catalog(11), store, **again).n_clips < 9
     index = write_shards(stores.catalog(11), store, **again, retry=True)
     assert index.failures == {"unreadable_audio": 2}
-    write_shards(stores.catalog(11), tmp_path / "fresh", form=FORM, audio=audio, workers=1)
+    write_shards(
+        stores.catalog(11), tmp_path / "fresh", store_format=FORMAT, audio=audio, workers=1
+    )
     assert stores.bytes_of(store) == stores.bytes_of(tmp_path / "fresh")
 
 
@@ -235,52 +250,54 @@ def test_trying_again_without_the_audio_or_for_other_features_loses_nothing(
     audio: Path, tmp_path: Path
 ) -> None:
     store = tmp_path / "store"
-    write_shards(stores.catalog(11), store, form=FORM, audio=audio, workers=1)
+    write_shards(stores.catalog(11), store, store_format=FORMAT, audio=audio, workers=1)
     before = stores.bytes_of(store)
     other = StoreFormat(PRESETS["won2020"], clips_per_shard=4)
     with pytest.raises(DataError, match="there is no folder"):
-        write_shards(stores.catalog(11), store, form=FORM, audio=tmp_path / "no", retry=True)
+        write_shards(
+            stores.catalog(11), store, store_format=FORMAT, audio=tmp_path / "no", retry=True
+        )
     with pytest.raises(BadStore, match="other features"):
-        write_shards(stores.catalog(11), store, form=other, audio=audio, retry=True)
+        write_shards(stores.catalog(11), store, store_format=other, audio=audio, retry=True)
     assert stores.bytes_of(store) == before
 
 
 @pytest.mark.parametrize(
-    ("form", "n", "message"),
+    ("store_format", "n", "message"),
     [
         (StoreFormat(PRESETS["choi2016"], clips_per_shard=4), 11, "made with other features than"),
-        (stores.tiny_form("uint8"), 11, "made with other dtype than"),
-        (stores.tiny_form(), 10, "made with other songs_sha256 than"),
-        (stores.tiny_form(), 8, "holds shards of a larger catalog"),
+        (stores.tiny_format("uint8"), 11, "made with other dtype than"),
+        (stores.tiny_format(), 10, "made with other songs_sha256 than"),
+        (stores.tiny_format(), 8, "holds shards of a larger catalog"),
     ],
 )
 def test_another_store_in_the_same_folder_is_refused_and_stays(
-    audio: Path, tmp_path: Path, form: StoreFormat, n: int, message: str
+    audio: Path, tmp_path: Path, store_format: StoreFormat, n: int, message: str
 ) -> None:
     store = tmp_path / "store"
-    write_shards(stores.catalog(11), store, form=FORM, audio=audio, workers=1)
+    write_shards(stores.catalog(11), store, store_format=FORMAT, audio=audio, workers=1)
     before = stores.bytes_of(store)
     with pytest.raises(BadStore, match=message):
-        write_shards(stores.catalog(n), store, form=form, audio=audio, workers=1)
+        write_shards(stores.catalog(n), store, store_format=store_format, audio=audio, workers=1)
     assert stores.bytes_of(store) == before
 
 
 def test_a_store_of_another_version_is_refused_and_stays(audio: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    write_shards(stores.catalog(11), store, form=FORM, audio=audio, workers=1)
+    write_shards(stores.catalog(11), store, store_format=FORMAT, audio=audio, workers=1)
     index = json.loads((store / "store.json").read_text())
     (store / "store.json").write_text(json.dumps({**index, "version": 2}))
     before = stores.bytes_of(store)
     with pytest.raises(BadStore, match="of version 2; this earmark knows version 1"):
-        write_shards(stores.catalog(11), store, form=FORM, audio=audio, workers=1)
+        write_shards(stores.catalog(11), store, store_format=FORMAT, audio=audio, workers=1)
     assert stores.bytes_of(store) == before
 
 
 def test_two_runs_on_one_folder_do_not_meet(audio: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     with only_run_in(store), pytest.raises(FolderInUse, match=f"process {os.getpid()}"):
-        write_shards(stores.catalog(11), store, form=FORM, audio=audio, workers=1)
-    write_shards(stores.catalog(11), store, form=FORM, audio=audio, workers=1)
+        write_shards(stores.catalog(11), store, store_format=FORMAT, audio=audio, workers=1)
+    write_shards(stores.catalog(11), store, store_format=FORMAT, audio=audio, workers=1)
 
 
 def test_a_full_disk_is_named_and_loses_nothing(
@@ -297,24 +314,26 @@ def test_a_full_disk_is_named_and_loses_nothing(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DataError, match=r"cannot write to .*: No space left on device.*same comm"):
-        write_shards(stores.catalog(11), store, form=FORM, audio=audio, workers=2)
+        write_shards(stores.catalog(11), store, store_format=FORMAT, audio=audio, workers=2)
     assert set(stores.bytes_of(store)) == {"shard-00000.npy", "shard-00000.parquet"}
-    write_shards(stores.catalog(11), store, form=FORM, audio=audio, workers=1)
-    write_shards(stores.catalog(11), tmp_path / "fresh", form=FORM, audio=audio, workers=1)
+    write_shards(stores.catalog(11), store, store_format=FORMAT, audio=audio, workers=1)
+    write_shards(
+        stores.catalog(11), tmp_path / "fresh", store_format=FORMAT, audio=audio, workers=1
+    )
     assert stores.bytes_of(store) == stores.bytes_of(tmp_path / "fresh")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc takes no folders even from root")
 def test_a_folder_that_cannot_be_written_to_is_named(audio: Path) -> None:
     with pytest.raises(DataError, match="cannot write to /proc/store"):
-        write_shards(stores.catalog(11), "/proc/store", form=FORM, audio=audio)
+        write_shards(stores.catalog(11), "/proc/store", store_format=FORMAT, audio=audio)
 
 
 def test_what_a_killed_run_left_half_done_is_cleared(audio: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     store.mkdir()
     (store / ".shard-00000.npy.abcd.part").write_bytes(b"half")
-    write_shards(stores.catalog(11), store, form=FORM, audio=audio, workers=1)
+    write_shards(stores.catalog(11), store, store_format=FORMAT, audio=audio, workers=1)
     assert not list(store.glob(".*.part"))
 
 

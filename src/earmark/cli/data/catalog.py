@@ -1,64 +1,37 @@
-"""`earmark data catalog`: catalogs of song lists, with tags cut and splits made as asked."""
+"""`earmark data catalog`: a catalog from a song list, its tags cut and its songs split."""
 
 from __future__ import annotations
 
-import dataclasses
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from earmark.cli.data import inspect
+from earmark.cli.data.options import (
+    Audio,
+    Fractions,
+    MinSongs,
+    NewCatalog,
+    Seed,
+    SplitBy,
+    SplitByName,
+    TopTags,
+    Validation,
+)
+from earmark.cli.options import JsonLines
 from earmark.cli.terminal import print_json, say
 from earmark.errors import BadValue
 
 if TYPE_CHECKING:
-    from earmark.data.catalog.import_report import Reading
-    from earmark.data.catalog.summary import Summary
+    from earmark.data.catalog import CatalogOptions
+    from earmark.data.catalog.import_report import ImportReport
+    from earmark.data.catalog.summary import CatalogSummary
 
 catalog_app = typer.Typer(
     help="Make a catalog: which songs there are, their names, tags and splits.",
     no_args_is_help=True,
 )
-
-
-class By(StrEnum):
-    """What stays whole when songs are split (earmark.data.catalog.splits)."""
-
-    artist = "artist"
-    song = "song"
-
-
-Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The catalog.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-TopTags = Annotated[
-    int | None, typer.Option(min=1, help="Keep this many tags, the most frequent ones.")
-]
-MinSongs = Annotated[int, typer.Option(min=1, help="Keep the tags of at least so many songs.")]
-SplitBy = Annotated[
-    By | None,
-    typer.Option(help="Split anew: by artist (none in two splits), or by song (at random)."),
-]
-Fractions = Annotated[
-    str | None,
-    typer.Option(
-        metavar="TRAIN,VALID,TEST",
-        help="Sizes of the splits that --split-by makes; 0.8,0.1,0.1 by default.",
-    ),
-]
-Validation = Annotated[
-    float | None,
-    typer.Option(
-        help="Leave the test songs alone and make this share of the others valid, the rest train "
-        "(0.06 is the report's 94:6); by song, or as --split-by says."
-    ),
-]
-Seed = Annotated[int, typer.Option(help="Of the split; the same seed gives the same split.")]
-Audio = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="The folder that the paths of the list are relative to."),
-]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -69,7 +42,7 @@ def add_commands(app: typer.Typer) -> None:
 
 @catalog_app.command("msd")
 def msd(
-    output: Output,
+    output: NewCatalog,
     splits: Annotated[
         Path,
         typer.Option(
@@ -91,19 +64,28 @@ def msd(
     fractions: Fractions = None,
     validation: Validation = None,
     seed: Seed = 0,
-    json: Json = False,
+    json: JsonLines = False,
 ) -> None:
     """The Million Song Dataset, in the split of Choi et al."""
-    from earmark.data.catalog.from_msd import read_msd
+    from earmark.data.catalog import make_catalog, read_msd
 
-    choice = _Choice(top_tags, min_songs, split_by, fractions, validation, seed)
-    _finish(read_msd(splits, tracks, named_only=named_only), output, choice, json=json)
+    options = _options(
+        top_tags=top_tags,
+        min_songs=min_songs,
+        split_by=split_by,
+        fractions=fractions,
+        validation=validation,
+        seed=seed,
+    )
+    imported = read_msd(splits, tracks, named_only=named_only)
+    summary = make_catalog(imported, output, options=options)
+    _show(summary, imported.report, output, json=json)
 
 
 @catalog_app.command("csv")
 def csv(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="id,path,tags,artist,split")],
-    output: Output,
+    output: NewCatalog,
     tags: Annotated[
         list[str] | None,
         typer.Option(
@@ -120,16 +102,22 @@ def csv(
     fractions: Fractions = None,
     validation: Validation = None,
     seed: Seed = 0,
-    json: Json = False,
+    json: JsonLines = False,
 ) -> None:
     """A song list of your own; paths in it are relative to the file."""
-    from earmark.data.catalog.from_csv import TAG_COLUMNS, read_csv
+    from earmark.data.catalog import make_catalog, read_csv
 
-    choice = _Choice(top_tags, min_songs, split_by, fractions, validation, seed)
-    reading = read_csv(
-        path, tag_columns=tags or TAG_COLUMNS, split_column=split, separator=separator
+    options = _options(
+        top_tags=top_tags,
+        min_songs=min_songs,
+        split_by=split_by,
+        fractions=fractions,
+        validation=validation,
+        seed=seed,
     )
-    _finish(reading, output, choice, json=json)
+    imported = read_csv(path, tag_columns=tags, split_column=split, separator=separator)
+    summary = make_catalog(imported, output, options=options)
+    _show(summary, imported.report, output, json=json)
 
 
 @catalog_app.command("jamendo")
@@ -142,7 +130,7 @@ def jamendo(
             "*-test.tsv are splits.",
         ),
     ],
-    output: Output,
+    output: NewCatalog,
     subset: Annotated[
         str | None, typer.Option(help="Which files of a folder, such as autotagging_top50tags.")
     ] = None,
@@ -156,20 +144,28 @@ def jamendo(
     fractions: Fractions = None,
     validation: Validation = None,
     seed: Seed = 0,
-    json: Json = False,
+    json: JsonLines = False,
 ) -> None:
     """MTG-Jamendo's autotagging lists."""
-    from earmark.data.catalog.from_jamendo import read_jamendo
+    from earmark.data.catalog import make_catalog, read_jamendo
 
-    choice = _Choice(top_tags, min_songs, split_by, fractions, validation, seed)
-    reading = read_jamendo(paths, subset=subset, audio=audio, meta=meta)
-    _finish(reading, output, choice, json=json)
+    options = _options(
+        top_tags=top_tags,
+        min_songs=min_songs,
+        split_by=split_by,
+        fractions=fractions,
+        validation=validation,
+        seed=seed,
+    )
+    imported = read_jamendo(paths, subset=subset, audio=audio, meta=meta)
+    summary = make_catalog(imported, output, options=options)
+    _show(summary, imported.report, output, json=json)
 
 
 @catalog_app.command("mtat")
 def mtat(
     annotations: Annotated[Path, typer.Argument(metavar="FILE", help="annotations_final.csv")],
-    output: Output,
+    output: NewCatalog,
     info: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="clip_info_final.csv: names of artists and titles."),
@@ -181,76 +177,45 @@ def mtat(
     fractions: Fractions = None,
     validation: Validation = None,
     seed: Seed = 0,
-    json: Json = False,
+    json: JsonLines = False,
 ) -> None:
     """MagnaTagATune; folders 0-b train, c valid, d-f test. The field keeps --top-tags 50."""
-    from earmark.data.catalog.from_mtat import read_mtat
+    from earmark.data.catalog import make_catalog, read_mtat
 
-    choice = _Choice(top_tags, min_songs, split_by, fractions, validation, seed)
-    _finish(read_mtat(annotations, info=info, audio=audio), output, choice, json=json)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Choice:
-    """The options that all kinds of catalog share."""
-
-    top_tags: int | None
-    min_songs: int
-    split_by: By | None
-    fractions: str | None
-    validation: float | None
-    seed: int
-
-    def __post_init__(self) -> None:
-        if self.fractions is not None and (self.split_by is None or self.validation is not None):
-            raise typer.BadParameter("--fractions goes with --split-by, and not with --validation")
-
-    @property
-    def by(self) -> Literal["artist", "song"]:
-        return "artist" if self.split_by is By.artist else "song"
+    options = _options(
+        top_tags=top_tags,
+        min_songs=min_songs,
+        split_by=split_by,
+        fractions=fractions,
+        validation=validation,
+        seed=seed,
+    )
+    imported = read_mtat(annotations, info=info, audio=audio)
+    summary = make_catalog(imported, output, options=options)
+    _show(summary, imported.report, output, json=json)
 
 
-def _finish(reading: Reading, output: Path, choice: _Choice, *, json: bool) -> None:
-    """Cut the tags and split as asked, write the catalog, and say what is in it."""
-    from earmark.data.catalog.catalog import write_catalog
-    from earmark.data.catalog.splits import FRACTIONS, split_songs, split_validation
-    from earmark.data.catalog.summary import summarise
-    from earmark.data.catalog.vocabulary import keep_tags
+def _options(
+    *,
+    top_tags: int | None,
+    min_songs: int,
+    split_by: SplitByName | None,
+    fractions: str | None,
+    validation: float | None,
+    seed: int,
+) -> CatalogOptions:
+    from earmark.data.catalog import CatalogOptions
 
-    catalog = reading.catalog
-    if choice.top_tags is not None or choice.min_songs > 1:
-        catalog = keep_tags(catalog, top=choice.top_tags, min_songs=choice.min_songs)
-    if choice.validation is not None:
-        catalog = split_validation(
-            catalog, by=choice.by, fraction=choice.validation, seed=choice.seed
-        )
-    elif choice.split_by is not None:
-        fractions = FRACTIONS if choice.fractions is None else _numbers(choice.fractions)
-        catalog = split_songs(catalog, by=choice.by, fractions=fractions, seed=choice.seed)
-    write_catalog(catalog, output)
-    summary = summarise(catalog)
-    if json:
-        print_json(
-            {
-                "catalog": str(output),
-                "songs": summary.songs,
-                "labelled": summary.labelled,
-                "tags": len(summary.tags),
-                "splits": {split.split: split.songs for split in summary.splits},
-                "findings": reading.report.as_json(),
-            }
-        )
-    say(f"{output}: {summary.songs} songs, {summary.labelled} of them labelled")
-    _say_splits(summary)
-    for finding in reading.report.findings.values():
-        if finding.count:
-            more = ", ..." if finding.count > len(finding.examples) else ""
-            say(f"{finding.count} {finding.meaning} ({', '.join(finding.examples)}{more})")
-    if not summary.tags:
-        say("warning: no song has a tag: nothing can be learned from this, nor measured on it")
-        unused = reading.report.findings.get("columns_not_used")
-        if unused is not None and unused.count:
-            say(f"tags in another column? Name it with --tags: {', '.join(unused.examples)}")
+    if fractions is not None and (split_by is None or validation is not None):
+        raise typer.BadParameter("--fractions goes with --split-by, and not with --validation")
+    return CatalogOptions(
+        top_tags=top_tags,
+        min_songs=min_songs,
+        split_by=None if split_by is None else split_by.value,
+        fractions=None if fractions is None else _numbers(fractions),
+        validation=validation,
+        seed=seed,
+    )
 
 
 def _numbers(text: str) -> list[float]:
@@ -260,8 +225,30 @@ def _numbers(text: str) -> list[float]:
         raise BadValue(f"{text!r} should be numbers between commas, such as 0.8,0.1,0.1") from None
 
 
-def _say_splits(summary: Summary) -> None:
+def _show(summary: CatalogSummary, report: ImportReport, output: Path, *, json: bool) -> None:
+    """What is in the new catalog, and what was wrong with the list."""
+    if json:
+        print_json(
+            {
+                "catalog": str(output),
+                "songs": summary.songs,
+                "labelled": summary.labelled,
+                "tags": len(summary.tags),
+                "splits": {split.split: split.songs for split in summary.splits},
+                "findings": report.as_json(),
+            }
+        )
+    say(f"{output}: {summary.songs} songs, {summary.labelled} of them labelled")
     splits = ", ".join(f"{split.split or 'none'} {split.songs}" for split in summary.splits)
     say(f"{len(summary.tags)} tags; songs by split: {splits or 'none'}")
     if summary.n_shared_artists:
         say(f"{summary.n_shared_artists} artists have songs in more than one split")
+    for issue in report.issues.values():
+        if issue.count:
+            more = ", ..." if issue.count > len(issue.examples) else ""
+            say(f"{issue.count} {issue.meaning} ({', '.join(issue.examples)}{more})")
+    if not summary.tags:
+        say("warning: no song has a tag, so this catalog can neither train nor evaluate a model")
+        unused = report.issues.get("columns_not_used")
+        if unused is not None and unused.count:
+            say(f"tags in another column? Name it with --tags: {', '.join(unused.examples)}")

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earmark.cli.options import JsonLines
 from earmark.cli.terminal import print_json
 
 if TYPE_CHECKING:
     from earmark.data.catalog.catalog import Song
-    from earmark.data.catalog.summary import Summary, TagCount
+    from earmark.data.catalog.summary import CatalogSummary, TagCount
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -25,10 +26,10 @@ def inspect(
     song_id: Annotated[
         str | None, typer.Argument(metavar="[ID]", help="Show this song and its tags.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    json: JsonLines = False,
 ) -> None:
     """The splits, tags, counts and priors of a catalog, or the tags of one of its songs."""
-    from earmark.data.catalog.catalog import read_catalog
+    from earmark.data.catalog import read_catalog
     from earmark.data.catalog.summary import song_tags, summarise
 
     contents = read_catalog(catalog)
@@ -48,7 +49,7 @@ def inspect(
         _print_song(song, tags)
 
 
-def _print_summary(summary: Summary) -> None:
+def _print_summary(summary: CatalogSummary) -> None:
     print(f"{summary.songs} songs, {summary.labelled} of them labelled; {summary.artists} artists")
     print(
         f"without artist {summary.without_artist}, without title {summary.without_title}, "

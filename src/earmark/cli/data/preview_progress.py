@@ -1,27 +1,24 @@
-"""How a run of the downloader shows itself on stderr: a bar on a terminal, else a line at times."""
+"""The progress of a download on stderr: a bar on a terminal, else a line every ten seconds."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from earmark.cli.terminal import live_bar, say
+from earmark.cli.terminal import LineTimer, live_bar, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from earmark.data.previews.download import DownloadListener
-    from earmark.data.previews.downloader import DownloadProgress
-    from earmark.data.previews.status import Status
-
-_SECONDS_BETWEEN_LINES = 10.0
+    from earmark.data.previews.run import DownloadProgress
+    from earmark.data.previews.status import PreviewStatus
 
 
 @contextmanager
 def report_progress() -> Iterator[DownloadListener]:
-    """A listener that shows what it hears."""
+    """A listener that shows what it is told."""
     from earmark.data.previews.download import DownloadListener
 
     class Reporter(DownloadListener):
@@ -29,9 +26,9 @@ def report_progress() -> Iterator[DownloadListener]:
             self.bar = bar
             self.task: Any = None
             self.before = self.total = 0
-            self.next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
+            self.timer = LineTimer()
 
-        def started(self, status: Status) -> None:
+        def started(self, status: PreviewStatus) -> None:
             self.total = status.total
             self.before = status.total - status.remaining - status.failed
             if self.bar is not None:
@@ -44,16 +41,15 @@ def report_progress() -> Iterator[DownloadListener]:
             rate = f"{progress.per_minute:.0f} a minute"
             if self.bar is not None:
                 self.bar.update(self.task, completed=done, rate=rate, note=progress.waiting)
-            elif time.monotonic() >= self.next_line:
-                self.next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
+            elif self.timer.is_due():
                 waiting = f", {progress.waiting}" if progress.waiting else ""
                 say(f"previews: {done} of {self.total}, {rate}{waiting}")
 
         def checked(self, n_files: int) -> None:
             say(f"checked {n_files} previews that the ledger did not know")
 
-        def ledger_was_damaged(self, aside: str) -> None:
-            say(f"the ledger was damaged and is now {aside}; making it again from the previews")
+        def ledger_was_damaged(self, moved_to: str) -> None:
+            say(f"the ledger is damaged and was moved to {moved_to}; the previews give a new one")
 
     with live_bar() as bar:
         yield Reporter(bar)

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from earmark.cli.data.options import CatalogFile, PreviewFolder
 from earmark.cli.data.preview_progress import report_progress
+from earmark.cli.options import JsonObject
 from earmark.cli.terminal import Exit, Terminated, print_json, progress, say
 from earmark.data.previews.options import DownloadOptions
 
 if TYPE_CHECKING:
-    from earmark.data.previews.status import Status
+    from earmark.data.previews.status import PreviewStatus
 
 _DEFAULT = DownloadOptions()
 
@@ -30,14 +32,10 @@ class SourceName(StrEnum):
 
 
 class CheckName(StrEnum):
-    """How closely a preview is looked at (earmark.data.previews.audio_check)."""
+    """How closely a preview is checked (earmark.data.previews.audio_check)."""
 
     full = "full"
     light = "light"
-
-
-Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A folder of `data previews`.")]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -50,7 +48,7 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def previews(
-    catalog: Annotated[Path, typer.Argument(help="A catalog of `earmark data catalog`.")],
+    catalog: CatalogFile,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Where ledger and audio go.")
     ],
@@ -98,7 +96,7 @@ def previews(
     check: Annotated[
         CheckName, typer.Option(help="Decode every preview, or only look at its container.")
     ] = CheckName(_DEFAULT.check),
-    json: Json = False,
+    json: JsonObject = False,
 ) -> None:
     """Find and fetch the previews of a catalog's songs, into DIR/audio/<id>.<ext>.
 
@@ -106,12 +104,11 @@ def previews(
     them again); songs that the source does not have, or has only as other recordings, are no
     failures.
     """
-    from earmark.data.catalog.catalog import read_catalog
-    from earmark.data.previews.download import download_previews
-    from earmark.data.previews.parts import parse_part
-    from earmark.data.previews.sources import Choice
+    from earmark.data.catalog import read_catalog
+    from earmark.data.previews import SourceChoice, download_previews
+    from earmark.data.previews.options import parse_part
 
-    choice = Choice(source.value, endpoint, storefront, folder, accept_terms)
+    choice = SourceChoice(source.value, endpoint, storefront, folder, accept_terms)
     options = DownloadOptions(
         rate=rate,
         cooldown=cooldown,
@@ -122,7 +119,7 @@ def previews(
         check=check.value,
     )
     with _stoppable(), report_progress() as listener:
-        reached = download_previews(
+        result = download_previews(
             read_catalog(catalog),
             output,
             choice=choice,
@@ -130,12 +127,12 @@ def previews(
             options=options,
             listener=listener,
         )
-    _finish(reached, output, json)
+    _finish(result, output, json)
 
 
-def status(folder: Folder, json: Json = False) -> None:
+def status(folder: PreviewFolder, json: JsonObject = False) -> None:
     """Show what became of the songs so far, and when a run will be done."""
-    from earmark.data.previews.download import preview_status
+    from earmark.data.previews import preview_status
 
     found = preview_status(folder)
     if json:
@@ -145,7 +142,7 @@ def status(folder: Folder, json: Json = False) -> None:
 
 
 def retry(
-    folder: Folder,
+    folder: PreviewFolder,
     no_result: Annotated[
         bool, typer.Option("--no-result", help="Also what the source did not have.")
     ] = False,
@@ -156,34 +153,33 @@ def retry(
     only_mark: Annotated[
         bool, typer.Option("--only-mark", help="Leave the work to the next `data previews`.")
     ] = False,
-    json: Json = False,
+    json: JsonObject = False,
 ) -> None:
     """Take the failures again, with the source and the options of the last run."""
-    from earmark.data.previews.download import retry_previews
-    from earmark.data.previews.ledger import State
+    from earmark.data.previews import State, retry_previews
 
     wanted = {State.NO_RESULT: no_result, State.REJECTED: rejected, State.REVIEW: review}
     with _stoppable(), report_progress() as listener:
-        reached = retry_previews(
+        result = retry_previews(
             folder,
             also=[state for state, chosen in wanted.items() if chosen],
             only_mark=only_mark,
             listener=listener,
         )
-    _finish(reached, folder, json)
+    _finish(result, folder, json)
 
 
 def rematch(
-    folder: Folder,
+    folder: PreviewFolder,
     accept_review: Annotated[
         bool, typer.Option("--accept-review", help="Take also what is to be looked at.")
     ] = False,
-    json: Json = False,
+    json: JsonObject = False,
 ) -> None:
     """Judge all stored replies anew, without the network; previews of other hits are set aside."""
-    from earmark.data.previews.decisions import rematch as judge_anew
+    from earmark.data.previews import rematch_previews
 
-    moves = judge_anew(folder, accept_review=accept_review)
+    moves = rematch_previews(folder, accept_review=accept_review)
     changed = [
         {"from": before.value, "to": after.value, "songs": number}
         for (before, after), number in sorted(moves.items())
@@ -193,7 +189,7 @@ def rematch(
         return
     for move in changed:
         print(f"{move['from']:18}-> {move['to']:18}{move['songs']:>9}")
-    say(f"{sum(moves.values())} songs changed; `earmark data previews` fetches what is matched now")
+    say(f"{sum(moves.values())} songs changed; `earmark data previews` downloads new matches")
 
 
 def merge(
@@ -203,10 +199,10 @@ def merge(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="The folder that they become.")
     ],
-    json: Json = False,
+    json: JsonObject = False,
 ) -> None:
     """Join the folders of several machines. Exit code 3 if previews were damaged."""
-    from earmark.data.previews.merge import merge as join
+    from earmark.data.previews import merge_previews
 
     with progress("merging") as advance:
         last = 0
@@ -216,16 +212,16 @@ def merge(
             advance(n_songs - last)
             last = n_songs
 
-        merged = join(folders, output, on_song=count)
+        merged = merge_previews(folders, output, on_song=count)
     result: dict[str, Any] = {"songs": merged.songs, "copied": merged.copied}
     if json:
         print_json(result | {"damaged": list(merged.damaged)})
     else:
-        print(f"{merged.songs} songs in {output}, {merged.copied} previews taken over")
+        print(f"{merged.songs} songs in {output}, {merged.copied} previews copied")
     if merged.damaged:
         for path in merged.damaged:
             say(f"damaged: {path}")
-        say(f"{len(merged.damaged)} previews were damaged; the next run fetches them again")
+        say(f"{len(merged.damaged)} previews were damaged; the next run downloads them again")
         raise typer.Exit(Exit.SOME_FAILED)
 
 
@@ -239,25 +235,25 @@ def _stoppable() -> Iterator[None]:
         sys.exit(Exit.TERMINATED if isinstance(end, Terminated) else Exit.INTERRUPTED)
 
 
-def _finish(reached: Status, folder: Path, json: bool) -> None:
+def _finish(result: PreviewStatus, folder: Path, json: bool) -> None:
     if json:
-        print_json(reached.as_json())
+        print_json(result.as_json())
     else:
-        _print_table(reached)
-    if reached.failed:
+        _print_table(result)
+    if result.failed:
         say(f"to take the failed songs again: earmark data retry {folder}")
         raise typer.Exit(Exit.SOME_FAILED)
 
 
-def _print_table(reached: Status) -> None:
-    for state, number in reached.states.items():
+def _print_table(result: PreviewStatus) -> None:
+    for state, number in result.states.items():
         if number:
-            print(f"{state.value:18}{number:>9}{100 * number / reached.total:7.1f} %")
-    print(f"{'total':18}{reached.total:>9}")
-    facts = reached.as_json()
-    if reached.per_minute is not None and reached.finish_at is not None:
-        print(f"{reached.per_minute:.1f} songs a minute of late; done by {facts['finish_at']}")
-    elif reached.remaining:
-        print("no run is at work" if not reached.running else "a run has just begun")
-    if reached.waiting:
-        print(reached.waiting)
+            print(f"{state.value:18}{number:>9}{100 * number / result.total:7.1f} %")
+    print(f"{'total':18}{result.total:>9}")
+    facts = result.as_json()
+    if result.per_minute is not None and result.finish_at is not None:
+        print(f"{result.per_minute:.1f} songs a minute lately; done by {facts['finish_at']}")
+    elif result.remaining:
+        print("no run is at work" if not result.running else "a run has just started")
+    if result.waiting:
+        print(result.waiting)

@@ -1,4 +1,4 @@
-"""`earmark data shards | verify | export | import`: from audio to a store, and what holds it."""
+"""`earmark data shards | verify | export | import`: stores of spectrograms."""
 
 from __future__ import annotations
 
@@ -8,35 +8,28 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earmark.cli.data.options import (
+    CatalogFile,
+    DType,
+    DTypeName,
+    NewStore,
+    StoreFolder,
+)
+from earmark.cli.options import JsonLines, Workers
 from earmark.cli.terminal import Exit, print_json, progress, say
 
 if TYPE_CHECKING:
-    from earmark.data.store.reader import MissingClip
+    from earmark.data.store.reader import FailedSong
 
 SHOWN = 10  # failures that are shown to a person; --json shows all
 NO_AUDIO = "no_audio"
 
 
-class DTypeName(StrEnum):
-    """How the numbers of a clip are stored (earmark.data.store.format)."""
-
-    float16 = "float16"
-    uint8 = "uint8"
-
-
 class Exchange(StrEnum):
-    """Formats that others read (earmark.data.store.exporting)."""
+    """Formats that other software reads (earmark.data.store.exporting)."""
 
     webdataset = "webdataset"
     numpy = "numpy"
-
-
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes; as many as cores by default.")]
-StoreFolder = Annotated[Path, typer.Argument(metavar="STORE", help="A folder of `data shards`.")]
-DType = Annotated[
-    DTypeName, typer.Option(help="float16, or uint8: half the size, within 0.16 dB of 80.")
-]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -48,8 +41,8 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def shards(
-    catalog: Annotated[Path, typer.Argument(help="A catalog of `earmark data catalog`.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="STORE", help="The store.")],
+    catalog: CatalogFile,
+    output: NewStore,
     audio: Annotated[
         Path | None,
         typer.Option(
@@ -57,7 +50,8 @@ def shards(
         ),
     ] = None,
     features: Annotated[
-        str, typer.Option(metavar="NAME", help="choi2016, cs2470, won2020 or earmark.")
+        str,
+        typer.Option(metavar="NAME", help="choi2016, cs2470, won2020, musicnn or efficientat."),
     ] = "choi2016",
     dtype: DType = DTypeName.float16,
     workers: Workers = None,
@@ -74,22 +68,20 @@ def shards(
     clips_per_shard: Annotated[
         int, typer.Option(min=1, help="Songs in one shard: the most that a killed run loses.")
     ] = 1000,
-    json: Json = False,
+    json: JsonLines = False,
 ) -> None:
     """Make spectrograms of a catalog's audio, or go on making them after a stop."""
-    from earmark.data.catalog.catalog import read_catalog
-    from earmark.data.store.format import StoreFormat
-    from earmark.data.store.reader import open_store
-    from earmark.data.store.writer import write_shards
+    from earmark.data.catalog import read_catalog
+    from earmark.data.store import StoreFormat, open_store, write_shards
     from earmark.features import preset
 
     songs = read_catalog(catalog)
-    form = StoreFormat(preset(features), dtype.value, clips_per_shard)
+    store_format = StoreFormat(preset(features), dtype.value, clips_per_shard)
     with progress("spectrograms", total=len(songs)) as advance:
         index = write_shards(
             songs,
             output,
-            form=form,
+            store_format=store_format,
             audio=audio,
             workers=workers,
             ray=ray,
@@ -115,24 +107,23 @@ def shards(
         f"audio file, {len(failed)} files could not be used"
     )
     if index.failures and not retry:
-        say("these stay as they are: when the files are mended or there, add --retry")
+        say("once the files are there or repaired, run this again with --retry")
     if failed:
         raise typer.Exit(Exit.SOME_FAILED)
 
 
-def verify(store: StoreFolder, workers: Workers = None, json: Json = False) -> None:
+def verify(store: StoreFolder, workers: Workers = None, json: JsonLines = False) -> None:
     """Look at every clip of a store, and name what is damaged, missing or foreign."""
-    from earmark.data.store.index import read_index
-    from earmark.data.store.verify import verify as verify_store
+    from earmark.data.store import read_index, verify_store
 
-    findings = verify_store(store, workers=workers)
-    for finding in findings:
+    problems = verify_store(store, workers=workers)
+    for problem in problems:
         if json:
-            print_json({"file": finding.file, "problem": finding.problem})
+            print_json({"file": problem.file, "problem": problem.problem})
         else:
-            print(f"{finding.file}: {finding.problem}")
-    if findings:
-        say(f"{store}: {len(findings)} findings")
+            print(f"{problem.file}: {problem.problem}")
+    if problems:
+        say(f"{store}: {len(problems)} problems")
         raise typer.Exit(Exit.ERROR)
     index = read_index(store)
     say(
@@ -148,10 +139,9 @@ def export(
     split: Annotated[str | None, typer.Option(help="Only the songs of this split.")] = None,
 ) -> None:
     """Write a store's clips and labels in a format that others read."""
-    from earmark.data.store import exporting
-    from earmark.data.store.reader import open_store
+    from earmark.data.store import open_store, write_numpy, write_tars
 
-    write = exporting.write_tars if to is Exchange.webdataset else exporting.write_numpy
+    write = write_tars if to is Exchange.webdataset else write_numpy
     with open_store(store, resident=False) as opened:
         files = write(opened, output, split=split)
     for file in files:
@@ -160,7 +150,7 @@ def export(
 
 def import_(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Tars or pairs of `data export`.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="STORE", help="The store.")],
+    output: NewStore,
     features: Annotated[
         str | None,
         typer.Option(
@@ -170,13 +160,13 @@ def import_(
     dtype: DType = DTypeName.float16,
 ) -> None:
     """Make a store of spectrograms that were exported, or made elsewhere."""
-    from earmark.data.store.importing import import_store
+    from earmark.data.store import import_store
 
     index = import_store(folder, output, features=features, dtype=dtype.value)
     say(f"{output}: {index.n_clips} clips in {len(index.shards)} shards")
 
 
-def _show_failures(failures: list[MissingClip], *, json: bool) -> None:
+def _show_failures(failures: list[FailedSong], *, json: bool) -> None:
     if json:
         for failure in failures:
             error = {"kind": failure.kind, "message": failure.reason}

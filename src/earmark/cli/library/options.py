@@ -1,4 +1,4 @@
-"""What the commands of `earmark library` share: which library, which model, and opening both."""
+"""Options of the `earmark library` commands, and opening the library and model that they name."""
 
 from __future__ import annotations
 
@@ -16,33 +16,29 @@ if TYPE_CHECKING:
 LibraryFile = Annotated[
     Path | None,
     typer.Option(
-        "--library", metavar="FILE", help="The library; EARMARK_LIBRARY, or your own, without it."
+        "--library", metavar="FILE", help="The library; $EARMARK_LIBRARY or your own by default."
     ),
 ]
-ModelName = Annotated[
+ScannedWith = Annotated[
     str | None,
-    typer.Option(
-        "--model",
-        metavar="NAME",
-        help="One it was scanned with, by name or file.",
-    ),
+    typer.Option("--model", metavar="NAME", help="A model it was scanned with, by name or file."),
 ]
 SettingsFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Your own thresholds and names; see `library settings`."),
 ]
 Below = Annotated[
-    Path | None, typer.Argument(metavar="[PATH]", help="A folder or file; all without it.")
+    Path | None,
+    typer.Argument(metavar="[PATH]", help="A folder or file; all by default."),
 ]
 Doubted = Annotated[
     bool, typer.Option("--doubted", help="Also silence, noise and hum, whose tags mean nothing.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
 @contextmanager
 def opened(library: Path | None, model: str | None) -> Iterator[tuple[Library, LibraryModel]]:
-    """A library that is there, and the model that is meant: by its name, hash or file."""
+    """An existing library, and the model that a name, hash or file means; by default the last."""
     from earmark.files import sha256
     from earmark.library.database import Library
 
@@ -51,8 +47,8 @@ def opened(library: Path | None, model: str | None) -> Iterator[tuple[Library, L
         yield opened_library, opened_library.model(name)
 
 
-def place_in(library: Library, used: LibraryModel, path: Path | None) -> Path | None:
-    """The folder or file of a library that is meant; None for all of it.
+def place_in(library: Library, model: LibraryModel, path: Path | None) -> Path | None:
+    """The absolute path of a folder or file of a library; None for all of it.
 
     Raises NotScanned where nothing was scanned there.
     """
@@ -62,15 +58,14 @@ def place_in(library: Library, used: LibraryModel, path: Path | None) -> Path | 
     if path is None:
         return None
     place = absolute(path)
-    if next(library.songs(used, below=place, missing=None), None) is None:
-        raise NotScanned(f"nothing is known of {place}; scan it first")
+    if next(library.songs(model, below=place, missing=None), None) is None:
+        raise NotScanned(f"{place} is not in the library; scan it first")
     return place
 
 
-def tagger_of(model: str | None, used: LibraryModel) -> Tagger:
-    """A tagger for files that were not scanned, with the library's model where it has a name."""
+def tagger_for(name: str | None, *, model: LibraryModel) -> Tagger:
+    """A tagger for files that were not scanned; without a name, by that of the library's model."""
     from earmark import zoo
     from earmark.tagger import Tagger
 
-    named = used.card.name if used.card.name in zoo.names() else None
-    return Tagger.load(model or named)
+    return Tagger.load(name or (model.card.name if model.card.name in zoo.names() else None))

@@ -10,13 +10,13 @@ import typer
 
 from earmark.cli.library.options import (
     Doubted,
-    Json,
     LibraryFile,
-    ModelName,
+    ScannedWith,
     SettingsFile,
     opened,
-    tagger_of,
+    tagger_for,
 )
+from earmark.cli.options import JsonLines
 from earmark.cli.terminal import print_json, say
 from earmark.errors import BadValue
 
@@ -47,70 +47,40 @@ def playlist(
         typer.Option("--output", "-o", metavar="FILE", help="An M3U8 file; stdout without it."),
     ] = None,
     songs: Annotated[
-        int | None, typer.Option(min=1, help="At most; 25 where no length is given.")
+        int | None, typer.Option(min=1, help="At most so many; 25 if no length is given.")
     ] = None,
-    minutes: Annotated[float | None, typer.Option(min=0.1, help="At most.")] = None,
-    per_artist: Annotated[int | None, typer.Option(min=1, help="Songs of one at most.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="At most so many.")] = None,
+    per_artist: Annotated[int | None, typer.Option(min=1, help="Songs of each artist.")] = None,
     absolute: Annotated[
-        bool, typer.Option("--absolute", help="Whole paths, not from the playlist's folder.")
+        bool,
+        typer.Option("--absolute", help="Absolute paths, not from the playlist's folder."),
     ] = False,
     doubted: Doubted = False,
     settings: SettingsFile = None,
     library: LibraryFile = None,
-    model: ModelName = None,
-    json: Json = False,
+    model: ScannedWith = None,
+    json: JsonLines = False,
 ) -> None:
     """Make a playlist: by what is heard, by examples, or on the way from one song to another."""
     from earmark.files import write_bytes
-    from earmark.library.playlists import playlist as making
-    from earmark.library.playlists.expression import parse
+    from earmark.library import PlaylistRequest, make_playlist, read_settings
     from earmark.library.playlists.m3u import m3u8
-    from earmark.library.playlists.similar import embedding_of
-    from earmark.library.settings import read_settings
-    from earmark.library.song import absolute as absolute_path
+    from earmark.library.playlists.playlist import Length
 
-    if (start is None) != (end is None):
-        raise BadValue("a journey needs both --from SONG and --to SONG")
-    if not expression and not like and start is None:
-        raise BadValue('what is wanted? An expression such as "jazz", --like, or --from and --to')
-    if like and start is not None:
-        raise BadValue("--like and --from make different playlists; choose one")
-    length = making.Length(songs, minutes, per_artist)
-    with opened(library, model) as (library_, used):
-        parsed = None
-        if expression:
-            words = read_settings(settings)
-            parsed = parse(expression, tags=used.card.tags, settings=words)
-        if start is not None and end is not None:
-            chosen = making.journey(
-                library_, used, absolute_path(start), absolute_path(end),
-                expression=parsed, length=length, doubted=doubted,
-            )  # fmt: skip
-        elif like:
-            examples = [absolute_path(song) for song in like]
-            vectors = [
-                embedding_of(library_, used, song, load=lambda: tagger_of(model, used))
-                for song in examples
-            ]
-            chosen = making.like(
-                library_,
-                used,
-                vectors,
-                expression=parsed,
-                length=length,
-                without=examples,
-                doubted=doubted,
-            )
-        else:
-            assert parsed is not None
-            found = making.matching(library_, used, parsed, doubted=doubted)
-            chosen = making.take(found, length)
+    request = PlaylistRequest(
+        expression, like or (), start, end, Length(songs, minutes, per_artist), doubted
+    )
+    with opened(library, model) as (library_, scan_model):
+        chosen = make_playlist(
+            library_, request, model=scan_model, settings=read_settings(settings),
+            load=lambda: tagger_for(model, model=scan_model),
+        )  # fmt: skip
     if not chosen:
-        raise BadValue("no song of the library answers that; ask for less")
-    folder = None if output is None or absolute else absolute_path(output).parent
+        raise BadValue("no song of the library fits. Loosen the expression, or lower its scores")
+    folder = None if output is None or absolute else Path(output).absolute().parent
     data, left_out = m3u8(chosen, relative_to=folder)
     for song in left_out:
-        say(f"left out, because no playlist can hold a line break: {song.path!r}")
+        say(f"left out: a playlist cannot hold a path with a line break: {song.path!r}")
     if output is not None:
         write_bytes(output, data)
     elif not json:
@@ -129,32 +99,33 @@ def similar(
     ] = None,
     n: Annotated[int, typer.Option("-n", min=1, help="How many songs.")] = 20,
     duplicates: Annotated[
-        bool, typer.Option("--duplicates", help="All groups that may be one recording.")
+        bool, typer.Option("--duplicates", help="All groups that are probably one recording.")
     ] = False,
     library: LibraryFile = None,
-    model: ModelName = None,
-    json: Json = False,
+    model: ScannedWith = None,
+    json: JsonLines = False,
 ) -> None:
     """Find the songs of the library that sound most like one."""
-    from earmark.library.playlists import similar as searching
-    from earmark.library.song import absolute as absolute_path
+    from earmark.library import similar_songs
+    from earmark.library.playlists.similar import near_duplicates
+    from earmark.library.song import absolute
 
     if (song is None) != duplicates:
-        raise BadValue("name one song, or ask for all --duplicates")
-    with opened(library, model) as (library_, used):
+        raise BadValue("give one song, or --duplicates for all groups of copies")
+    with opened(library, model) as (library_, scan_model):
         if song is None:
-            n_groups = 0
-            for group in searching.near_duplicates(library_, used):
-                n_groups += 1
+            groups = near_duplicates(library_, scan_model)
+            for group in groups:
                 if json:
                     print_json({"near_duplicates": [_facts(each) for each in group]})
                 else:
                     print("\n".join(str(each.path) for each in group), end="\n\n")
-            say(f"{n_groups} groups of songs that may well be one recording")
+            say(f"{len(groups)} groups of songs that are probably one recording each")
             return
-        path = absolute_path(song)
-        vector = searching.embedding_of(library_, used, path, load=lambda: tagger_of(model, used))
-        for found in searching.similar(library_, used, path, vector=vector, n=n):
+        for found in similar_songs(
+            library_, absolute(song), model=scan_model, n=n,
+            load=lambda: tagger_for(model, model=scan_model),
+        ):  # fmt: skip
             if json:
                 line = {"similarity": round(found.similarity, 5)}
                 print_json(_facts(found.song) | line | {"near_duplicate": found.near_duplicate})

@@ -1,4 +1,4 @@
-"""`earmark library write | undo | settings`: what was heard, into files and out of them again."""
+"""`earmark library write | undo | settings`: write tags into files, and undo it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import typer
 from earmark.cli.library.options import (
     Below,
     Doubted,
-    Json,
     LibraryFile,
-    ModelName,
+    ScannedWith,
     SettingsFile,
     opened,
     place_in,
 )
+from earmark.cli.options import JsonLines
 from earmark.cli.terminal import Exit, print_json, say
 from earmark.errors import BadValue
 
 if TYPE_CHECKING:
-    from earmark.library.writing.write import Change, UnwritableFile
+    from earmark.library.writing.write import TagChange, UnwritableFile
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -35,88 +35,90 @@ def add_commands(app: typer.Typer) -> None:
 def write(
     path: Below = None,
     merge: Annotated[
-        bool, typer.Option("--merge", help="Keep the genres and moods of a file, and add ours.")
+        bool, typer.Option("--merge", help="Keep the genres and moods of a file, and add to them.")
     ] = False,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Put ours in the place of those that it has.")
+        bool, typer.Option("--replace", help="Replace the genres and moods that a file has.")
     ] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Write. Without it nothing is, only the plan is shown.")
+        bool, typer.Option("--yes", help="Write. Without it only the plan is shown.")
     ] = False,
     keep_mtime: Annotated[
-        bool, typer.Option("--keep-mtime", help="Let files keep their time of last change.")
+        bool, typer.Option("--keep-mtime", help="Keep the files' time of last change.")
     ] = False,
     doubted: Doubted = False,
     settings: SettingsFile = None,
     library: LibraryFile = None,
-    model: ModelName = None,
-    json: Json = False,
+    model: ScannedWith = None,
+    json: JsonLines = False,
 ) -> None:
-    """Write genre, mood and scores into files: into empty fields only, unless said otherwise."""
-    from earmark.library.settings import read_settings
-    from earmark.library.writing import write as writing
+    """Write genre, mood and scores into files; genre and mood into empty fields only by default."""
+    from earmark.library import plan_writing, read_settings, write_tags
+    from earmark.library.writing.write import UnwritableFile, n_doubted
 
     if merge and replace:
-        raise BadValue("--merge keeps what a file has and --replace does not; choose one")
-    with opened(library, model) as (library_, used):
-        below = place_in(library_, used, path)
-        planned: Iterable[Change | UnwritableFile] = writing.plan(
-            library_, used,
+        raise BadValue("--merge keeps what a file has, --replace does not; give one of them")
+    with opened(library, model) as (library_, scan_model):
+        below = place_in(library_, scan_model, path)
+        planned: Iterable[TagChange | UnwritableFile] = plan_writing(
+            library_, scan_model,
             settings=read_settings(settings),
             mode="merge" if merge else "replace" if replace else "fill",
             below=below, doubted=doubted,
         )  # fmt: skip
         if yes:
-            planned = writing.write(library_, planned, keep_mtime=keep_mtime)
+            planned = write_tags(library_, planned, keep_mtime=keep_mtime)
         n_changes = n_refusals = 0
         for change in planned:
-            refused = isinstance(change, writing.UnwritableFile)
-            n_refusals += refused
-            n_changes += not refused
+            is_refused = isinstance(change, UnwritableFile)
+            n_refusals += is_refused
+            n_changes += not is_refused
             _print_change(change, written=yes, json=json)
-        n_left_out = 0 if doubted else writing.n_doubted(library_, used, below=below)
+        n_left_out = 0 if doubted else n_doubted(library_, scan_model, below=below)
     if n_left_out:
         say(f"{n_left_out} files are silence, noise or hum and get no tags; --doubted writes them")
     cannot = f"; {n_refusals} files cannot be written to" if n_refusals else ""
     if yes:
-        say(f"{n_changes} files written{cannot}. `earmark library undo` takes it back")
+        say(f"{n_changes} files written{cannot}. `earmark library undo` restores them")
     else:
-        say(f"{n_changes} files would change{cannot}. Nothing was written: --yes does it")
+        say(f"{n_changes} files would change{cannot}. Nothing was written; to write, add --yes")
     if n_refusals:
         raise typer.Exit(Exit.SOME_FAILED)
 
 
 def undo(
-    run: Annotated[int | None, typer.Argument(help="Of --list; the last one without it.")] = None,
+    run: Annotated[int | None, typer.Argument(help="A run of --list; the last by default.")] = None,
     list_runs: Annotated[
         bool, typer.Option("--list", help="Show the runs that can be undone.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it. Without it nothing is.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Undo. Without it files are only listed.")
+    ] = False,
     library: LibraryFile = None,
-    json: Json = False,
+    json: JsonLines = False,
 ) -> None:
-    """Undo a run of `write`: every byte as it was, in files that nobody has changed since."""
-    from earmark.library.database import Library
-    from earmark.library.writing import journal
-    from earmark.library.writing import undo as undoing
+    """Undo a run of `write`: files that have not changed since get back every byte."""
+    from earmark.library import Library, undo_writing
+    from earmark.library.writing.journal import runs
+    from earmark.library.writing.undo import UndoOutcome, files_of, last_run
 
     with Library.open(library) as library_:
         if list_runs:
-            for number, at, n_files in journal.runs(library_):
+            for number, at, n_files in runs(library_):
                 when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
                 if json:
                     print_json({"run": number, "at": at, "files": n_files})
                 else:
                     print(f"{number}  {when}  {n_files} files")
             return
-        run = undoing.last_run(library_) if run is None else run
+        run = last_run(library_) if run is None else run
         if not yes:
-            for path in undoing.files_of(library_, run):
+            for path in files_of(library_, run):
                 print_json({"path": str(path), "run": run}) if json else print(path)
-            say(f"these files would be as they were before run {run}. Nothing was done: --yes does")
+            say(f"these files would be as before run {run}. Nothing was done; to undo, add --yes")
             return
-        counts = dict.fromkeys(undoing.UndoOutcome, 0)
-        for undone in undoing.undo(library_, run):
+        counts = dict.fromkeys(UndoOutcome, 0)
+        for undone in undo_writing(library_, run):
             counts[undone.outcome] += 1
             if json:
                 error = undone.error and undone.error.as_json()
@@ -124,26 +126,26 @@ def undo(
                 print_json(line | ({"error": error} if error else {}))
             elif undone.error is not None:
                 say(f"error: {undone.error}")
-            elif undone.outcome is undoing.UndoOutcome.fields:
-                say(f"{undone.path}: others have changed it since; only our fields were put back")
+            elif undone.outcome is UndoOutcome.fields:
+                say(f"{undone.path}: it has changed since; only earmark's fields were put back")
     say(
-        f"{counts[undoing.UndoOutcome.restored]} files have every byte back, "
-        f"{counts[undoing.UndoOutcome.fields]} their fields, "
-        f"{counts[undoing.UndoOutcome.unwritten]} were never changed, "
-        f"{counts[undoing.UndoOutcome.failed]} failed"
+        f"{counts[UndoOutcome.restored]} files have every byte back, "
+        f"{counts[UndoOutcome.fields]} their fields, "
+        f"{counts[UndoOutcome.unwritten]} were never changed, "
+        f"{counts[UndoOutcome.failed]} failed"
     )
-    if counts[undoing.UndoOutcome.failed]:
+    if counts[UndoOutcome.failed]:
         raise typer.Exit(Exit.SOME_FAILED)
 
 
 def settings() -> None:
-    """Print the default settings, to begin your own with."""
+    """Print the default settings, as a start for your own."""
     from earmark.library.settings import default_text
 
     print(default_text(), end="")
 
 
-def _print_change(change: Change | UnwritableFile, *, written: bool, json: bool) -> None:
+def _print_change(change: TagChange | UnwritableFile, *, written: bool, json: bool) -> None:
     from earmark.library.writing.write import UnwritableFile
 
     path = str(change.song.path)

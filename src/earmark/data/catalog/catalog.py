@@ -1,7 +1,7 @@
-"""The catalog: which songs there are, what they are called, where they lie, how they are labelled.
+"""The catalog: which songs there are, their names, their audio files and their labels.
 
-One Parquet file, one row a song, held as columns: a million songs are a few arrays and not a
-million objects. docs/reference/formats/catalog.md is its specification.
+One Parquet file with one row a song, in memory as columns: a million songs are a few arrays, and
+not a million objects. docs/reference/formats/catalog.md is its specification.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from earmark.data.catalog.schema import checked, load_pyarrow, marks, read_parquet, schema
-from earmark.errors import BadCatalog, DataError
+from earmark.data.catalog.schema import checked, marks, schema
+from earmark.errors import BadCatalog
 from earmark.files import atomic_path
+from earmark.folder_lock import disk_errors
+from earmark.parquet_file import load_pyarrow, read_parquet
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -25,10 +27,10 @@ if TYPE_CHECKING:
 
 FORMAT = "earmark.catalog"
 FORMAT_VERSION = 1
-SPLITS = ("train", "valid", "test")  # or a fold number, or "" where there is none
+SPLITS = ("train", "valid", "test")  # or a fold number, or "" for no split
 
 _METADATA_KEY = b"earmark"
-_ROWS_AT_ONCE = 8192  # songs made into objects at a time, when a catalog is walked
+_ROWS_AT_ONCE = 8192  # songs that are objects at a time, in a loop over a catalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,10 @@ class Song:
     id : unique in the catalog, usable as a file name
     artist, title : "" where not known
     split : "train", "valid", "test", a fold number as text, or "" where there is none
-    path : the audio: absolute, or relative to the audio folder a later command is given, or ""
+    path : the audio: absolute, or relative to the audio folder of a later command, or ""
     seconds : length of the whole recording, None where not known
-    tags : in the order of the vocabulary; None where the labels are not known, which is
-        something else than () for a song that is known to carry none of them
+    tags : in the order of the vocabulary; None where the labels are not known, and () for a
+        song that is known to carry none of them
     """
 
     id: str
@@ -60,7 +62,7 @@ class Catalog:
     tags : the vocabulary; its order is the order of the columns of `labels()`
     source : what the catalog was made from: "msd", "csv", "jamendo", "mtat" or ""
 
-    Raises BadCatalog for ids that are missing, doubled or no file names, for splits other than
+    Raises BadCatalog for ids that are missing, doubled or not file names, for splits other than
     train, valid, test and fold numbers, and for tags that are not in the vocabulary.
     """
 
@@ -79,14 +81,14 @@ class Catalog:
         """
         pa = load_pyarrow()
         columns: dict[str, list[Any]] = {name: [] for name in schema().names}
-        for song in songs:  # columns grow and the songs go: there may be a million of them
+        for song in songs:  # each song becomes values at once: there may be a million of them
             for name, values in columns.items():
                 values.append(getattr(song, name))
         if tags is None:
             tags = _by_frequency(columns["tags"])
         place = {tag: number for number, tag in enumerate(tags)}
         columns["tags"] = [
-            # a tag outside the vocabulary goes last here, and is refused by name below
+            # a tag outside the vocabulary goes last here, and `checked` refuses it by name
             None
             if of_one is None
             else sorted(set(of_one), key=lambda tag: place.get(tag, len(place)))
@@ -167,7 +169,7 @@ class Catalog:
 def write_catalog(catalog: Catalog, path: str | Path) -> None:
     """Write a catalog atomically; the same catalog gives the same bytes.
 
-    Raises DataError, with the reason, where the file cannot be written.
+    Raises DataError where the file cannot be written.
     """
     import pyarrow.parquet as pq
 
@@ -179,18 +181,15 @@ def write_catalog(catalog: Catalog, path: str | Path) -> None:
     }
     encoded = json.dumps(card, ensure_ascii=False).encode()
     table = catalog.table.replace_schema_metadata({_METADATA_KEY: encoded})
-    try:
-        with atomic_path(path) as temporary:
-            pq.write_table(table, temporary, compression="zstd")
-    except OSError as error:
-        raise DataError(f"cannot write the catalog {path}: {error.strerror or error}") from error
+    with disk_errors(Path(path)), atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
 
 
 def read_catalog(path: str | Path) -> Catalog:
     """Read a catalog.
 
-    Raises BadCatalog for a file that is not there, is damaged, is no catalog of ours, or is one
-    of a version that this earmark does not know.
+    Raises BadCatalog for a file that is missing, is damaged, is not a catalog of ours, or is of a
+    version that this earmark does not know.
     """
     pa = load_pyarrow()
 
@@ -206,7 +205,7 @@ def read_catalog(path: str | Path) -> Catalog:
         raise BadCatalog(f"{path} is a damaged catalog ({error}). Make it again") from error
     except pa.ArrowInvalid as error:
         raise BadCatalog(
-            f"{path} is no Parquet file ({error}). "
+            f"{path} is not a Parquet file ({error}). "
             "Make a catalog with: earmark data catalog csv|msd|jamendo|mtat ... -o FILE"
         ) from error
     card = _card(path, (table.schema.metadata or {}).get(_METADATA_KEY))
@@ -229,12 +228,12 @@ def _by_frequency(tags_of_songs: Iterable[Iterable[str] | None]) -> tuple[str, .
 
 def _card(path: Path, encoded: bytes | None) -> dict[str, Any]:
     if encoded is None:
-        raise BadCatalog(f"{path} is a Parquet file, but no catalog that earmark wrote")
+        raise BadCatalog(f"{path} is a Parquet file, but not a catalog that earmark wrote")
     try:
         card: dict[str, Any] = json.loads(encoded)
         name, version = card["format"], card["version"]
     except (ValueError, TypeError, KeyError) as error:
-        raise BadCatalog(f"{path} is a damaged catalog: its metadata is unreadable") from error
+        raise BadCatalog(f"{path} is a damaged catalog: its metadata cannot be read") from error
     if name != FORMAT:
         raise BadCatalog(f"{path} is of format {name!r}, not {FORMAT!r}")
     if version != FORMAT_VERSION:

@@ -1,4 +1,4 @@
-"""A song list of one's own, as CSV: `id,path,tags,artist,split[,title,seconds]`."""
+"""A song list of the user's own, in CSV: `id,path,tags,artist,split[,title,seconds]`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 from earmark.data.catalog.catalog import Catalog, Song
 from earmark.data.catalog.import_report import (
+    Imported,
+    ImportReport,
     Place,
-    Reading,
-    Report,
     located,
     read_text,
     seconds_of,
@@ -28,34 +28,39 @@ _PLAIN_COLUMNS = ("path", "artist", "title", "seconds")  # and id, tags, split
 def read_csv(
     path: str | Path,
     *,
-    tag_columns: Sequence[str] = TAG_COLUMNS,
+    tag_columns: Sequence[str] | None = None,
     split_column: str = "split",
     separator: str = "|",
-) -> Reading:
-    """The catalog of a CSV file with a line of column names, and what was wrong with it.
+) -> Imported:
+    """The catalog of a CSV file with a line of column names, and the report of the import.
 
-    tag_columns : the columns whose tags, joined by `separator`, a song carries together. A song
-        with nothing in all of them has unknown labels; a lone separator says "none of the tags".
+    tag_columns : columns of tags joined by `separator`, which a song carries together; None for
+        `tags`. A song with nothing in any of them has unknown labels; a separator alone means
+        "none of the tags".
     split_column : train, valid, test, a fold number or nothing
-    Audio paths are relative to the folder of the CSV file. Only the column id must be there; a
-    column asked for by another name than the default must be there too.
+    Audio paths are relative to the folder of the CSV file. Only the column id is
+    required, and every column that is named by an option.
 
     Raises BadCatalog, with the line, for what does not parse.
     """
     path = Path(path)
-    report = Report.of(
+    report = ImportReport.of(
         duplicate_ids="rows that repeat an earlier one: used once",
         files_missing="audio files that are not there or are empty: kept in the catalog",
         without_path="songs without a path: to be found by id in an audio folder",
         without_labels="songs without tags: their labels are unknown",
         columns_not_used="columns that no option names: not used",
     )
-    songs = _songs(path, report, tuple(tag_columns), split_column, separator)
-    return Reading(Catalog.from_songs(unique(songs, report), source="csv"), report)
+    songs = _songs(path, report, tuple(tag_columns or TAG_COLUMNS), split_column, separator)
+    return Imported(Catalog.from_songs(unique(songs, report), source="csv"), report)
 
 
 def _songs(
-    path: Path, report: Report, tag_columns: tuple[str, ...], split_column: str, separator: str
+    path: Path,
+    report: ImportReport,
+    tag_columns: tuple[str, ...],
+    split_column: str,
+    separator: str,
 ) -> Iterator[tuple[Place, Song]]:
     folder = path.absolute().parent
     rows = _rows(path)
@@ -63,7 +68,7 @@ def _songs(
     wanted = {"id"} | ({*tag_columns, split_column} - {*TAG_COLUMNS, "split"})
     missing = sorted(wanted - set(header))
     if missing or len(set(header)) != len(header):
-        problem = f"no column {', '.join(missing)}" if missing else "a column that stands twice"
+        problem = f"no column {', '.join(missing)}" if missing else "a column is there twice"
         raise BadCatalog(
             f"{Place(path, 1)}: {problem}; the columns are {', '.join(header) or '(none)'}. "
             "The first line must name them: id,path,tags,artist,split"
@@ -99,7 +104,7 @@ def _songs(
 
 
 def _rows(path: Path) -> Iterator[tuple[Place, list[str]]]:
-    """The rows that hold anything, each with the line it ends on."""
+    """The rows that are not empty, each with the line it ends on."""
     reader = csv.reader(StringIO(read_text(path), newline=""), strict=True)
     while True:
         try:
@@ -118,5 +123,5 @@ def _tags(cells: list[str], separator: str) -> tuple[str, ...] | None:
     if not any(cell.strip() for cell in cells):
         return None
     names = (name.strip() for cell in cells for name in cell.split(separator))
-    # few different tags on many songs: interned, each is in memory once
+    # few different tags on many songs: interned, each is in memory only once
     return tuple(sys.intern(name) for name in names if name)

@@ -1,4 +1,4 @@
-"""MTG-Jamendo's autotagging lists, as a catalog.
+"""MTG-Jamendo: its autotagging lists, as a catalog.
 
 Tab-separated, with as many columns as a track has tags:
 `TRACK_ID ARTIST_ID ALBUM_ID PATH DURATION TAGS...`. A split is three such files, named
@@ -14,9 +14,9 @@ from pathlib import Path
 from earmark.data.catalog.catalog import Catalog, Song
 from earmark.data.catalog.import_report import (
     SPLIT_NAMES,
+    Imported,
+    ImportReport,
     Place,
-    Reading,
-    Report,
     located,
     read_text,
     seconds_of,
@@ -27,7 +27,7 @@ from earmark.errors import BadCatalog
 _HEADER = ["TRACK_ID", "ARTIST_ID", "ALBUM_ID", "PATH", "DURATION", "TAGS"]
 _META_HEADER = ["TRACK_ID", "ARTIST_ID", "ALBUM_ID", "TRACK_NAME", "ARTIST_NAME", "ALBUM_NAME"]
 _N_META_FIELDS = 8  # with RELEASEDATE and URL
-# from the test songs down: a track in two files stays where it is tested, out of training
+# test first: a track in two files stays in test, and out of training
 _ORDER = ("test", "valid", "train", "")
 
 
@@ -37,7 +37,7 @@ def read_jamendo(
     subset: str | None = None,
     audio: str | Path | None = None,
     meta: str | Path | None = None,
-) -> Reading:
+) -> Imported:
     """The catalog of one autotagging file, or of the files of one split.
 
     paths : the files, or the folder of a split such as data/splits/split-0; a file whose name
@@ -48,7 +48,7 @@ def read_jamendo(
 
     Raises BadCatalog, with the line, for what does not parse.
     """
-    report = Report.of(
+    report = ImportReport.of(
         duplicate_ids="rows that repeat an earlier one: used once",
         ids_in_two_splits="tracks in two splits: kept in the one furthest from training",
         without_labels="tracks without tags: their labels are unknown",
@@ -72,7 +72,7 @@ def read_jamendo(
                     continue
                 yield place, _song(place, fields, split, names, folder, report)
 
-    return Reading(Catalog.from_songs(unique(songs(), report), source="jamendo"), report)
+    return Imported(Catalog.from_songs(unique(songs(), report), source="jamendo"), report)
 
 
 def _song(
@@ -81,7 +81,7 @@ def _song(
     split: str,
     names: dict[str, tuple[str, str]] | None,
     folder: Path | None,
-    report: Report,
+    report: ImportReport,
 ) -> Song:
     if len(fields) < len(_HEADER) - 1:
         raise BadCatalog(f"{place}: {len(fields)} values; a track has {' '.join(_HEADER)}")
@@ -104,7 +104,7 @@ def _song(
 
 
 def _files(path: Path, subset: str | None) -> list[Path]:
-    """The file itself, or those of one subset in the folder of a split."""
+    """The file itself, or the files of one subset in the folder of a split."""
     if not path.is_dir():
         return [path]
     found: dict[str, list[Path]] = {}
@@ -126,7 +126,7 @@ def _split(file: Path) -> str:
 
 
 def _rows(path: Path, header: list[str]) -> Iterator[tuple[Place, list[str]]]:
-    """The rows under the header, cut at tabs alone: names hold single double quotes."""
+    """The rows under the header, cut at tabs only: some names hold one double quote."""
     lines = read_text(path).replace("\r\n", "\n").split("\n")
     if lines[0].split("\t")[: len(header)] != header:
         raise BadCatalog(
@@ -138,7 +138,7 @@ def _rows(path: Path, header: list[str]) -> Iterator[tuple[Place, list[str]]]:
             yield Place(path, number), line.split("\t")
 
 
-def _names(path: Path, report: Report) -> dict[str, tuple[str, str]]:
+def _names(path: Path, report: ImportReport) -> dict[str, tuple[str, str]]:
     """{track id: (artist, title)} of a meta file."""
     names = {}
     for place, fields in _rows(path, _META_HEADER):
@@ -151,7 +151,7 @@ def _names(path: Path, report: Report) -> dict[str, tuple[str, str]]:
     return names
 
 
-def _audio(path: str, folder: Path, report: Report) -> str:
+def _audio(path: str, folder: Path, report: ImportReport) -> str:
     """The audio of a track: `14/214.mp3`, or `14/214.low.mp3` of the smaller download."""
     low = Path(path).with_suffix(".low.mp3")
     if not (folder / path).exists() and (folder / low).exists():

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from earmark.data.catalog.catalog import SPLITS, Catalog
-from earmark.data.catalog.import_report import Place, Reading, Report, read_bytes
-from earmark.data.catalog.schema import load_pyarrow
+from earmark.data.catalog.import_report import Imported, ImportReport, Place, read_bytes
 from earmark.data.catalog.vocabulary import tag_lists
 from earmark.errors import BadCatalog
+from earmark.parquet_file import load_pyarrow
 from earmark.tags import MSD_50
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ _SEPARATOR = b"<SEP>"
 
 
 @dataclass
-class _Part:
-    """The ids of one split that are used, and the rows of the label array they belong to."""
+class _SplitSongs:
+    """One split: the ids that are used, and their rows in the label array."""
 
     split: str
     ids: list[bytes] = field(default_factory=list)
@@ -42,20 +42,20 @@ class _Part:
 
 def read_msd(
     splits: str | Path, tracks: str | Path | None = None, *, named_only: bool = False
-) -> Reading:
-    """The catalog of the Million Song split, and what was wrong with its files.
+) -> Imported:
+    """The catalog of the Million Song split, and the report of the import.
 
     splits : the folder of the id files and label arrays; a split without ids is left out, one
         without a label array has unknown labels
     tracks : unique_tracks.txt; without it no song has a name
     named_only : leave out the songs without artist or title, which cannot be searched for
 
-    Raises BadCatalog where no id is found, and for a label array that does not fit its ids: its
+    Raises BadCatalog where no id is found, and for a label array that does not fit its ids, whose
     labels would go to the wrong songs.
     """
     report = _report(named_only=named_only)
-    parts = _read_parts(Path(splits), report)
-    ids = [track_id for part in parts for track_id in part.ids]
+    found = _read_splits(Path(splits), report)
+    ids = [track_id for songs in found for track_id in songs.ids]
     artists, titles = [""] * len(ids), [""] * len(ids)
     if tracks is not None:
         row_of = {track_id: row for row, track_id in enumerate(ids)}
@@ -71,23 +71,23 @@ def read_msd(
             "id": [track_id.decode() for track_id in ids],
             "artist": artists,
             "title": titles,
-            "split": [part.split for part in parts for _ in part.ids],
+            "split": [songs.split for songs in found for _ in songs.ids],
             "path": [""] * len(ids),
             "seconds": arrow.nulls(len(ids), arrow.float64()),
-            "tags": _tags(parts),
+            "tags": _tags(found),
         }
     )
     catalog = Catalog(table, tags=MSD_50, source="msd")
-    return Reading(catalog.select(named) if named_only else catalog, report)
+    return Imported(catalog.select(named) if named_only else catalog, report)
 
 
-def _report(*, named_only: bool) -> Report:
-    fate = "left out" if named_only else "kept, with what is known of the name"
-    return Report.of(
-        ids_without_name=f"ids without artist or title in the track list: {fate}",
+def _report(*, named_only: bool) -> ImportReport:
+    result = "left out" if named_only else "kept, with what is known of the name"
+    return ImportReport.of(
+        ids_without_name=f"ids without artist or title in the track list: {result}",
         names_without_id="named tracks that are in no split: not used",
         phantom_ids="lines of the id files that hold no track id: not used",
-        duplicate_ids="ids that stand twice in one split: the first is used",
+        duplicate_ids="ids that are twice in one split: the first is used",
         ids_in_two_splits="ids in two splits: kept in the one furthest from training",
         duplicate_names="ids that the track list names twice: the first name is used",
         malformed_names="lines of the track list without four fields: not used",
@@ -97,31 +97,31 @@ def _report(*, named_only: bool) -> Report:
     )
 
 
-def _read_parts(folder: Path, report: Report) -> list[_Part]:
+def _read_splits(folder: Path, report: ImportReport) -> list[_SplitSongs]:
     """The splits there are, in the order train, valid, test."""
-    parts: list[_Part] = []
+    found: list[_SplitSongs] = []
     split_of: dict[bytes, str] = {}
     faults: list[str] = []
-    # from the test songs down: an id in two splits stays where it is tested, out of training
+    # test first: an id in two splits stays in test, and out of training
     for split in reversed(SPLITS):
         path = folder / f"{split}_x_msd_id.txt"
         if not path.exists():
             continue
-        part = _Part(split)
+        songs = _SplitSongs(split)
         n_rows = 0
         lines = read_bytes(path).removeprefix(b"\xef\xbb\xbf").split(b"\n")
         if not lines[-1]:
-            lines.pop()  # the end of the last line begins no other
+            lines.pop()  # the file ends with the end of a line
         for number, line in enumerate(lines, 1):
             track_id = line.strip()
             row = n_rows
-            n_rows += bool(track_id)  # a line that holds anything has its row of labels
+            n_rows += bool(track_id)  # each line that is not empty has its row of labels
             if not _TRACK_ID.fullmatch(track_id):
                 report["phantom_ids"].add(f"{Place(path, number)}: {_shown(track_id)}")
             elif track_id not in split_of:
                 split_of[track_id] = split
-                part.ids.append(track_id)
-                part.rows.append(row)
+                songs.ids.append(track_id)
+                songs.rows.append(row)
             elif split_of[track_id] == split:
                 report["duplicate_ids"].add(f"{Place(path, number)}: {track_id.decode()}")
             else:
@@ -129,10 +129,10 @@ def _read_parts(folder: Path, report: Report) -> list[_Part]:
                     f"{track_id.decode()}: {split} and {split_of[track_id]}"
                 )
         try:
-            part.labels = _labels(folder / f"{split}_y.npy", path, n_rows, report)
+            songs.labels = _labels(folder / f"{split}_y.npy", path, n_rows, report)
         except BadCatalog as error:
-            faults.append(str(error))  # all of them at once, and not one a run
-        parts.append(part)
+            faults.append(str(error))  # so that one run names all of them
+        found.append(songs)
     if faults:
         raise BadCatalog(
             f"{'; '.join(faults)}. Put the right arrays there, or move them away to go on with "
@@ -141,13 +141,15 @@ def _read_parts(folder: Path, report: Report) -> list[_Part]:
     if not split_of:
         wanted = ", ".join(f"{split}_x_msd_id.txt" for split in SPLITS)
         raise BadCatalog(f"no track ids in {folder}; it should hold {wanted}")
-    for part in parts:
-        if part.labels is not None:
-            part.labels = part.labels[part.rows]
-    return parts[::-1]
+    for songs in found:
+        if songs.labels is not None:
+            songs.labels = songs.labels[songs.rows]
+    return found[::-1]
 
 
-def _labels(path: Path, ids: Path, n_rows: int, report: Report) -> npt.NDArray[np.bool_] | None:
+def _labels(
+    path: Path, ids: Path, n_rows: int, report: ImportReport
+) -> npt.NDArray[np.bool_] | None:
     """Bool (n_rows, 50), or None where there is no such file."""
     if not path.exists():
         report["labels_missing"].add(str(path))
@@ -156,15 +158,15 @@ def _labels(path: Path, ids: Path, n_rows: int, report: Report) -> npt.NDArray[n
         with path.open("rb") as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise BadCatalog(f"{path} is no array of labels ({error})") from error
+        raise BadCatalog(f"{path} cannot be read as an array of labels ({error})") from error
     if array.ndim != 2 or array.shape[1] != len(MSD_50):
         raise BadCatalog(
-            f"{path} has the shape {array.shape}, not one row an id and {len(MSD_50)} columns"
+            f"{path} has the shape {array.shape} instead of one row an id and {len(MSD_50)} columns"
         )
     if array.shape[0] != n_rows:
         raise BadCatalog(f"{path} has {array.shape[0]} rows for the {n_rows} ids of {ids.name}")
     if array.dtype.kind not in "buif":
-        raise BadCatalog(f"{path} holds {array.dtype}, not true and false")
+        raise BadCatalog(f"{path} holds {array.dtype}; labels are true and false")
     if array.dtype != bool:
         if not ((array == 0) | (array == 1)).all():
             raise BadCatalog(f"{path} holds numbers other than 0 and 1")
@@ -173,13 +175,15 @@ def _labels(path: Path, ids: Path, n_rows: int, report: Report) -> npt.NDArray[n
     return labels
 
 
-def _names(path: Path, row_of: dict[bytes, int], report: Report) -> Iterator[tuple[int, str, str]]:
+def _names(
+    path: Path, row_of: dict[bytes, int], report: ImportReport
+) -> Iterator[tuple[int, str, str]]:
     """(row, artist, title) of each line that names a track of the split, each row once."""
     named: set[int] = set()
     n_tracks = 0
     try:
         with path.open("rb") as file:
-            # by b"\n" and nothing else: str.splitlines would also cut names at U+0085
+            # lines end at b"\n" only: str.splitlines would also cut names at U+0085
             for number, line in enumerate(file, 1):
                 fields = line.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n").split(_SEPARATOR, 3)
                 if len(fields) != 4 or not _TRACK_ID.fullmatch(fields[0]):
@@ -202,13 +206,13 @@ def _names(path: Path, row_of: dict[bytes, int], report: Report) -> Iterator[tup
         raise BadCatalog(f"no line of {path} reads TRACKID<SEP>SONGID<SEP>artist<SEP>title")
 
 
-def _tags(parts: list[_Part]) -> pa.Array:
-    """The labels of all parts as the column `tags`."""
+def _tags(found: list[_SplitSongs]) -> pa.Array:
+    """The labels of all splits as the column `tags`."""
     labels = [
-        np.zeros((len(part.ids), len(MSD_50)), bool) if part.labels is None else part.labels
-        for part in parts
+        np.zeros((len(songs.ids), len(MSD_50)), bool) if songs.labels is None else songs.labels
+        for songs in found
     ]
-    known = [np.full(len(part.ids), part.labels is not None) for part in parts]
+    known = [np.full(len(songs.ids), songs.labels is not None) for songs in found]
     return tag_lists(np.concatenate(labels), known=np.concatenate(known), tags=MSD_50)
 
 
@@ -221,11 +225,11 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def _decoded(name: bytes) -> str:
-    """A name as text. One that is not UTF-8 was most likely typed on a Windows machine."""
+    """A name as text. A name that is not UTF-8 was most likely typed on Windows."""
     encoding = "utf-8" if _is_utf8(name) else "cp1252"
     return name.decode(encoding, errors="replace").strip()
 
 
 def _shown(line: bytes) -> str:
-    """The start of a line for a message; an empty one is shown as such."""
+    """The start of a line, in quotes, for a message."""
     return repr(line.rstrip(b"\r\n")[:60].decode(errors="backslashreplace"))

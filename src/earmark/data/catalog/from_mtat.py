@@ -1,4 +1,4 @@
-"""MagnaTagATune, as a catalog.
+"""MagnaTagATune: its annotations, as a catalog.
 
 `annotations_final.csv` is tab-separated and quoted: `clip_id`, a column of 0 and 1 for each of
 188 tags, `mp3_path`. `clip_info_final.csv` names artists and titles. The split that the field
@@ -13,7 +13,14 @@ from io import StringIO
 from pathlib import Path
 
 from earmark.data.catalog.catalog import Catalog, Song
-from earmark.data.catalog.import_report import Place, Reading, Report, located, read_text, unique
+from earmark.data.catalog.import_report import (
+    Imported,
+    ImportReport,
+    Place,
+    located,
+    read_text,
+    unique,
+)
 from earmark.errors import BadCatalog
 
 _SPLIT_OF = dict.fromkeys("0123456789ab", "train") | {"c": "valid"} | dict.fromkeys("def", "test")
@@ -24,16 +31,16 @@ def read_mtat(
     *,
     info: str | Path | None = None,
     audio: str | Path | None = None,
-) -> Reading:
+) -> Imported:
     """The catalog of MagnaTagATune, its clips split by folder: 0-b train, c valid, d-f test.
 
     info : clip_info_final.csv, for the names of artists and titles; without it there are none
     audio : the folder that mp3_path is relative to; without it the paths stay relative
-    A clip is 29 s of a song whose length is not given: seconds are not known.
+    A clip is 29 s of a song whose length is not given, so seconds are not known.
 
     Raises BadCatalog, with the line, for what does not parse.
     """
-    report = Report.of(
+    report = ImportReport.of(
         duplicate_ids="rows that repeat an earlier one: used once",
         without_name="clips that the info file does not name: kept, without artist and title",
         files_missing="audio files that are not there or are empty: kept in the catalog",
@@ -75,7 +82,7 @@ def read_mtat(
             )
 
     catalog = Catalog.from_songs(unique(songs(), report), tags=vocabulary, source="mtat")
-    return Reading(catalog, report)
+    return Imported(catalog, report)
 
 
 def _names(path: Path) -> dict[str, tuple[str, str]]:

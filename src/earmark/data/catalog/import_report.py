@@ -1,4 +1,4 @@
-"""What every reader of a foreign song list shares: its report, text with line numbers, paths."""
+"""What the readers of song lists share: the report of an import, text with line numbers, paths."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from earmark.data.catalog.catalog import Catalog, Song
 from earmark.data.catalog.schema import is_id
 from earmark.errors import BadCatalog
 
-N_EXAMPLES = 5  # of each finding, so that a report of a million lines stays a page
+N_EXAMPLES = 5  # of each kind of issue, so that a report about a million lines fits on a page
 # what song lists call a split: what a catalog calls it
 SPLIT_NAMES = {
     "": "",
@@ -25,7 +25,7 @@ SPLIT_NAMES = {
 
 
 class Place(NamedTuple):
-    """Where a row of an input file stands, to be named in messages; lines count from 1."""
+    """A line of an input file, for messages; lines count from 1."""
 
     path: Path
     line: int
@@ -36,10 +36,10 @@ class Place(NamedTuple):
 
 @dataclass
 class ImportIssue:
-    """Something that a reader met and went on from.
+    """A kind of fault in the input that does not stop the import.
 
-    meaning : what it is and what was done about it, in words
-    examples : the first few, named so that they can be found in the input
+    meaning : what it is, and what was done about it, in words
+    examples : the first few, with what is needed to find them in the input
     """
 
     meaning: str
@@ -54,36 +54,36 @@ class ImportIssue:
 
 
 @dataclass(frozen=True)
-class Report:
-    """What a reader met in its input, by kind; a kind that did not occur has count 0."""
+class ImportReport:
+    """The issues of an import, by kind; a kind that did not occur has the count 0."""
 
-    findings: dict[str, ImportIssue]
+    issues: dict[str, ImportIssue]
 
     @classmethod
-    def of(cls, **meanings: str) -> Report:
-        """A report with these kinds of findings, none of them met yet."""
+    def of(cls, **meanings: str) -> ImportReport:
+        """A report with these kinds of issues, none of which has occurred yet."""
         return cls({kind: ImportIssue(meaning) for kind, meaning in meanings.items()})
 
     def __getitem__(self, kind: str) -> ImportIssue:
-        return self.findings[kind]
+        return self.issues[kind]
 
     def as_json(self) -> dict[str, Any]:
-        """{kind: {"count", "meaning", "examples"}} of every kind, met or not."""
+        """{kind: {"count", "meaning", "examples"}} of every kind, also of those with count 0."""
         return {
             kind: {
-                "count": finding.count,
-                "meaning": finding.meaning,
-                "examples": finding.examples,
+                "count": issue.count,
+                "meaning": issue.meaning,
+                "examples": issue.examples,
             }
-            for kind, finding in self.findings.items()
+            for kind, issue in self.issues.items()
         }
 
 
-class Reading(NamedTuple):
-    """What a reader returns."""
+class Imported(NamedTuple):
+    """A song list that was read: its catalog, and the report of the import."""
 
     catalog: Catalog
-    report: Report
+    report: ImportReport
 
 
 def read_bytes(path: Path) -> bytes:
@@ -104,7 +104,7 @@ def read_text(path: Path) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         place = Place(path, data.count(b"\n", 0, error.start) + 1)
-        raise BadCatalog(f"{place}: not UTF-8. Save the file as UTF-8") from error
+        raise BadCatalog(f"{place}: the text is not UTF-8. Save the file as UTF-8") from error
 
 
 def split_name(text: str, *, place: Place) -> str:
@@ -129,17 +129,17 @@ def seconds_of(text: str, *, place: Place) -> float | None:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
-        raise BadCatalog(f"{place}: {text!r} is no length in seconds")
+        raise BadCatalog(f"{place}: {text!r} is not a length in seconds")
     return seconds
 
 
-def unique(rows: Iterable[tuple[Place, Song]], report: Report) -> Iterator[Song]:
+def unique(rows: Iterable[tuple[Place, Song]], report: ImportReport) -> Iterator[Song]:
     """Each song once, in the order of the rows.
 
     A repeated row counts as `duplicate_ids`. Raises BadCatalog for an id that cannot be a file
-    name, and for one id with different values: nobody can tell which of them is right.
+    name, and for an id with different values, since the right one cannot be known.
     """
-    # the hash of a song, and not the song: a million of them would be half a gigabyte
+    # the hash of a song, and not the song: a million songs would take half a gigabyte
     seen: dict[str, tuple[Place, int]] = {}
     for place, song in rows:
         if not is_id(song.id):
@@ -154,19 +154,19 @@ def unique(rows: Iterable[tuple[Place, Song]], report: Report) -> Iterator[Song]
             report["duplicate_ids"].add(f"{place}: {song.id}")
         else:
             raise BadCatalog(
-                f"{place}: the id {song.id!r} stands at {first} too, with other values. "
-                "Give each song an id of its own, or remove one of the two"
+                f"{place}: the id {song.id!r} is at {first} too, with other values. "
+                "Give each song its own id, or remove one of the two lines"
             )
 
 
-def located(path: str, folder: Path, report: Report) -> str:
-    """The absolute path of audio that is named relative to `folder`; "" stays "".
+def located(path: str, folder: Path, report: ImportReport) -> str:
+    """The absolute path of audio, given relative to `folder`; "" stays "".
 
-    Files that are not there, or are empty, are kept and counted as `files_missing`.
+    A file that is missing or empty keeps its path, and counts as `files_missing`.
     """
     if not path:
         return ""
-    # not Path.resolve: a link farm is a fine way to hold audio, and its names are the ids
+    # not Path.resolve: in a folder of links the names of the links may be the ids
     absolute = os.path.abspath(folder / path)  # noqa: PTH100
     try:
         there = os.stat(absolute).st_size > 0  # noqa: PTH116

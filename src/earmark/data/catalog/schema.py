@@ -1,47 +1,28 @@
-"""The rules of a catalog's table: its columns, its ids and splits, the order of its tags."""
+"""The schema of a catalog: its columns, and the rules of its ids, splits and tags."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from earmark.errors import BadCatalog, MissingExtra
+from earmark.errors import BadCatalog
+from earmark.parquet_file import load_pyarrow
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-_ID_BYTES = 200  # an id becomes a file name with a suffix; most file systems stop at 255 bytes
+_ID_BYTES = 200  # an id becomes a file name with a suffix; most file systems allow 255 bytes
 # no separator, no control character, no blank at either end, and not hidden: `audio/<id>.m4a`
 _ID_PATTERN = r"^[^./\\ \x00-\x1f\x7f]([^/\\\x00-\x1f\x7f]*[^/\\ \x00-\x1f\x7f])?$"
 _SPLIT_PATTERN = r"^(train|valid|test|[0-9]{1,4})?$"
 
 
-def load_pyarrow() -> Any:
-    """The module pyarrow, or MissingExtra with the way to get it."""
-    try:
-        import pyarrow
-    except ImportError as error:
-        raise MissingExtra("pyarrow", "data") from error
-    return pyarrow
-
-
-def read_parquet(file: IO[bytes]) -> pa.Table:
-    """All rows of a Parquet file, without Arrow's threads.
-
-    One of them that is still starting when a short command ends aborts the process (pyarrow 26,
-    five times in ninety on two busy cores).
-    """
-    import pyarrow.parquet as pq
-
-    return pq.ParquetFile(file, pre_buffer=False).read(use_threads=False)
-
-
 def is_id(text: str) -> bool:
-    """Whether a text can be the id of a song: a file name that every system takes."""
+    """Whether a text can be the id of a song: a file name on every system."""
     return bool(re.fullmatch(_ID_PATTERN, text)) and len(text.encode()) <= _ID_BYTES
 
 
@@ -55,7 +36,7 @@ def schema() -> pa.Schema:
 
 
 def checked(table: pa.Table, tags: tuple[str, ...]) -> pa.Table:
-    """The table with our schema; raises BadCatalog for rows that break a rule of the format."""
+    """The table with our schema. Raises BadCatalog for rows that break a rule of the format."""
     pa = load_pyarrow()
     import pyarrow.compute as pc
 

@@ -1,6 +1,6 @@
-"""Splits of a catalog into train, valid and test that anyone can make again.
+"""Splits of a catalog into train, valid and test that can be repeated anywhere.
 
-A song goes where the hash of the seed and of its id or artist puts it: the same seed gives the
+The hash of the seed and of its id or artist decides where a song goes: the same seed gives the
 same split on every machine, in every version of Python and NumPy, and in any order of the songs.
 """
 
@@ -24,7 +24,7 @@ By = Literal["artist", "song"]
 FRACTIONS = (0.8, 0.1, 0.1)  # of train, valid, test
 REPORT_VALIDATION = 0.06  # the CS2470 report: 170,000 clips, 94:6 train:validation
 
-# Unit of the integer costs below. With 1.5 million songs of one artist they still fit in 63 bits.
+# Unit of the integer costs below, which fit in 63 bits also for an artist of 1.5 million songs.
 _COST = 1 << 20
 # The number of songs counts as much as this many tags. On the 900 songs of 4Q with 50 tags, 1
 # leaves sizes 1.3 % of all songs off, 50 leaves tags 10 % off; 5 does well by both.
@@ -38,7 +38,7 @@ def split_songs(
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
 ) -> Catalog:
-    """The catalog with every song in train, valid or test, whatever it was before.
+    """The catalog with every song in train, valid or test, wherever it was before.
 
     by : "artist" puts all songs of an artist in one split, with sizes and tag counts as near to
         the fractions as whole artists allow; a song without an artist counts as an artist of its
@@ -60,10 +60,10 @@ def split_songs(
 def split_validation(
     catalog: Catalog, *, by: By = "song", fraction: float = REPORT_VALIDATION, seed: int = 0
 ) -> Catalog:
-    """The catalog with its test songs as they are and the others split anew in train and valid.
+    """The catalog with its test songs as they are, and the others split anew in train and valid.
 
-    The report's split, but made once: its code drew validation songs anew at each visit of a
-    file, so that they leaked into training.
+    It is the split of the CS2470 report, but drawn once: the report drew validation songs anew each
+    time it read a file, so that they leaked into training.
     fraction : of the songs outside of test that become valid, between 0 and 1
 
     Raises BadValue for another fraction, for a catalog of folds, and for one of test songs only.
@@ -74,8 +74,8 @@ def split_validation(
     folds = sorted({split for split in splits if split.isdigit()})
     if folds:
         raise BadValue(
-            f"the catalog has the folds {', '.join(folds)}, where each is tested in turn: there "
-            "is no one training set to take validation songs from"
+            f"the catalog has the folds {', '.join(folds)}, where each is tested in turn: it "
+            "has not one training set to take validation songs from. Split it by artist or by song"
         )
     outside = np.array([row for row, split in enumerate(splits) if split != "test"], dtype=np.int64)
     if not outside.size:
@@ -85,7 +85,7 @@ def split_validation(
 
 
 def artist_key(artist: str) -> str:
-    """What two spellings of one artist have in common: "The  Beatles" and "the beatles"."""
+    """One key for the spellings of an artist, such as "The  Beatles" and "the beatles"."""
     return " ".join(unicodedata.normalize("NFKC", artist).casefold().split())
 
 
@@ -140,7 +140,7 @@ def _by_artist(
     n_of_tag = np.zeros(len(catalog.tags), dtype=np.int64)
     np.add.at(n_of_tag, tags, counts)
 
-    # the large ones while there is room to make up for them; hash order among the like
+    # large artists first, while small ones can still balance them; by hash among equal sizes
     order = sorted(
         range(len(artists)),
         key=lambda number: (-len(artists[number][1]).bit_length(), _rank(seed, artists[number][0])),
@@ -171,7 +171,7 @@ def _songs_of_artists(catalog: Catalog, rows: npt.NDArray[np.int64]) -> dict[str
     ids, artists = catalog.ids, catalog.column("artist")
     groups: dict[str, list[int]] = {}
     for n, row in enumerate(rows.tolist()):
-        # no artist's key begins with a blank
+        # the key of an artist never begins with a blank
         groups.setdefault(artist_key(artists[row]) or f" {ids[row]}", []).append(n)
     if all(key.startswith(" ") for key in groups):
         raise BadValue("no song has an artist: cannot split by artist. Split by song")

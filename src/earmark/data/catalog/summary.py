@@ -1,4 +1,4 @@
-"""What is in a catalog: splits, tags with counts and priors, artists that leak."""
+"""The summary of a catalog: its splits, its tags with counts and priors, artists in two splits."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ class SharedArtist:
 
 
 @dataclass(frozen=True)
-class Summary:
+class CatalogSummary:
     """A catalog in numbers.
 
     splits : in the order train, valid, test, folds, ""; only those that have songs
     tags : in the order of the vocabulary
-    artists : different ones, whatever the case of their names
-    shared_artists : those in more than one split, the most songs first, N_SHARED at most
+    artists : different ones; upper and lower case count as one
+    shared_artists : artists in more than one split, the most songs first, N_SHARED at most
     n_shared_artists, n_shared_songs : all such artists, and their songs
     """
 
@@ -72,14 +72,14 @@ class Summary:
     shared_artists: tuple[SharedArtist, ...]
 
 
-def summarise(catalog: Catalog) -> Summary:
+def summarise(catalog: Catalog) -> CatalogSummary:
     """The numbers of a catalog."""
     splits = np.array(catalog.splits, dtype=np.str_)
     labelled = catalog.labelled
     names = sorted(set(splits.tolist()), key=_split_order)
     artists = catalog.column("artist")
     keys, shared = _shared_artists(artists, splits.tolist())
-    return Summary(
+    return CatalogSummary(
         source=catalog.source,
         songs=len(catalog),
         labelled=int(labelled.sum()),

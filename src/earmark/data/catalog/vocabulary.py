@@ -1,4 +1,4 @@
-"""The tags of a catalog as a vocabulary: counted, cut to the frequent ones, made from arrays."""
+"""The vocabulary of a catalog: its tags counted, cut to the frequent ones, made from arrays."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from earmark.data.catalog.catalog import Catalog
-from earmark.data.catalog.schema import load_pyarrow
 from earmark.errors import BadValue
+from earmark.parquet_file import load_pyarrow
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -25,8 +25,8 @@ def keep_tags(catalog: Catalog, *, top: int | None = None, min_songs: int = 1) -
     """The same songs with only the frequent tags, the most frequent first, ties alphabetical.
 
     top : how many tags to keep at most; None for all
-    min_songs : tags of fewer songs go
-    A song whose every tag goes is still labelled: it carries none of those that stay.
+    min_songs : drop the tags of fewer songs
+    A song that loses all its tags is still labelled: it carries none of the tags that stay.
     """
     if top is not None and top < 1:
         raise BadValue(f"cannot keep the {top} most frequent tags: ask for 1 or more")
@@ -35,7 +35,7 @@ def keep_tags(catalog: Catalog, *, top: int | None = None, min_songs: int = 1) -
     kept = sorted(enough, key=lambda place: (-counts[place], catalog.tags[place]))[:top]
     if not kept and catalog.tags:
         raise BadValue(
-            f"no tag is carried by {min_songs} songs; the most frequent by {counts.max()}"
+            f"no tag is on {min_songs} songs or more; the most frequent is on {counts.max()}"
         )
     rows, columns = catalog.marks()
     new_place = np.full(len(catalog.tags), -1)
@@ -53,7 +53,7 @@ def keep_tags(catalog: Catalog, *, top: int | None = None, min_songs: int = 1) -
 def tag_lists(
     labels: npt.NDArray[np.bool_], *, known: npt.NDArray[np.bool_], tags: Sequence[str]
 ) -> pa.Array:
-    """The column `tags` of a label matrix, without an object a song.
+    """The column `tags` of a label matrix, without one object a song.
 
     labels : bool (n_songs, n_tags)
     known : bool (n_songs,), False where the labels are not known

@@ -1,1 +1,1 @@
-"""Whether a search result is the recording that was asked for; no input or output."""
+"""Matching: is a search result the recording that a catalog means? Reads and writes nothing."""

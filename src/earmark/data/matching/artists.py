@@ -1,4 +1,4 @@
-"""Who is credited: the names in an artist field, and whether two fields name the same artist."""
+"""Artist fields: the names in one, and whether two of them name the same artist."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from functools import lru_cache
 from earmark.data.matching.evidence import DOUBT, MISSPELT, OPEN, OTHER, SLIGHT, Evidence
 from earmark.data.matching.text import is_misspelling, normalise, similarity, squash
 
-# A guest, or one of a list of performers, follows these or stands in a last bracket; MSD writes
+# A guest, or one of a list of performers, follows these or is in a last bracket; MSD writes
 # lists with / and ;
 _GUEST = (
     r"[/;]|\b(?:feat|ft|featuring|with)\b[.:]?|(?<=\s)w/"
     r"|(?<=\s)[(\[](?=[^()\[\]]*[)\]]\s*$)|[)\]]\s*$"
 )
-# These also stand inside the names of bands; MSD writes _ for a comma.
+# These also occur inside the names of bands; MSD writes _ for a comma.
 _MEMBER = r"[,&+]|_(?=\s)|(?<=\s)(?:and|vs\.?|versus|presents:?|pres\.|(?-i:[x\u00d7]))(?=\s)"
 _SEPARATOR = re.compile(rf"\s*(?:({_GUEST})|{_MEMBER})\s*", re.IGNORECASE)
 _BACKING = re.compile(
@@ -30,7 +30,7 @@ _ENSEMBLE = frozenset(
     combo all stars allstars choir chorus singers players company crew string big his her
     """.split()  # noqa: SIM905
 )
-# "His Orchestra" names nobody, nor does the "The" of "Stuck-Ups, The".
+# "His Orchestra" is not a name of its own, nor is the "The" of "Stuck-Ups, The".
 _NOBODY = re.compile(r"the|(?:his|her|their|the)?(?:orchestra|orchester|band|friends|chorus|choir)")
 _VARIOUS = frozenset({"various", "variousartists", "varios", "va", "diverse", "unknownartist"})
 _IMITATORS = re.compile(
@@ -45,7 +45,7 @@ class Credit:
 
     name : as it is compared
     guest : it follows "feat.", "with", "/" or ";", and a service may leave it out
-    backing : a band or orchestra behind somebody, which a service may leave out too
+    backing : a band or orchestra behind the artist, which a service may leave out too
     """
 
     name: str
@@ -70,7 +70,7 @@ def credits_of(artist: str) -> tuple[Credit, ...]:
 
 
 def lead(artist: str) -> str:
-    """The artist as written, without guests: what to ask a service for."""
+    """The artist as written, without guests: the words to search for."""
     for separator in _SEPARATOR.finditer(artist):
         if separator[1] and normalise(artist[: separator.start()]):
             return artist[: separator.start()]

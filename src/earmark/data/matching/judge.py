@@ -1,12 +1,12 @@
-"""Is this search result the recording that was asked for?
+"""The judge: is this search result the recording that the catalog means?
 
-A result is accepted when artist, song and version agree and nothing else speaks against it, given
-up for review when a question is open, and rejected when it is another artist, song or recording.
-A duration, where both sides know it, can answer open questions and can raise its own.
+A result is accepted when artist, song and version agree and nothing else speaks against it; it
+goes to review when a question is open; it is rejected when it is another artist, song or recording.
+Durations, where both sides give one, can answer an open question and can raise one.
 
-Where it fails: two acts of one name are one; a later recording under an unchanged title is taken
-for the first unless durations tell; a live album whose name does not say so passes; names in
-another script (Кино, Kino) or spelt out (!!!, Chk Chk Chk) are not recognised.
+Known limits: two acts with the same name count as one; a later recording under the same title
+counts as the first, unless the durations differ; a live album whose name does not contain "live"
+is accepted; names in another script (Кино, Kino) or spelt out (!!!, Chk Chk Chk) do not match.
 """
 
 from __future__ import annotations
@@ -19,21 +19,11 @@ from typing import Literal
 
 from earmark.data.matching.artists import compare_artists, lead
 from earmark.data.matching.evidence import ACCEPT, AGAINST, OPEN, REVIEW, SLIGHT, Evidence
+from earmark.data.matching.hit import Hit
 from earmark.data.matching.qualifiers import read_qualifier
 from earmark.data.matching.text import normalise
 from earmark.data.matching.titles import TitleParts, split_title
 from earmark.data.matching.versions import compare_songs, compare_versions, same_words
-
-__all__ = [
-    "Hit",
-    "TitleParts",
-    "Verdict",
-    "best",
-    "judge",
-    "normalise",
-    "search_term",
-    "split_title",
-]
 
 Decision = Literal["accept", "review", "reject"]
 
@@ -62,27 +52,8 @@ _NOT_A_SONG = re.compile(r"video|podcast|book|ringtone|movie|episode", re.IGNORE
 
 
 @dataclass(frozen=True)
-class Hit:
-    """One search result of any source, as the source names it.
-
-    seconds : duration of the whole song, not of its preview; None where the source is silent
-    preview_url : None where the song has no preview
-    source_id : the source's own id of the song, as text
-    kind : what the source calls it, such as "song"; "" where it does not say
-    """
-
-    artist: str
-    title: str
-    album: str
-    seconds: float | None
-    preview_url: str | None
-    source_id: str
-    kind: str
-
-
-@dataclass(frozen=True)
 class Verdict:
-    """What became of a comparison: score in [0, 1], reason in words."""
+    """The result of a comparison: a decision, its score in [0, 1], and its reason in words."""
 
     decision: Decision
     score: float
@@ -90,37 +61,38 @@ class Verdict:
 
 
 def judge(*, artist: str, title: str, hit: Hit, seconds: float | None = None) -> Verdict:
-    """Compare the song that was asked for with one search result.
+    """Compare a song of the catalog with one search result.
 
-    seconds : duration of the whole song; None (or nothing above 0) where it is not known
+    seconds : duration of the whole song; None (or 0 and below) where it is not known
     """
     if not normalise(artist) or not normalise(title):
         return Verdict("reject", 0.0, "the song has no artist or no title to compare")
     if not normalise(hit.artist) or not normalise(hit.title):
         return Verdict("reject", 0.0, "the hit has no artist or no title to compare")
     if _NOT_A_SONG.search(hit.kind):
-        return Verdict("reject", 0.0, f"the hit is no song but a {hit.kind}")
+        return Verdict("reject", 0.0, f"the hit is not a song but a {hit.kind}")
     wanted, found = split_title(title), split_title(hit.title)
     findings: list[Evidence] = []
 
-    def against(finding: Evidence | None) -> bool:
+    def add(finding: Evidence | None) -> bool:
+        """Keep a finding; True where it decides against the hit."""
         if finding:
             findings.append(finding)
         return finding is not None and finding.left <= AGAINST
 
     guests, hit_guests = wanted.featured, found.featured
-    if against(compare_artists(artist, hit.artist, wanted_guests=guests, hit_guests=hit_guests)):
+    if add(compare_artists(artist, hit.artist, wanted_guests=guests, hit_guests=hit_guests)):
         return _conclude(findings)
     album_kinds = _album_kinds(hit.album)
     if not same_words(wanted, found):
-        if against(compare_songs(wanted, found)):
+        if add(compare_songs(wanted, found)):
             return _conclude(findings)
-        if against(compare_versions(wanted, found, album_kinds=album_kinds)):
+        if add(compare_versions(wanted, found, album_kinds=album_kinds)):
             return _conclude(findings)
-    against(_compare_album(f"{artist} {title}", wanted, hit, album_kinds))
+    add(_compare_album(f"{artist} {title}", wanted, hit, album_kinds))
     difference = _seconds_apart(seconds, hit.seconds)
     if difference is not None and seconds is not None:
-        against(_compare_seconds(difference, seconds))
+        add(_compare_seconds(difference, seconds))
         if difference <= CONFIRMS:
             findings = [_confirmed(finding) for finding in findings]
     return _conclude(findings)
@@ -131,8 +103,8 @@ def best(
 ) -> tuple[Hit | None, Verdict]:
     """The best hit of a reply and its verdict; (None, reject) for an empty reply.
 
-    Of equal decisions one with a preview wins, then the better score, then the closer duration,
-    then the one that the service put first.
+    Among equal decisions a hit with a preview wins, then the higher score, then the closer
+    duration, then the one that the service lists first.
     """
     order = {"accept": 2, "review": 1, "reject": 0}
     chosen: Hit | None = None
@@ -149,7 +121,7 @@ def best(
 
 
 def search_term(artist: str, title: str) -> str:
-    """What to ask a service for: the leading artist, the song, and its version if it has one.
+    """The words to search for: the leading artist, the song, and its version if it has one.
 
     Empty only if artist and title are blank.
     """
@@ -159,7 +131,7 @@ def search_term(artist: str, title: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text without brackets and MSD's underscores, unless it is made of them."""
+    """Text without brackets and MSD's underscores, unless it has nothing else."""
     plain = re.sub(r"[_()\[\]{}【】]", " ", text).strip()
     return plain or text.strip()
 
@@ -178,13 +150,13 @@ def _album_kinds(album: str) -> frozenset[str]:
 
 
 def _compare_album(
-    asked: str, wanted: TitleParts, hit: Hit, album_kinds: frozenset[str]
+    wanted_name: str, wanted: TitleParts, hit: Hit, album_kinds: frozenset[str]
 ) -> Evidence | None:
-    """What the album says that neither the song asked for nor the hit's title says."""
-    said = album_kinds - _album_kinds(asked)
-    if "karaoke" in said and not _kinds(wanted) & {"karaoke", "cover"}:
+    """Evidence in the album's name that is in neither the wanted name nor the hit's title."""
+    new_kinds = album_kinds - _album_kinds(wanted_name)
+    if "karaoke" in new_kinds and not _kinds(wanted) & {"karaoke", "cover"}:
         return Evidence(AGAINST, f"the album is {hit.album!r}")
-    if said and not _kinds(wanted):
+    if new_kinds and not _kinds(wanted):
         return Evidence(OPEN, f"the album is {hit.album!r}")
     return None
 

@@ -1,4 +1,4 @@
-"""What the words in a title's brackets say: the same recording, another one, or neither.
+"""Qualifiers, the words in a title's brackets: the same recording, another one, or neither.
 
 The vocabulary is that of the brackets in the Million Song Dataset and of the online services.
 """
@@ -23,7 +23,7 @@ _NEUTRAL = frozenset(
     standard main full complete studio new the and en in soundtrack from ost hd hq official audio
     lyrics video""".split()  # noqa: SIM905
 )
-# Read before single words: they hold a word that alone would name another version.
+# Read before single words: a word in them would alone name another version.
 _NEUTRAL_PHRASE = re.compile(
     r"\b(?:original mix|album mix|(?:mono|stereo) mix|studio version"
     r"|(?:original |remastered )*(?:single |non )?(?:album|lp|ep) (?:version|verison|edition)"
@@ -36,7 +36,7 @@ def _by_word(kinds: dict[str, str]) -> dict[str, str]:
     return {word: kind for kind, words in kinds.items() for word in words.split()}
 
 
-# Words that name another version wherever they stand in a qualifier.
+# Words that name another version anywhere in a qualifier.
 STRONG = _by_word(
     {
         "live": "concert concierto vivo directo",
@@ -102,7 +102,7 @@ _KNOWN = _NEUTRAL | STRONG.keys() | _WEAK.keys() | {"at", "on", "by", "live", "a
 
 @dataclass(frozen=True)
 class Qualifier:
-    """A bracket that was understood.
+    """A bracket whose meaning is known.
 
     kinds : how the recording differs, such as {"live"}; empty unless it is a version
     details : the words that say which one: {"leeds"} of "Live at Leeds"
@@ -117,7 +117,7 @@ class Qualifier:
 
 @lru_cache(maxsize=8192)
 def read_qualifier(text: str) -> Qualifier | None:
-    """Read what stands in a bracket or behind a dash; None for words that qualify nothing."""
+    """Read the words in a bracket or behind a dash; None for words that qualify nothing."""
     featured = _FEATURED.match(text)
     if featured and text[featured.end() :].strip():
         return Qualifier("featured", guests=text[featured.end() :].strip())

@@ -1,4 +1,4 @@
-"""Names of artists and songs as they are compared."""
+"""Names of artists and songs, normalised for comparison: case, accents, punctuation, slips."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from earmark.errors import MissingExtra
 
-# Quotation marks, primes and accents that stand for an apostrophe. They go before NFKC, which
+# Quotation marks, primes and accents used as an apostrophe. They go before NFKC, which
 # would turn an acute accent into a space and a mark.
 _APOSTROPHES = str.maketrans(
     dict.fromkeys("`\u2018\u2019\u00b4\u02bc\u2032\u201b\uff07\uff40\u1fef", "'")
@@ -83,7 +83,7 @@ def _read_punctuation(text: str) -> str:
 
 
 def _blank(found: re.Match[str]) -> str:
-    """A space for punctuation; a vowel sign, which is no letter either, stays."""
+    """A space for punctuation; a vowel sign, which is not a letter either, stays."""
     return found[0] if unicodedata.category(found[0]).startswith("M") else " "
 
 

@@ -1,4 +1,4 @@
-"""A title taken apart: the song's own name and its qualifiers, in brackets or behind a dash."""
+"""Titles taken apart: the song's own name, and its qualifiers in brackets or behind a dash."""
 
 from __future__ import annotations
 

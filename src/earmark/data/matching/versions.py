@@ -1,4 +1,4 @@
-"""Whether two titles name the same song, and the same recording of it."""
+"""Two titles compared: the same song or not, and the same recording of it or not."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from earmark.data.matching.titles import TitleParts, canonical
 # Titles that many songs of one artist share, once their brackets are gone.
 _COMMON = frozenset("intro outro interlude untitled skit prelude theme medley overture".split())  # noqa: SIM905
 _LIVE = frozenset({"live", "unplugged", "session", "acoustic"})  # one recording may be called each
-_CUT = frozenset({"cut", "original"})  # the same recording, shortened or so called
+_CUT = frozenset({"cut", "original"})  # the same recording, shortened or only called so
 _DATED = frozenset({"remix", "take", "version"})  # "(2021 Mix)": a new mix of the old tapes, or not
-_NAMES_ONE = STRONG.keys() | {"live"}  # words before "Version" that say all of it
+_NAMES_ONE = STRONG.keys() | {"live"}  # words that say as much without "Version" behind them
 # One artist makes many of these of a song, so that it matters which.
 _MANY = frozenset({"live", "session", "remix", "take", "version", "cut", "extended", "cover"})
 
 
 def same_words(wanted: TitleParts, hit: TitleParts) -> bool:
-    """Whether the titles agree word by word, wherever the brackets stand.
+    """Whether the titles agree word by word, with or without brackets.
 
-    "Nahin Jeena Remix" and "Nahin Jeena (Remix)" do, and then nothing else needs a look.
+    "Nahin Jeena Remix" and "Nahin Jeena (Remix)" do, and then need no further comparison.
     """
     return _flat(wanted) == _flat(hit)
 
@@ -64,20 +64,20 @@ def compare_versions(
     which = _compare_details(ours, theirs, kinds | hit_kinds) if kinds and hit_kinds else None
     if kinds == hit_kinds or (which and which.left == AGAINST):
         return which
-    said = ", ".join(hit.version) or "no version"
+    found = ", ".join(hit.version) or "no version"
     difference = kinds ^ hit_kinds
     if difference <= _CUT:
-        return Evidence(OPEN, f"one of the two is an edit (the hit says {said})")
+        return Evidence(OPEN, f"one of the two is an edit (the hit: {found})")
     if kinds and hit_kinds and difference <= _LIVE:
-        return Evidence(OPEN, f"the versions are named differently (the hit says {said})")
+        return Evidence(OPEN, f"the versions are named differently (the hit: {found})")
     if kinds <= _LIVE and not hit_kinds and album_kinds & _LIVE:
         return Evidence(OPEN, "only the album says that it is live")
     details = frozenset[str]().union(*(q.details for q in (*ours, *theirs)))
     if difference <= _DATED and details and all(map(str.isdigit, details)):
-        return Evidence(DOUBT, f"one of the two is of another year (the hit says {said})")
+        return Evidence(DOUBT, f"one of the two is of another year (the hit: {found})")
     if not kinds:
-        return Evidence(AGAINST, f"the hit is another version ({said})")
-    return Evidence(AGAINST, f"{', '.join(wanted.version)} was asked for, the hit says {said}")
+        return Evidence(AGAINST, f"the hit is another version ({found})")
+    return Evidence(AGAINST, f"the song is {', '.join(wanted.version)}, the hit is {found}")
 
 
 def _qualifiers(parts: TitleParts) -> list[Qualifier]:

@@ -1,1 +1,57 @@
-"""Previews of songs: searched, downloaded, checked and kept in a folder with a ledger."""
+"""Previews: searched for, downloaded, checked, and kept in a folder with a ledger.
+
+Its names load what they need when they are first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from earmark.data.previews.decisions import rematch_previews
+    from earmark.data.previews.download import (
+        DownloadListener,
+        download_previews,
+        preview_status,
+        retry_previews,
+    )
+    from earmark.data.previews.entry import State
+    from earmark.data.previews.merge import merge_previews
+    from earmark.data.previews.options import DownloadOptions
+    from earmark.data.previews.sources import SourceChoice
+    from earmark.data.previews.status import PreviewStatus
+
+_HOME = {
+    "DownloadListener": "download",
+    "DownloadOptions": "options",
+    "PreviewStatus": "status",
+    "SourceChoice": "sources",
+    "State": "entry",
+    "download_previews": "download",
+    "merge_previews": "merge",
+    "preview_status": "download",
+    "rematch_previews": "decisions",
+    "retry_previews": "download",
+}
+
+__all__ = [
+    "DownloadListener",
+    "DownloadOptions",
+    "PreviewStatus",
+    "SourceChoice",
+    "State",
+    "download_previews",
+    "merge_previews",
+    "preview_status",
+    "rematch_previews",
+    "retry_previews",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,4 +1,4 @@
-"""From what arrived to a preview under its final name: looked at, decoded, measured, kept."""
+"""The check of a preview: is it audio, is it whole, how long is it; then its final name."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earmark import files
-from earmark.data.previews.containers import form_of
+from earmark.data.previews.containers import read_container
+from earmark.data.previews.failures import BadContent
 from earmark.data.previews.folder import AUDIO, link_or_copy
-from earmark.data.previews.http import BadContent
 from earmark.data.previews.options import Check
 from earmark.errors import UnreadableAudio
 from earmark.folder_lock import disk_errors
@@ -19,8 +19,8 @@ _DECODED = 0.95  # of the length that the container declares; encoders pad both 
 
 
 @dataclass(frozen=True)
-class Preview:
-    """A preview that was kept: its file name, and what is in it.
+class CheckedPreview:
+    """A preview that passed its check: its file name, and what is in it.
 
     seconds : as decoded; None after a light check
     """
@@ -32,9 +32,9 @@ class Preview:
 
 
 class Suspect(BadContent):
-    """Audio that may be cut, where nothing in the file can tell; or may just be so short.
+    """Audio that is shorter than expected, and whose file does not say whether it is cut.
 
-    sha256 : of what arrived: if the same arrives again, it is just so short
+    sha256 : of what arrived; if the same bytes arrive again, the audio is just that short
     """
 
     def __init__(self, message: str, sha256: str) -> None:
@@ -49,52 +49,52 @@ def keep(
     song_id: str,
     expected_seconds: float | None = None,
     check: Check = "full",
-    known: str = "",
-) -> Preview:
+    suspect: str = "",
+) -> CheckedPreview:
     """Check audio and put it at `folder`/audio/<song_id>.<ext>, whole or not at all.
 
-    audio : its bytes, or a file of this machine, which is linked where possible and else copied
-    expected_seconds : what a whole one has, None where nobody knows
-    known : sha256 that a Suspect had before; the same bytes are no longer suspected
+    audio : its bytes, or a file of this machine, which is linked where possible, else copied
+    expected_seconds : length of a whole preview, None where it is not known
+    suspect : sha256 of the Suspect that came before; the same bytes are now accepted
 
-    Raises BadContent, Suspect, or DataError where the disk does not take it.
+    Raises BadContent, Suspect, or DataError where it cannot be written.
     """
     data = audio if isinstance(audio, bytes) else _read(audio)
     digest = hashlib.sha256(data).hexdigest()
-    form = form_of(data)
-    if not form.suffix:
+    container = read_container(data)
+    if not container.suffix:
         if isinstance(audio, bytes):
-            raise BadContent(f"this is no audio: {data[:40]!r}")
-        suffix = audio.suffix.lower()  # a file of one's own may be anything that can be decoded
+            raise BadContent(f"the reply is not audio; it begins {data[:40]!r}")
+        suffix = audio.suffix.lower()  # a file of the user may be anything that can be decoded
     else:
-        suffix = form.suffix
-    if form.cut:
-        raise BadContent(f"the audio is cut: {form.cut}")
+        suffix = container.suffix
+    if container.cut:
+        raise BadContent(f"the audio is cut: {container.cut}")
 
-    def look(path: Path) -> float | None:
+    def checked_seconds(path: Path) -> float | None:
         seconds = None if check == "light" else measure(path)
         short = expected_seconds is not None and (seconds or 0) < _LEAST * expected_seconds
-        if short and not form.complete and seconds is not None and digest != known:
-            raise Suspect(f"{seconds:.1f} s where {expected_seconds:.0f} were expected", digest)
+        if short and not container.complete and seconds is not None and digest != suspect:
+            raise Suspect(f"{seconds:.1f} s where {expected_seconds:.0f} s are expected", digest)
         return seconds
 
     name = f"{song_id}{suffix}"
     target = folder / AUDIO / name
     if isinstance(audio, Path):
-        seconds = look(audio)
+        seconds = checked_seconds(audio)
         with disk_errors(target.parent):
             link_or_copy(audio, target)
     else:
         with disk_errors(target.parent), files.atomic_path(target) as temporary:
             temporary.write_bytes(audio)
-            seconds = look(temporary)
-    return Preview(name, digest, len(data), seconds)
+            seconds = checked_seconds(temporary)
+    return CheckedPreview(name, digest, len(data), seconds)
 
 
 def measure(path: Path) -> float:
     """Decode a whole file and return its seconds.
 
-    Raises BadContent where it holds no audio, or less than it says it does.
+    Raises BadContent where it holds no audio, or less than its container declares.
     """
     from earmark.audio import probe, stream_audio
 
@@ -102,28 +102,28 @@ def measure(path: Path) -> float:
         info = probe(path)
         n_samples = sum(len(block) for block in stream_audio(path, rate=info.rate))
     except UnreadableAudio as error:
-        raise BadContent(f"it cannot be decoded: {error.reason}") from error
+        raise BadContent(f"the audio cannot be decoded: {error.reason}") from error
     seconds = n_samples / info.rate
     if not n_samples:
-        raise BadContent("it decodes to nothing")
+        raise BadContent("the audio decodes to nothing")
     if info.duration is not None and seconds < _DECODED * info.duration:
-        raise BadContent(f"the audio is cut: {seconds:.1f} s of {info.duration:.1f}")
+        raise BadContent(f"the audio is cut: {seconds:.1f} s of {info.duration:.1f} s")
     return seconds
 
 
-def inspect(path: Path, *, check: Check = "full") -> Preview:
-    """What is in a preview that stands under its final name. Raises BadContent."""
+def inspect(path: Path, *, check: Check = "full") -> CheckedPreview:
+    """Check a preview that already has its final name. Raises BadContent."""
     data = _read(path)
-    form = form_of(data)
-    if form.cut:
-        raise BadContent(f"the audio is cut: {form.cut}")
+    container = read_container(data)
+    if container.cut:
+        raise BadContent(f"the audio is cut: {container.cut}")
     if check == "light":
-        if not form.suffix:
-            raise BadContent(f"this is no audio: {data[:40]!r}")
+        if not container.suffix:
+            raise BadContent(f"{path.name} is not audio; it begins {data[:40]!r}")
         seconds = None
     else:
         seconds = measure(path)
-    return Preview(path.name, hashlib.sha256(data).hexdigest(), len(data), seconds)
+    return CheckedPreview(path.name, hashlib.sha256(data).hexdigest(), len(data), seconds)
 
 
 def _read(path: Path) -> bytes:

@@ -1,7 +1,7 @@
-"""What audio files look like from outside: which kind one is, and whether its end is missing.
+"""Containers of audio files, read without decoding: which kind one is, and is its end missing.
 
-A transfer that ends early without a word leaves a file that decodes well, only shorter. Most
-containers give it away: by a size written at the front, or by a last frame that is cut.
+A transfer that ends early without an error leaves a file that decodes well, but is shorter. Most
+containers show it: they declare their size at the front, or their last frame is cut.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _RATES = (44100, 48000, 32000)  # of MPEG 1; half for 2, a quarter for 2.5
 
 @dataclass(frozen=True)
 class Container:
-    """What the bytes of a file say of it.
+    """What the bytes of a file show.
 
-    suffix : that it should have, with its dot; "" where this is no audio that we know
-    cut : why its end must be missing, in words; "" where nothing says so
-    complete : the container itself tells where it ends, and it is all there
+    suffix : the right one for the file, with its dot; "" for no kind of audio that we know
+    cut : how we know that the end is missing, in words; "" where nothing shows it
+    complete : the container declares where it ends, and all of it is there
     """
 
     suffix: str
@@ -30,8 +30,8 @@ class Container:
     complete: bool = False
 
 
-def form_of(data: bytes) -> Container:
-    """Look at a whole file."""
+def read_container(data: bytes) -> Container:
+    """Read the container of a whole file."""
     if data[4:8] == b"ftyp":
         return _mp4(data)
     if data[:4] == b"OggS":
@@ -56,14 +56,14 @@ def _mp4(data: bytes) -> Container:
         if size == 0:  # to the end of the file, wherever that is
             return Container(".m4a")
         if size < 8:
-            return Container(".m4a", cut="a box of an impossible size")
+            return Container(".m4a", cut="a box has an impossible size")
         at += size
     if at != len(data):
         return Container(
             ".m4a", cut=f"{len(data)} bytes of {at}" if at > len(data) else "half a box"
         )
     if not {b"moov", b"moof"} & found:
-        return Container(".m4a", cut="it has no index")
+        return Container(".m4a", cut="the index is missing")
     return Container(".m4a", complete=True)
 
 
@@ -88,13 +88,13 @@ def _ogg(data: bytes) -> Container:
 
 
 def _frames(data: bytes, start: int) -> Container:
-    """MP3 or AAC in ADTS: frames one after the other, and no length anywhere, but in some MP3."""
+    """MP3, or AAC in ADTS: one frame after the other; only some MP3 files declare their length."""
     suffix = ".aac" if data[start + 1 : start + 2] and data[start + 1] & 0xF6 == 0xF0 else ".mp3"
     end = len(data) - 128 if data[-128:-125] == b"TAG" else len(data)
-    at, n_frames = start, -1  # the frame that tells the number does not count itself
+    at, n_frames = start, -1  # the frame that declares the number does not count itself
     while at < end:
         length = _frame_length(data, at)
-        if not length:  # another kind of tag, or junk: no frame to measure
+        if not length:  # another kind of tag, or junk, and not a frame
             return Container(suffix)
         at += length
         n_frames += 1
@@ -107,7 +107,7 @@ def _frames(data: bytes, start: int) -> Container:
 
 
 def _announced_frames(data: bytes, start: int) -> int:
-    """The number of frames that the first one of most MP3 files tells; 0 where it does not."""
+    """The number of frames that the first frame of most MP3 files declares; else 0."""
     first = data[start : start + 200]
     at = max(first.find(b"Xing"), first.find(b"Info"))
     if at < 0 or at + 12 > len(first) or not first[at + 7] & 1:
@@ -122,7 +122,7 @@ def _is_frame(data: bytes, at: int) -> bool:
 
 
 def _frame_length(data: bytes, at: int) -> int:
-    """Bytes of the frame that begins here; 0 where none does. A header that is cut counts."""
+    """Bytes of the frame that begins here, 0 where none does; a cut header counts as one."""
     head = data[at : at + 7]
     if len(head) < 2 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return 1 if head == b"\xff" else 0

@@ -1,4 +1,8 @@
-"""Previews for the songs of a catalog, in a folder that any number of runs may complete."""
+"""The whole job: previews for the songs of a catalog, in a folder, over any number of runs.
+
+`run` is one run of it. This module opens the folder and its ledger, takes in the songs, starts the
+run, and reads where the job stands.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +10,31 @@ import asyncio
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earmark.data.previews.downloader import Downloader, DownloadProgress
+from earmark.data.previews.entry import FAILED, LedgerEntry, State
 from earmark.data.previews.folder import ledger_path, remove_leftovers, working_on
-from earmark.data.previews.ledger import FAILED, Ledger, LedgerEntry, State
-from earmark.data.previews.options import DownloadOptions
-from earmark.data.previews.parts import Part
-from earmark.data.previews.reconcile import open_sound, reconcile, undone
-from earmark.data.previews.sources import Choice, open_source
-from earmark.data.previews.status import Status, status_of
+from earmark.data.previews.ledger import Ledger
+from earmark.data.previews.options import DownloadOptions, Part
+from earmark.data.previews.reconcile import open_or_replace, reconcile
+from earmark.data.previews.run import DownloadProgress, DownloadRun
+from earmark.data.previews.sources import SourceChoice, open_source
+from earmark.data.previews.status import PreviewStatus, status_of
 from earmark.errors import BadLedger
 
 if TYPE_CHECKING:
     from earmark.data.catalog.catalog import Song
 
-_BATCH = 1000
+_BATCH = 1000  # entries in one transaction
 
 
 class DownloadListener:
-    """What a caller may want to hear of; each method does nothing until it is overridden."""
+    """What a caller can be told of; each method does nothing until it is overridden."""
 
-    def started(self, status: Status) -> None:
-        """The ledger is open and up to date, and the work begins."""
+    def started(self, status: PreviewStatus) -> None:
+        """The ledger is open and up to date, and the run starts."""
 
     def checked(self, n_files: int) -> None:
         """So many previews that the ledger did not know have been checked."""
@@ -38,88 +42,82 @@ class DownloadListener:
     def progressed(self, progress: DownloadProgress) -> None:
         """A few times a second."""
 
-    def ledger_was_damaged(self, aside: str) -> None:
-        """The ledger was put aside under that name, and a new one is made from the files."""
+    def ledger_was_damaged(self, moved_to: str) -> None:
+        """The damaged ledger was moved there, and a new one is made from the files."""
 
 
 def download_previews(
     songs: Iterable[Song],
     folder: str | Path,
     *,
-    choice: Choice,
+    choice: SourceChoice,
     part: Part | None = None,
     options: DownloadOptions | None = None,
     listener: DownloadListener | None = None,
-) -> Status:
+) -> PreviewStatus:
     """Find and fetch the previews of songs, until each of them has an outcome.
 
-    Killed at any time and called again it goes on; what has failed before is tried again.
+    Kill it at any time and call it again: it goes on, and tries again what has failed.
 
-    Raises BadValue for a source that cannot be used so, FolderInUse, BadLedger for a ledger of
-    another version, DataError where the disk takes no more, GaveUp where the service does not
-    let us on. Whatever it raises, nothing that was reached is lost.
+    Raises BadValue for a source that cannot be used like this, FolderInUse, BadLedger for a ledger
+    of another version, DataError where the disk takes no more, GaveUp where the service lets no
+    more requests through. After each of these nothing is lost.
     """
     open_source(choice)  # refuse before anything is made
     part = part or Part()
-    with _at_work(
-        Path(folder), options or DownloadOptions(), listener or DownloadListener()
-    ) as work:
-        work.ledger.add(
+    with _opened(Path(folder), options or DownloadOptions(), listener or DownloadListener()) as job:
+        job.ledger.add(
             LedgerEntry(
                 song.id, song.artist, song.title, song.seconds, song.path, changed_at=time.time()
             )
             for song in songs
             if song.id in part
         )
-        work.ledger.note("choice", asdict(choice))
-        work.ledger.note("options", asdict(work.options))
-        return work.run(choice)
+        job.ledger.note("choice", asdict(choice))
+        job.ledger.note("options", asdict(job.options))
+        return job.run(choice)
 
 
 def retry_previews(
     folder: str | Path,
     *,
     also: Collection[State] = (),
-    choice: Choice | None = None,
+    choice: SourceChoice | None = None,
     options: DownloadOptions | None = None,
     only_mark: bool = False,
     listener: DownloadListener | None = None,
-) -> Status:
-    """Take the failures of a folder again, with the source and the options of its last run.
+) -> PreviewStatus:
+    """Try the failures of a folder again, with the source and the options of its last run.
 
-    also : other outcomes to take again: no_result, rejected, review
+    also : other outcomes to try again: no_result, rejected, review
     only_mark : leave the work to the next run
     """
     folder = Path(folder)
     with Ledger.open(ledger_path(folder)) as ledger:
         stored = ledger.fact("choice"), ledger.fact("options")
     if not only_mark and None in stored:
-        raise BadLedger(f"{folder} has seen no run yet: begin with `earmark data previews`")
-    choice = choice or Choice(**stored[0] or {"name": ""})
+        raise BadLedger(f"{folder} has had no run yet. Start one with `earmark data previews`")
+    choice = choice or SourceChoice(**stored[0] or {"name": ""})
     options = options or DownloadOptions(**stored[1] or {})
-    with _at_work(folder, options, listener or DownloadListener()) as work:
+    with _opened(folder, options, listener or DownloadListener()) as job:
         again: list[LedgerEntry] = []
-        for entry in work.ledger.entries([*FAILED, *also]):
-            # what failed on the way to its audio keeps its hit; what was judged is asked anew
-            hit = entry.hit if entry.state in FAILED else None
-            again.append(
-                undone(replace(entry, hit=hit, reason="", tries=0, retry_at=None, score=None))
-            )
+        for entry in job.ledger.entries([*FAILED, *also]):
+            again.append(entry.again())
             if len(again) == _BATCH:
-                work.ledger.put(again)
+                job.ledger.put(again)
                 again.clear()
-        work.ledger.put(again)
-        return status_of(work.ledger) if only_mark else work.run(choice)
+        job.ledger.put(again)
+        return status_of(job.ledger) if only_mark else job.run(choice)
 
 
-def preview_status(folder: str | Path) -> Status:
-    """Where the work on a folder stands; whether or not a run is at it."""
+def preview_status(folder: str | Path) -> PreviewStatus:
+    """Where the job in a folder stands, also while a run works on it."""
     with Ledger.open(ledger_path(Path(folder))) as ledger:
         return status_of(ledger)
 
 
-class _Work:
-    """A folder that is ours for the moment, with its ledger."""
+class _Job:
+    """A folder under our lock, with its open ledger."""
 
     def __init__(
         self, ledger: Ledger, folder: Path, options: DownloadOptions, listener: DownloadListener
@@ -129,19 +127,20 @@ class _Work:
         self.options = options
         self.listener = listener
 
-    def run(self, choice: Choice) -> Status:
+    def run(self, choice: SourceChoice) -> PreviewStatus:
+        """One run, to its end."""
         self.ledger.take_over()
-        # after the songs are in: a file without a song is one more song, and no stranger
+        # after the songs are in: a file without a song would become a song of its own
         reconcile(
             self.ledger,
             self.folder,
             check=self.options.check,
             on_checked=self.listener.checked,
         )
-        self.ledger.hurry()  # whoever starts a run asks for what has failed, too
+        self.ledger.retry_now()  # starting a run means: try the failures too
         self.ledger.note("started", time.time())
         self.listener.started(status_of(self.ledger))
-        fetching = Downloader(
+        run = DownloadRun(
             self.ledger,
             self.folder,
             source=open_source(choice),
@@ -149,18 +148,18 @@ class _Work:
             on_progress=self.listener.progressed,
         )
         try:
-            asyncio.run(fetching.run())
+            asyncio.run(run.work())
         finally:
             self.ledger.note("beat", None)
         return status_of(self.ledger)
 
 
 @contextmanager
-def _at_work(folder: Path, options: DownloadOptions, listener: DownloadListener) -> Iterator[_Work]:
+def _opened(folder: Path, options: DownloadOptions, listener: DownloadListener) -> Iterator[_Job]:
     with working_on(folder):
         remove_leftovers(folder)
-        ledger, aside = open_sound(folder)
-        if aside:
-            listener.ledger_was_damaged(aside)
+        ledger, moved_to = open_or_replace(folder)
+        if moved_to:
+            listener.ledger_was_damaged(moved_to)
         with ledger:
-            yield _Work(ledger, folder, options, listener)
+            yield _Job(ledger, folder, options, listener)

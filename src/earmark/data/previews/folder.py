@@ -1,8 +1,8 @@
-"""The folder of previews: where its files lie, and that only one run works on it.
+"""A preview folder: where its files are, and the lock that keeps it to one run at a time.
 
 DIR/ledger.sqlite       what became of every song
 DIR/audio/<id>.<ext>    the previews
-DIR/replaced/           previews that a rematch found to be of another recording
+DIR/replaced/           previews that were set aside: not whole, or of another recording
 DIR/lock                held by the run that works here
 """
 
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from earmark import files
+from earmark.data.catalog.song_audio import files_by_id, files_in
 from earmark.folder_lock import disk_errors, only_run_in
 
 LEDGER = "ledger.sqlite"
@@ -25,28 +26,17 @@ _LOCK = "lock"
 
 
 def ledger_path(folder: Path) -> Path:
-    """Where the ledger of a folder is."""
+    """The ledger of a folder."""
     return folder / LEDGER
 
 
-def audio_files(folder: Path) -> dict[str, Path]:
-    """Song id -> preview, of all previews that stand under their final name.
-
-    Of two files for one id the first in alphabetical order counts.
-    """
-    found: dict[str, Path] = {}
-    try:
-        names = sorted(os.listdir(folder / AUDIO))  # noqa: PTH208  # a quarter million of names
-    except FileNotFoundError:
-        return found
-    for name in names:
-        if not name.startswith(".") and "." in name:
-            found.setdefault(name.rpartition(".")[0], folder / AUDIO / name)
-    return found
+def preview_files(folder: Path) -> dict[str, Path]:
+    """Song id -> preview, of all previews under their final name."""
+    return files_by_id(files_in(folder / AUDIO))
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete the unfinished files of runs that were killed; only under the lock."""
+    """Delete the unfinished files of killed runs; only under the lock."""
     for place in (folder / AUDIO, folder):
         for path in place.glob(".*.part"):
             path.unlink(missing_ok=True)
@@ -54,9 +44,8 @@ def remove_leftovers(folder: Path) -> None:
 
 @contextmanager
 def working_on(folder: Path) -> Iterator[None]:
-    """Hold the folder, which is made where it is missing, for this run alone.
+    """Hold a preview folder for this run alone; it is made where it is missing.
 
-    The operating system lets go of the lock when the process ends, however it ends.
     Raises FolderInUse, or DataError where the folder cannot be written to.
     """
     with only_run_in(folder, lock=_LOCK):
@@ -67,7 +56,7 @@ def working_on(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def reading_from(folder: Path) -> Iterator[None]:
-    """Keep runs out of a folder while it is read; one that cannot be written to needs no lock."""
+    """Keep runs out of a folder while it is read; a read-only folder needs no lock."""
     if os.access(folder, os.W_OK):
         with working_on(folder):
             yield
@@ -76,7 +65,7 @@ def reading_from(folder: Path) -> Iterator[None]:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Put a file at `target` too: a link where the disk allows it, else a copy; atomically."""
+    """Put a file at `target` too, atomically: a link where the disk allows it, else a copy."""
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         os.link(source.resolve(), temporary)

@@ -1,4 +1,4 @@
-"""Requests that end: a deadline for the whole exchange, a size cap, and a pace for every host."""
+"""HTTP requests with a deadline for the whole exchange, a size limit, and a pace for each host."""
 
 from __future__ import annotations
 
@@ -13,8 +13,14 @@ from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from earmark import __version__
-from earmark.data.previews.rate_limit import GaveUp, Manners, Pace, Rejected, Trouble
-from earmark.errors import DownloadFailed, MissingExtra
+from earmark.data.previews.failures import (
+    BadContent,
+    RateLimited,
+    RequestRefused,
+    TransientFailure,
+)
+from earmark.data.previews.rate_limit import Pace, RatePolicy
+from earmark.errors import MissingExtra
 
 if TYPE_CHECKING:
     import httpx2
@@ -22,31 +28,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_BUSY = (403, 429)  # iTunes rejects with either, and a 403 of its has no body
-_ALONE = 4  # rejections of one request, each after a success of another
-_ASK_AGAIN = (408, 425)  # timeouts that the host reports itself
-
-
-class RequestRefused(DownloadFailed):
-    """The host answers, but not this request: it is about the song and not about the host.
-
-    gone : there is nothing at this address
-    """
-
-    def __init__(self, message: str, *, gone: bool = False) -> None:
-        super().__init__(message)
-        self.gone = gone
-
-
-class BadContent(DownloadFailed):
-    """Something arrived that is not the audio that was asked for, or not all of it."""
+_TOO_MANY = (403, 429)  # iTunes sends either, and its 403 has no body
+_ALONE = 4  # times that one request alone is rejected, each after a success of another
+_TIMEOUTS = (408, 425)  # that the host itself reports
 
 
 @dataclass(frozen=True)
 class HttpLimits:
-    """What one exchange may take.
+    """The limits of one exchange.
 
-    deadline : seconds for the whole of it, from the first byte sent to the last received
+    deadline : seconds for all of it, from the first byte sent to the last received
     max_bytes : of the reply's body
     """
 
@@ -56,7 +47,7 @@ class HttpLimits:
 
 @dataclass(frozen=True)
 class Reply:
-    """A whole answer; header names in lower case."""
+    """A complete reply; header names in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -66,14 +57,14 @@ class Reply:
 class HttpClient:
     """One HTTP client with a Pace for every host.
 
-    api_host : "host:port" of the service itself, which is asked at the rate of `manners`;
-        all other hosts serve files and are asked as fast as they like
+    api_host : "host:port" of the service itself, which gets requests at the rate of `policy`;
+        all other hosts serve files and have no limit
     connections : open at once, over all hosts
     """
 
-    def __init__(self, *, api_host: str, manners: Manners, connections: int = 16) -> None:
+    def __init__(self, *, api_host: str, policy: RatePolicy, connections: int = 16) -> None:
         self._api_host = api_host
-        self._manners = manners
+        self._policy = policy
         self._connections = connections
         self._paces: dict[str, Pace] = {}
         self._client: httpx2.AsyncClient | None = None
@@ -88,7 +79,7 @@ class HttpClient:
             max_redirects=5,
             headers={"User-Agent": f"earmark/{__version__}"},
             limits=limits,
-            timeout=None,  # the deadline of the whole exchange stands in for it
+            timeout=None,  # each exchange has its own deadline
         )
         return self
 
@@ -102,7 +93,7 @@ class HttpClient:
             await self._client.aclose()
 
     def pauses(self) -> dict[str, tuple[float, str]]:
-        """Host -> (seconds left, reason), of the hosts that are left alone just now."""
+        """Host -> (seconds left, reason), of the hosts that get no requests at the moment."""
         return {
             host: (pace.pause_left, pace.reason)
             for host, pace in self._paces.items()
@@ -110,9 +101,9 @@ class HttpClient:
         }
 
     def per_minute(self) -> float:
-        """How many requests a minute the service is asked now, after its rejections; 0: any."""
+        """Requests a minute that the service gets now, after it has limited us; 0 for no limit."""
         pace = self._paces.get(self._api_host)
-        return self._manners.per_minute if pace is None else pace.per_minute
+        return self._policy.per_minute if pace is None else pace.per_minute
 
     async def get(
         self,
@@ -123,36 +114,37 @@ class HttpClient:
         read: Callable[[Reply], T],
         gone: tuple[int, ...] = (404, 410),
     ) -> T:
-        """What `read` makes of the reply; waits out every rejection.
+        """What `read` makes of the reply; waits and asks again while the host limits us.
 
-        read : may raise Rejected or Trouble, where a service says so in its own words
-        gone : status codes which say that there is nothing at this address
+        read : may raise RateLimited or TransientFailure, for a service that reports them in its
+            reply and not as a status
+        gone : status codes that mean: there is nothing at this address
 
-        Raises Trouble, Refused, or GaveUp when the host has been rejecting for too long.
+        Raises TransientFailure, RequestRefused, or GaveUp after too many rejections in a row.
         """
         try:
             pace = self._pace(url)
         except ValueError as error:
-            raise RequestRefused(f"{url!r} leads nowhere: {error}", gone=True) from error
+            raise RequestRefused(f"{url!r} cannot be requested: {error}", gone=True) from error
         alone = 0
         while True:
             try:
                 async with pace.turn():
                     return read(await self._exchange(url, params, limits, gone))
-            except Rejected as error:
-                # the next turn comes when the host is open again; but where the host answers
-                # everybody else between, it is this request that it does not like
+            except RateLimited as error:
+                # the next turn comes when the breaker has closed again; but where the host answers
+                # all other requests in between, it is this one request that it rejects
                 alone += pace.rejections == 1
                 if alone == _ALONE:
                     raise RequestRefused(
-                        f"{error}, {alone} times, and other requests fared well"
+                        f"{error}, {alone} times, while other requests succeeded"
                     ) from error
 
     async def _exchange(
         self, url: str, params: Mapping[str, str] | None, limits: HttpLimits, gone: tuple[int, ...]
     ) -> Reply:
         httpx2 = load_httpx2()
-        assert self._client is not None, "use the network as a context manager"
+        assert self._client is not None, "use the client as a context manager"
         try:
             async with asyncio.timeout(limits.deadline):
                 async with self._client.stream("GET", url, params=params) as response:
@@ -160,30 +152,32 @@ class HttpClient:
                     body = await _read_body(response, limits.max_bytes)
                     return Reply(response.status_code, response.headers, body)
         except TimeoutError as error:
-            raise Trouble(f"no whole reply within {limits.deadline:g} s") from error
+            raise TransientFailure(f"no whole reply within {limits.deadline:g} s") from error
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.TooManyRedirects) as error:
-            raise RequestRefused(f"{url} leads nowhere: {error}", gone=True) from error
+            raise RequestRefused(f"{url} cannot be requested: {error}", gone=True) from error
         except httpx2.HTTPError as error:
             words = str(error) or type(error).__name__
-            raise Trouble(f"the connection failed: {words}") from error
+            raise TransientFailure(f"the connection failed: {words}") from error
 
     def _pace(self, url: str) -> Pace:
         host = host_of(url)
         if host not in self._paces:
             is_api = host == self._api_host
-            manners = (
-                self._manners
+            policy = (
+                self._policy
                 if is_api
-                else Manners(0, self._manners.cooldown, self._manners.patience)
+                else RatePolicy(0, self._policy.cooldown, self._policy.patience)
             )
-            self._paces[host] = Pace(host, manners, must_answer=is_api)
+            self._paces[host] = Pace(host, policy, must_answer=is_api)
         return self._paces[host]
 
 
 async def attempts(number: int, *, cooldown: float) -> AsyncIterator[stamina.Attempt]:
-    """`with` blocks that are tried up to that often after Trouble and BadContent.
+    """`with` blocks, `number` at most: each is tried where the one before raised such a failure.
 
-    The waits between them grow from a hundredth of the cooldown to the whole of it.
+    Such failures are TransientFailure and BadContent.
+
+    The waits between them grow from a hundredth of the cooldown to the whole cooldown.
     """
     try:
         import stamina
@@ -191,7 +185,7 @@ async def attempts(number: int, *, cooldown: float) -> AsyncIterator[stamina.Att
         raise MissingExtra("stamina", "data") from error
     _quiet()
     async for attempt in stamina.retry_context(
-        on=(Trouble, BadContent),
+        on=(TransientFailure, BadContent),
         attempts=number,
         timeout=None,
         wait_initial=cooldown / 100,
@@ -203,31 +197,31 @@ async def attempts(number: int, *, cooldown: float) -> AsyncIterator[stamina.Att
 
 @functools.cache  # once
 def _quiet() -> None:
-    """Keep stamina's log of retries from stderr where nobody has set up logging."""
+    """Keep stamina's log of retries off stderr in programs that have not set up logging."""
     logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 
 def check_status(status: int, headers: Mapping[str, str], gone: tuple[int, ...]) -> None:
-    """Raise what a status code means: Rejected, Trouble or Refused; nothing for a success."""
+    """Raise what a status means: RateLimited, TransientFailure, RequestRefused; nothing for 200."""
     if status in gone:
         raise RequestRefused(f"HTTP {status}: there is nothing at this address", gone=True)
-    if status in _BUSY or (status == 503 and "retry-after" in headers):
-        raise Rejected(f"HTTP {status}", _retry_after(headers.get("retry-after", "")))
-    if status >= 500 or status in _ASK_AGAIN:
-        raise Trouble(f"HTTP {status}")
+    if status in _TOO_MANY or (status == 503 and "retry-after" in headers):
+        raise RateLimited(f"HTTP {status}", _retry_after(headers.get("retry-after", "")))
+    if status >= 500 or status in _TIMEOUTS:
+        raise TransientFailure(f"HTTP {status}")
     if status != 200:
         raise RequestRefused(f"HTTP {status}")
 
 
 def host_of(url: str) -> str:
-    """The "host:port" of a URL: what limits and breakers are about."""
+    """The "host:port" of a URL: each has its own pace."""
     from urllib.parse import urlsplit
 
     return urlsplit(url).netloc.lower()
 
 
 def load_httpx2() -> ModuleType:
-    """The module httpx2, or MissingExtra with the way to get it."""
+    """The module httpx2. Raises MissingExtra, with the command that installs it."""
     try:
         import httpx2
     except ImportError as error:
@@ -238,35 +232,20 @@ def load_httpx2() -> ModuleType:
 async def _read_body(response: httpx2.Response, max_bytes: int) -> bytes:
     announced = response.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > max_bytes:
-        raise BadContent(f"{announced} bytes announced; no more than {max_bytes} are taken")
+        raise BadContent(f"the host announces {announced} bytes; the limit is {max_bytes}")
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > max_bytes:
-            raise BadContent(f"more than {max_bytes} bytes")
+            raise BadContent(f"the host sends more than {max_bytes} bytes, which is the limit")
     return bytes(body)
 
 
 def _retry_after(value: str) -> float | None:
-    """Seconds of a Retry-After header in either of its forms; None where it says nothing."""
+    """Seconds of a Retry-After header in either of its forms; None where it has neither."""
     if value.strip().isdecimal():
         return float(value)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     except ValueError:
         return None
-
-
-__all__ = [
-    "BadContent",
-    "GaveUp",
-    "HttpClient",
-    "HttpLimits",
-    "Rejected",
-    "Reply",
-    "RequestRefused",
-    "Trouble",
-    "attempts",
-    "check_status",
-    "host_of",
-]  # fmt: skip

@@ -13,20 +13,21 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from earmark.data.matching.judge import Hit
+from earmark.data.matching.hit import Hit
+from earmark.data.previews.entry import UNDER_WAY, LedgerEntry, State, StoredReply
 from earmark.errors import BadLedger, DataError
 from earmark.files import json_line
-from earmark.sqlite_file import Database, Format
+from earmark.sqlite_file import Database, SqliteFormat
 
 
 class DamagedLedger(BadLedger):
-    """A ledger whose file is broken; what it knew of previews can be read from them again."""
+    """A ledger whose file is broken; its previews can be read from the disk again."""
 
+
+# ruff: noqa: S608  # only constants of this file are put into SQL; values are always bound
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS songs (
@@ -65,7 +66,7 @@ CREATE TABLE IF NOT EXISTS replies (
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL);
 """
 
-FORM = Format(
+LEDGER_FORMAT = SqliteFormat(
     name="ledger",
     application_id=0x6561726D,  # "earm"
     version=1,
@@ -75,80 +76,30 @@ FORM = Format(
     failed=DataError,
 )
 
-
-class State(StrEnum):
-    """What became of a song. The order is how far it has come, for the merge of two ledgers."""
-
-    PENDING = "pending"
-    SEARCHED = "searched"  # the reply is stored, and not yet judged
-    FAILED_RETRY = "failed_retry"
-    FAILED_PERMANENT = "failed_permanent"
-    NO_RESULT = "no_result"  # the source has answered, and has nothing
-    REJECTED = "rejected"  # hits, and none is this recording
-    REVIEW = "review"  # a hit that a person has to look at
-    MATCHED = "matched"  # a hit that is this recording, whose audio is not here
-    DOWNLOADED = "downloaded"
-
-
-UNDER_WAY = (State.MATCHED, State.SEARCHED, State.PENDING)  # what is left to do, nearest first
-FAILED = (State.FAILED_RETRY, State.FAILED_PERMANENT)
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
-    """One song of the ledger.
-
-    tries : how often its turn has failed; retry_at : Unix time of the next, None for none
-    source, hit, hit_at, score : which source's hit was chosen, when it was found, how sure
-    file, sha256, size, clip_seconds : the preview: its name below audio/, and what is in it
-    """
-
-    id: str
-    artist: str = ""
-    title: str = ""
-    seconds: float | None = None
-    path: str = ""
-    state: State = State.PENDING
-    reason: str = ""
-    tries: int = 0
-    retry_at: float | None = None
-    changed_at: float = 0.0
-    source: str = ""
-    hit: Hit | None = None
-    hit_at: float | None = None
-    score: float | None = None
-    file: str | None = None
-    sha256: str | None = None
-    size: int | None = None
-    clip_seconds: float | None = None
-
-
 COLUMNS = tuple(LedgerEntry.__dataclass_fields__)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A raw reply of a source about a song, as it is stored; `at` is Unix time."""
-
-    song_id: str
-    at: float
-    source: str
-    body: bytes
+# a song keeps its lease from one stage to the next, and loses it with its outcome
+_PUT = (
+    f"INSERT INTO songs ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
+    "ON CONFLICT (id) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name != "id")
+    + ", owner = iif(excluded.state IN ('pending', 'searched', 'matched'), owner, NULL)"
+    ", leased_until = iif(excluded.state IN ('pending', 'searched', 'matched'), leased_until, NULL)"
+)
 
 
 def to_row(entry: LedgerEntry) -> tuple[Any, ...]:
-    """The values of an entry in the order of COLUMNS."""
+    """The values of an entry, in the order of COLUMNS."""
     hit = None if entry.hit is None else json_line(vars(entry.hit))
     return tuple(hit if name == "hit" else _storable(getattr(entry, name)) for name in COLUMNS)
 
 
 def _storable(value: Any) -> Any:
-    """Text as SQLite takes it: names of files may hold what is no UTF-8."""
+    """Text as SQLite takes it: the name of a file may not be UTF-8."""
     return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
 
 
 def from_row(row: Sequence[Any]) -> LedgerEntry:
-    """The entry whose values these are."""
+    """The entry with these values."""
     values = dict(zip(COLUMNS, row, strict=True))
     values["state"] = State(values["state"])
     if values["hit"] is not None:
@@ -156,33 +107,30 @@ def from_row(row: Sequence[Any]) -> LedgerEntry:
     return LedgerEntry(**values)
 
 
-# ruff: noqa: S608  # what is put into SQL is constants of these files; values are always bound
-
-
 class Ledger(Database):
     """An open ledger; every method is one transaction.
 
     Made by `Ledger.open`; `with` closes it. Raises BadLedger for a file that is damaged or of
-    another version, DataError where the disk is full or not to be written to.
+    another version, and DataError where the disk is full or cannot be written to.
     """
 
-    form = FORM
+    format = LEDGER_FORMAT
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         super().__init__(path, connection)
-        # who holds a lease: a run on this machine is dead once its lock on the folder is free
+        # of leases: a run on this machine has ended once its lock on the folder is free
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
     @classmethod
     def open(cls, path: str | Path, *, make: bool = False) -> Ledger:
         """Open a ledger; `make` one where there is none.
 
-        Where the folder is read-only the ledger can be read and not be written to.
+        In a read-only folder the ledger can be read, and not be changed.
         """
         if not make and not Path(path).is_file():
             raise BadLedger(
                 f"there is no ledger at {path}. `earmark data previews CATALOG -o "
-                f"{Path(path).parent}` begins one, and takes up the previews that lie there"
+                f"{Path(path).parent}` makes one, and takes over the previews that are there"
             )
         return super().open(path, make=make)
 
@@ -196,9 +144,9 @@ class Ledger(Database):
     # -- songs ------------------------------------------------------------------------------
 
     def add(self, entries: Iterable[LedgerEntry]) -> None:
-        """Add songs; of those that are here already only the names are brought up to date.
+        """Add songs; of songs that are here already only the names, length and path change.
 
-        What was not found under another name becomes pending.
+        A song that was not found under its old name becomes pending under a new one.
         """
         names = ", ".join(COLUMNS)
         marks = ", ".join("?" * len(COLUMNS))
@@ -214,10 +162,10 @@ class Ledger(Database):
                 map(to_row, entries),
             )
 
-    def put(self, entries: Iterable[LedgerEntry], answers: Iterable[Answer] = ()) -> None:
-        """Write songs as they are now, and replies; whatever was there before is replaced.
+    def put(self, entries: Iterable[LedgerEntry], answers: Iterable[StoredReply] = ()) -> None:
+        """Write songs as they are now, in place of what was there, and add replies.
 
-        The leases of songs that have nothing left to do end.
+        A song that has its outcome loses its lease.
         """
         changes = [to_row(entry) for entry in entries]
         with self.transaction() as connection:
@@ -228,13 +176,13 @@ class Ledger(Database):
             )
 
     def get(self, song_id: str) -> LedgerEntry | None:
-        """One song, None where it is not here."""
+        """One song; None where it is not here."""
         return next(self._select("WHERE id = ?", (song_id,)), None)
 
     def entries(self, states: Collection[State] | None = None) -> Iterator[LedgerEntry]:
         """All songs, or those in some states, in the order of their ids.
 
-        A thousand at a time are in memory; what is written meanwhile may or may not be seen.
+        A thousand at a time are in memory; changes made meanwhile may or may not show.
         """
         chosen = list(State if states is None else states)
         last = ""
@@ -250,22 +198,22 @@ class Ledger(Database):
                 return
             last = page[-1].id
 
-    def answers(self, song_id: str) -> list[Answer]:
+    def replies(self, song_id: str) -> list[StoredReply]:
         """The stored replies about a song, the oldest first."""
         with self.errors():
             rows = self._connection.execute(
                 "SELECT song_id, at, source, body FROM replies WHERE song_id = ? ORDER BY at",
                 (song_id,),
             ).fetchall()
-        return [Answer(i, at, source, zlib.decompress(body)) for i, at, source, body in rows]
+        return [StoredReply(i, at, source, zlib.decompress(body)) for i, at, source, body in rows]
 
     # -- leases -----------------------------------------------------------------------------
 
     def claim(self, number: int, *, seconds: float) -> list[LedgerEntry]:
-        """Lease songs that have something left to do and that nobody holds, for some seconds.
+        """Lease songs that are under way, and that no run holds, for some seconds.
 
-        Songs whose audio is known come first, since links run out; then those to be judged,
-        those that failed and whose time has come, and those of which nothing is known.
+        Songs with a hit come first, since links run out; then songs to be judged, failures whose
+        time has come, and songs that were never searched for.
         """
         now = time.time()
         taken: list[LedgerEntry] = []
@@ -288,7 +236,7 @@ class Ledger(Database):
         return taken
 
     def renew_leases(self, *, seconds: float) -> None:
-        """Hold what this run holds for some seconds more."""
+        """Keep the leases of this run for some seconds more."""
         with self.transaction() as connection:
             connection.execute(
                 "UPDATE songs SET leased_until = ? WHERE owner = ?",
@@ -296,13 +244,14 @@ class Ledger(Database):
             )
 
     def release(self) -> None:
-        """Let go of what this run holds."""
+        """End the leases of this run."""
         self._release("owner = ?", (self.owner,))
 
     def take_over(self) -> int:
-        """End the leases of dead runs; only under the lock on the folder. Returns how many.
+        """End the leases of runs that have ended; only under the lock. Returns how many.
 
-        A run on this machine is dead, since the lock is ours; one elsewhere when its lease is over.
+        Other runs on this machine have ended, since the lock is ours; a run elsewhere has when its
+        lease is over.
         """
         host = self.owner.split(":", 1)[0]
         return self._release(
@@ -316,15 +265,15 @@ class Ledger(Database):
                 f"UPDATE songs SET owner = NULL, leased_until = NULL WHERE {condition}", values
             ).rowcount
 
-    def hurry(self) -> None:
-        """Let the time of every song that is to be tried again be now."""
+    def retry_now(self) -> None:
+        """Make every failure that is to be tried again due now."""
         with self.transaction() as connection:
             connection.execute("UPDATE songs SET retry_at = 0 WHERE state = 'failed_retry'")
 
-    # -- the whole --------------------------------------------------------------------------
+    # -- all songs --------------------------------------------------------------------------
 
     def counts(self) -> dict[State, int]:
-        """How many songs are in each state; a zero where none is."""
+        """How many songs are in each state, zeros included."""
         with self.errors():
             rows = self._connection.execute("SELECT state, count(*) FROM songs GROUP BY state")
             found = {State(state): number for state, number in rows}
@@ -341,7 +290,7 @@ class Ledger(Database):
         return int(row[0])
 
     def next_retry(self) -> float | None:
-        """Unix time of the first song that is to be tried again, None for none."""
+        """Unix time at which the first failure is due again; None for none."""
         with self.errors():
             row = self._connection.execute(
                 "SELECT min(retry_at) FROM songs WHERE state = 'failed_retry'"
@@ -349,14 +298,14 @@ class Ledger(Database):
         return None if row[0] is None else float(row[0])
 
     def note(self, name: str, value: Any) -> None:
-        """Keep a fact about the ledger as a whole, as JSON."""
+        """Store a fact about the whole ledger, as JSON."""
         with self.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value))
             )
 
     def fact(self, name: str) -> Any:
-        """A fact that was noted, None where it was not."""
+        """A stored fact; None where there is none."""
         with self.errors():
             row = self._connection.execute(
                 "SELECT value FROM facts WHERE name = ?", (name,)
@@ -371,16 +320,6 @@ class Ledger(Database):
                 f"SELECT {', '.join(COLUMNS)} FROM songs {clause}", values
             ).fetchall()
         return map(from_row, rows)
-
-
-# a lease ends with the work, and goes on from one stage of it to the next
-_PUT = (
-    f"INSERT INTO songs ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
-    "ON CONFLICT (id) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name != "id")
-    + ", owner = iif(excluded.state IN ('pending', 'searched', 'matched'), owner, NULL)"
-    ", leased_until = iif(excluded.state IN ('pending', 'searched', 'matched'), leased_until, NULL)"
-)
 
 
 def _marks(values: Collection[object]) -> str:

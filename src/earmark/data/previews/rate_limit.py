@@ -1,4 +1,4 @@
-"""How fast one host may be asked: a limiter that adapts and a circuit breaker."""
+"""The pace of requests to one host: a rate limit that adapts, and a circuit breaker."""
 
 from __future__ import annotations
 
@@ -8,45 +8,23 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from earmark.data.previews.failures import GaveUp, RateLimited, TransientFailure
 from earmark.errors import DownloadFailed, MissingExtra
 
 if TYPE_CHECKING:
     from aiolimiter import AsyncLimiter
 
-_LONGEST_RETRY_AFTER = 3600.0  # seconds; a host that asks for more is asked again after an hour
-_UNANSWERED = 8  # troubles in a row before a host that never said a word is given up
-
-
-class Rejected(DownloadFailed):
-    """The host says that it is asked too often; it has said nothing about the song.
-
-    retry_after : seconds the host asks to be left alone, None where it does not say
-    """
-
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-
-
-class Trouble(DownloadFailed):
-    """The host failed to answer: an error of its own, a broken connection, a deadline."""
-
-
-class GaveUp(DownloadFailed):
-    """The host has been rejecting or silent for longer than our patience."""
-
-    def __init__(self, message: str, host: str) -> None:
-        super().__init__(message)
-        self.host = host
+_LONGEST_RETRY_AFTER = 3600.0  # seconds; we wait no longer even where a host asks for more
+_UNANSWERED = 8  # failures in a row after which a host that never answered is given up
 
 
 @dataclass(frozen=True)
-class Manners:
-    """How a host is treated.
+class RatePolicy:
+    """How much a host is asked.
 
     per_minute : requests a minute at most; 0 for no limit
-    cooldown : seconds without a request after a rejection; doubled up to four times
-    patience : rejections in a row after which the host is given up
+    cooldown : seconds without a request after one was rate-limited; doubled up to four times
+    patience : rate-limited requests in a row after which the host is given up
     """
 
     per_minute: float
@@ -55,21 +33,21 @@ class Manners:
 
 
 class Pace:
-    """The limiter and the breaker of one host.
+    """The rate limit and the circuit breaker of one host.
 
-    async with pace.turn(): one request; the error it raises says what became of it.
+    async with pace.turn(): one request; the error that it raises tells the pace how it ended.
 
-    A rejection closes the host for the whole cooldown and halves the rate; a trouble closes it
-    for a sixtieth, doubled each time, since one broken file is no broken host. When the time is
-    over one request goes ahead, and the others wait for what becomes of it.
+    RateLimited opens the breaker for the whole cooldown and halves the rate. TransientFailure
+    opens it for a sixtieth of the cooldown, doubled each time: one broken file does not mean a
+    broken host. After that one request goes first, as a probe, and the others wait for its end.
 
-    must_answer : give up a host that cannot be reached at all
+    must_answer : give up a host that never answers at all
     """
 
-    def __init__(self, host: str, manners: Manners, *, must_answer: bool = False) -> None:
+    def __init__(self, host: str, policy: RatePolicy, *, must_answer: bool = False) -> None:
         self.host = host
-        self.manners = manners
-        self.per_minute = manners.per_minute
+        self.policy = policy
+        self.per_minute = policy.per_minute
         self.reason = ""  # of the last pause, in words
         self._must_answer = must_answer
         self._answered = False
@@ -77,14 +55,14 @@ class Pace:
         self._one_at_a_time = asyncio.Lock()  # first come, first served
         self._probe_over = asyncio.Event()
         self._probing = False
-        self._open_until = 0.0  # monotonic time; "open" as a circuit breaker is: no current flows
-        self._era = 0  # counts the openings, to tell late answers from new ones
+        self._open_until = 0.0  # monotonic time; an open breaker lets no request pass
+        self._era = 0  # counts the openings, to tell late replies from new ones
         self.rejections = 0  # in a row
-        self._troubles = 0  # in a row
+        self._failures = 0  # in a row
 
     @property
     def pause_left(self) -> float:
-        """Seconds until this host is asked again; 0 where nothing stands in the way."""
+        """Seconds until the next request to this host may go; 0 for now."""
         return max(0.0, self._open_until - time.monotonic())
 
     def turn(self) -> Turn:
@@ -104,41 +82,41 @@ class Pace:
                     await self._wait_for_rate()
                     if not self.pause_left and not self._probing:
                         break
-            is_probe = bool(self.rejections or self._troubles)
+            is_probe = bool(self.rejections or self._failures)
             self._probing = is_probe
             return self._era, is_probe
 
     def _leave(self, era: int, is_probe: bool, error: BaseException | None) -> None:
-        if isinstance(error, Rejected):
-            self._reject(era, error)
-        elif isinstance(error, Trouble):
-            self._stumble(era, error)
-        elif error is None or isinstance(error, DownloadFailed):  # any reply at all is a reply
+        if isinstance(error, RateLimited):
+            self._limit(era, error)
+        elif isinstance(error, TransientFailure):
+            self._fail(era, error)
+        elif error is None or isinstance(error, DownloadFailed):  # the host has answered
             self._answered = True
             if era == self._era:
-                self.rejections = self._troubles = 0
-                self.per_minute = min(self.manners.per_minute, self.per_minute * 1.02)
+                self.rejections = self._failures = 0
+                self.per_minute = min(self.policy.per_minute, self.per_minute * 1.02)
         if is_probe:
             self._probing = False
             self._probe_over.set()
 
-    def _reject(self, era: int, error: Rejected) -> None:
+    def _limit(self, era: int, error: RateLimited) -> None:
         self._answered = True
-        if era == self._era:  # not one of those that were under way when the host closed
+        if era == self._era:  # not a request that was under way when the breaker opened
             self.rejections += 1
-            self.per_minute = max(self.manners.per_minute / 16, self.per_minute / 2)
-            pause = self.manners.cooldown * min(4, 2 ** (self.rejections - 1))
+            self.per_minute = max(self.policy.per_minute / 16, self.per_minute / 2)
+            pause = self.policy.cooldown * min(4, 2 ** (self.rejections - 1))
             if error.retry_after is not None and self.rejections == 1:
-                pause = error.retry_after  # the host knows best, until it has been wrong
+                pause = error.retry_after  # the host knows best, until it is wrong once
             self._open(max(pause, error.retry_after or 0.0), error)
         elif error.retry_after is not None:
             self._open_until = max(self._open_until, time.monotonic() + error.retry_after)
 
-    def _stumble(self, era: int, error: Trouble) -> None:
+    def _fail(self, era: int, error: TransientFailure) -> None:
         if era == self._era:
-            self._troubles += 1
-            pause = self.manners.cooldown / 60 * 2 ** min(self._troubles - 1, 8)
-            self._open(min(pause, 4 * self.manners.cooldown), error)
+            self._failures += 1
+            pause = self.policy.cooldown / 60 * 2 ** min(self._failures - 1, 8)
+            self._open(min(pause, 4 * self.policy.cooldown), error)
 
     def _open(self, pause: float, error: DownloadFailed) -> None:
         self._era += 1
@@ -146,35 +124,35 @@ class Pace:
         self.reason = str(error)
 
     def _check_patience(self) -> None:
-        if self.rejections >= self.manners.patience:
+        if self.rejections >= self.policy.patience:
             raise GaveUp(
                 f"{self.host} has rejected {self.rejections} requests in a row, the last with "
                 f"{self.reason!r}. Nothing is lost: run the same command again later",
                 self.host,
             )
-        if self._must_answer and not self._answered and self._troubles >= _UNANSWERED:
+        if self._must_answer and not self._answered and self._failures >= _UNANSWERED:
             raise GaveUp(
                 f"{self.host} cannot be reached ({self.reason}). "
-                "Nothing is lost: check the address and the network and run it again",
+                "Nothing is lost: check the address and the network, and run the command again",
                 self.host,
             )
 
     async def _wait_for_rate(self) -> None:
-        if not self.manners.per_minute:
+        if not self.policy.per_minute:
             return
         # spread over the minute, and at most a second's worth at once
         burst = max(1.0, self.per_minute / 60)
         period = 60 * burst / self.per_minute
         if self._limiter is None:
-            self._limiter = _limiter(burst, period)
+            self._limiter = _new_limiter(burst, period)
         elif (self._limiter.max_rate, self._limiter.time_period) != (burst, period):
-            self._limiter = _limiter(burst, period)
-            await self._limiter.acquire(burst)  # a new rate does not begin with a burst
+            self._limiter = _new_limiter(burst, period)
+            await self._limiter.acquire(burst)  # a new rate does not start with a burst
         await self._limiter.acquire()
 
 
 class Turn:
-    """`async with pace.turn()`; holds no more than which era it began in."""
+    """One request, as `async with pace.turn()`; remembers in which era it began."""
 
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
@@ -193,7 +171,7 @@ class Turn:
         self._pace._leave(self._era, self._is_probe, error)
 
 
-def _limiter(burst: float, period: float) -> AsyncLimiter:
+def _new_limiter(burst: float, period: float) -> AsyncLimiter:
     try:
         from aiolimiter import AsyncLimiter
     except ImportError as error:

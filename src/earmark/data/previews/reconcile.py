@@ -1,4 +1,4 @@
-"""Files are the truth: bring a ledger into line with the previews that stand on the disk."""
+"""A ledger brought into line with the previews on the disk, which are the truth."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from earmark.data.previews.audio_check import Preview, inspect
-from earmark.data.previews.folder import REPLACED, audio_files, ledger_path
-from earmark.data.previews.http import BadContent
-from earmark.data.previews.ledger import DamagedLedger, Ledger, LedgerEntry, State
+from earmark.data.previews.audio_check import CheckedPreview, inspect
+from earmark.data.previews.entry import LedgerEntry, State
+from earmark.data.previews.failures import BadContent
+from earmark.data.previews.folder import REPLACED, ledger_path, preview_files
+from earmark.data.previews.ledger import DamagedLedger, Ledger
 from earmark.data.previews.options import Check
 from earmark.folder_lock import disk_errors
 
-_BATCH = 500
+FOUND = "found on the disk"  # the reason of a preview that no run has downloaded
+_BATCH = 500  # entries in one transaction
 
 
-def open_sound(folder: Path) -> tuple[Ledger, str]:
-    """The ledger of a folder and "", or a new one and where the damaged one was put.
+def open_or_replace(folder: Path) -> tuple[Ledger, str]:
+    """The ledger of a folder and ""; or a new one, and where the damaged one was moved to.
 
-    Only under the lock. What a new ledger lacks `reconcile` takes from the files. Raises
-    BadLedger for a ledger of another version, which is not touched.
+    Only under the lock. `reconcile` fills a new ledger from the files. Raises BadLedger for a
+    ledger of another version, which stays as it is.
     """
     path = ledger_path(folder)
     try:
@@ -36,12 +38,12 @@ def open_sound(folder: Path) -> tuple[Ledger, str]:
         return ledger, ""
     except DamagedLedger:
         pass
-    aside = folder / f"ledger.damaged-{int(time.time())}.sqlite"
+    moved_to = folder / f"ledger.damaged-{int(time.time())}.sqlite"
     with disk_errors(folder):
-        path.replace(aside)
+        path.replace(moved_to)
         for ending in ("-wal", "-shm"):
             path.with_name(path.name + ending).unlink(missing_ok=True)
-    return Ledger.open(path, make=True), str(aside)
+    return Ledger.open(path, make=True), str(moved_to)
 
 
 def reconcile(
@@ -51,61 +53,35 @@ def reconcile(
     check: Check = "full",
     on_checked: Callable[[int], None] | None = None,
 ) -> None:
-    """Take up previews that the ledger does not know, and drop those that are gone or changed.
+    """Take over previews that the ledger does not know, and drop those that are gone or changed.
 
-    A preview that is not whole is set aside, and its song taken up again. Only under the lock.
+    A preview that is not whole is set aside, and its song is to be downloaded again. Only under
+    the lock.
 
     on_checked : called with the number of previews checked so far
     """
-    files = audio_files(folder)
-    doubtful = dict(files)
+    files = preview_files(folder)
+    to_check = dict(files)
     lost: list[LedgerEntry] = []
     for entry in ledger.entries([State.DOWNLOADED]):
         path = files.get(entry.id)
         if path is None or path.name != entry.file:
-            lost.append(undone(entry))
+            lost.append(entry.without_preview())
         elif path.stat().st_size == entry.size:
-            del doubtful[entry.id]
+            del to_check[entry.id]
     ledger.put(lost)
 
     n_checked = 0
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for batch in _batches(list(doubtful.items())):
-            clips = list(pool.map(lambda item: _look(item[1], check), batch))
+        for batch in _batches(list(to_check.items())):
+            previews = list(pool.map(lambda item: _inspected(item[1], check), batch))
             ledger.put(
-                _settled(folder, ledger.get(song_id) or LedgerEntry(song_id), path, clip)
-                for (song_id, path), clip in zip(batch, clips, strict=True)
+                _reconciled(folder, ledger.get(song_id) or LedgerEntry(song_id), path, preview)
+                for (song_id, path), preview in zip(batch, previews, strict=True)
             )
             n_checked += len(batch)
             if on_checked is not None:
                 on_checked(n_checked)
-
-
-def downloaded(entry: LedgerEntry, clip: Preview) -> LedgerEntry:
-    """The song with its preview."""
-    return replace(
-        entry,
-        state=State.DOWNLOADED,
-        retry_at=None,
-        changed_at=time.time(),
-        file=clip.name,
-        sha256=clip.sha256,
-        size=clip.size,
-        clip_seconds=clip.seconds,
-    )
-
-
-def undone(entry: LedgerEntry) -> LedgerEntry:
-    """The song without its preview: matched if it was, else as if nothing were known."""
-    return replace(
-        entry,
-        state=State.PENDING if entry.hit is None else State.MATCHED,
-        changed_at=time.time(),
-        file=None,
-        sha256=None,
-        size=None,
-        clip_seconds=None,
-    )
 
 
 def set_aside(folder: Path, path: Path) -> None:
@@ -115,14 +91,16 @@ def set_aside(folder: Path, path: Path) -> None:
         path.replace(folder / REPLACED / path.name)
 
 
-def _settled(folder: Path, entry: LedgerEntry, path: Path, clip: Preview | None) -> LedgerEntry:
-    if clip is None:
+def _reconciled(
+    folder: Path, entry: LedgerEntry, path: Path, preview: CheckedPreview | None
+) -> LedgerEntry:
+    if preview is None:
         set_aside(folder, path)
-        return undone(entry)
-    return downloaded(replace(entry, reason=entry.reason or "found on the disk"), clip)
+        return entry.without_preview()
+    return replace(entry, reason=entry.reason or FOUND).downloaded(preview)
 
 
-def _look(path: Path, check: Check) -> Preview | None:
+def _inspected(path: Path, check: Check) -> CheckedPreview | None:
     try:
         return inspect(path, check=check)
     except BadContent:

@@ -1,4 +1,4 @@
-"""Where a run of the downloader stands, and when it will be done at the rate of late."""
+"""The status of a preview folder: songs in each state, and when a run will be done."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from earmark.data.previews.ledger import FAILED, UNDER_WAY, Ledger, State
+from earmark.data.previews.entry import FAILED, UNDER_WAY, State
+from earmark.data.previews.ledger import Ledger
 
-_RECENT = 900.0  # seconds that the rate is an average over, pauses and all
-_ALIVE = 30.0  # seconds without a sign of life after which a run counts as dead
+_RECENT = 900.0  # seconds over which the rate is an average, pauses included
+_ALIVE = 30.0  # seconds without a sign of life after which a run counts as ended
 
 
 @dataclass(frozen=True)
-class Status:
+class PreviewStatus:
     """The numbers of a ledger.
 
     states : songs in each state
     running : whether a run is at work
-    per_minute : songs a minute that came to an outcome of late; None where no run is at work, or
-        nothing has come of it yet
-    finish_at : Unix time when no song will be left at that rate; None where there is none
-    retry_at : Unix time when the first failure is due again, None for none
+    per_minute : songs that got their outcome, a minute, in the last quarter of an hour; None where
+        no run is at work, or none has its outcome yet
+    finish_at : Unix time at which no song will be left at that rate; None without a rate
+    retry_at : Unix time at which the first failure is due again, None for none
     waiting : what the run waits for, in words; "" for nothing
     """
 
@@ -45,7 +46,7 @@ class Status:
 
     @property
     def failed(self) -> int:
-        """Songs whose outcome is a failure; what is not there or does not match is none."""
+        """Songs that failed; songs that the source does not have, or that do not match, did not."""
         return sum(self.states[state] for state in FAILED)
 
     def as_json(self) -> dict[str, Any]:
@@ -62,7 +63,7 @@ class Status:
         }
 
 
-def status_of(ledger: Ledger) -> Status:
+def status_of(ledger: Ledger) -> PreviewStatus:
     """The status of an open ledger."""
     now = time.time()
     states = ledger.counts()
@@ -76,7 +77,7 @@ def status_of(ledger: Ledger) -> Status:
         if finished and now > since:
             per_minute = 60 * finished / (now - since)
             finish_at = now + 60 * remaining / per_minute
-    return Status(
+    return PreviewStatus(
         states=states,
         running=running,
         per_minute=per_minute,

@@ -1,1 +1,52 @@
-"""Stores of spectrograms: written, read, verified, exported and imported."""
+"""Stores: the spectrograms of a catalog's songs, in shards. Write, read, verify, export, import.
+
+Its names load what they need when they are first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from earmark.data.store.exporting import write_numpy, write_tars
+    from earmark.data.store.format import StoreFormat
+    from earmark.data.store.importing import import_store
+    from earmark.data.store.index import StoreIndex, read_index
+    from earmark.data.store.reader import Store, open_store
+    from earmark.data.store.verify import verify_store
+    from earmark.data.store.writer import write_shards
+
+_HOME = {
+    "Store": "reader",
+    "StoreFormat": "format",
+    "StoreIndex": "index",
+    "import_store": "importing",
+    "open_store": "reader",
+    "read_index": "index",
+    "verify_store": "verify",
+    "write_numpy": "exporting",
+    "write_shards": "writer",
+    "write_tars": "exporting",
+}
+
+__all__ = [
+    "Store",
+    "StoreFormat",
+    "StoreIndex",
+    "import_store",
+    "open_store",
+    "read_index",
+    "verify_store",
+    "write_numpy",
+    "write_shards",
+    "write_tars",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,7 +1,7 @@
-"""Stores in formats that others read: WebDataset tars and plain NumPy files.
+"""The export of a store, in formats that other software reads: WebDataset tars and NumPy files.
 
-Both lie beside an about.json that says how the spectrograms were made and what the labels mean;
-`data.store.importing` reads them.
+Both come with an about.json: how the spectrograms were made, and what the labels mean. `importing`
+reads them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ SPECTRUM, LABELS, SONGS = "_spectrum.npy", "_labels.npy", "_songs.csv"
 def write_tars(store: Store, folder: str | Path, *, split: str | None = None) -> list[Path]:
     """WebDataset: clips-000000.tar with `<number>.npy` (float32) and `<number>.json` a clip.
 
-    The number is the clip's place in the store; an id may hold dots, which WebDataset cuts at.
+    The number is the clip's place in the store: WebDataset cuts names at dots, and an id may have
+    some.
     """
     folder = Path(folder)
     _check_is_new(folder)
@@ -54,9 +55,9 @@ def write_tars(store: Store, folder: str | Path, *, split: str | None = None) ->
 
 
 def write_numpy(store: Store, folder: str | Path, *, split: str | None = None) -> list[Path]:
-    """Pairs as the CS2470 report kept them: x0-x1_spectrum.npy and x0-x1_labels.npy.
+    """Pairs of arrays as in the CS2470 report: x0-x1_spectrum.npy and x0-x1_labels.npy.
 
-    Clips x0 to x1 - 1 of what is exported: float32 (n, n_mels, n_frames) dB, and bool (n, n_tags).
+    Clips x0 to x1 - 1 of the export: float32 (n, n_mels, n_frames) dB, and bool (n, n_tags).
     x0-x1_songs.csv has a line for each: id, split, labelled (1, or 0 where labels are not known).
     """
     folder = Path(folder)
@@ -69,7 +70,7 @@ def write_numpy(store: Store, folder: str | Path, *, split: str | None = None) -
             path = folder / (stem + SPECTRUM)
             with atomic_path(path) as temporary:
                 array = np.lib.format.open_memmap(
-                    temporary, "w+", np.float32, (len(places), *store.form.clip_shape)
+                    temporary, "w+", np.float32, (len(places), *store.format.clip_shape)
                 )
                 for start in range(0, len(places), _BATCH):
                     array[start : start + _BATCH] = store.log_mels(places[start : start + _BATCH])
@@ -94,10 +95,10 @@ def write_numpy(store: Store, folder: str | Path, *, split: str | None = None) -
 
 
 def _check_is_new(folder: Path) -> None:
-    """Two exports in one folder would be read as one."""
+    """Refuse a folder with an export: two in one folder would be read as one."""
     there = [*folder.glob("clips-*.tar"), *folder.glob(f"*{SPECTRUM}")]
     if there:
-        raise DataError(f"{folder} holds an export already ({there[0].name}). Take a new folder")
+        raise DataError(f"{folder} already holds an export ({there[0].name}). Take a new folder")
 
 
 def _files_of(store: Store, split: str | None) -> Iterator[list[int]]:

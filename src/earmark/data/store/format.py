@@ -1,4 +1,4 @@
-"""The files of a store of spectrograms. docs/reference/formats/shards.md is their specification.
+"""The files of a store of spectrograms; docs/reference/formats/shards.md specifies them.
 
 STORE/shard-00042.npy       clips, (n_clips, n_mels, n_frames)
 STORE/shard-00042.parquet   its sidecar: one row a song, also for songs that gave no clip
@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.arrays import Float32Array
-from earmark.data.catalog.schema import load_pyarrow, read_parquet
 from earmark.errors import BadStore, BadValue, FeatureMismatch, MissingExtra
 from earmark.features import LogMel
 from earmark.files import atomic_path
+from earmark.parquet_file import load_pyarrow, read_parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,7 +40,7 @@ Codes = npt.NDArray[Any]  # float16 or uint8
 class StoreFormat:
     """What all clips of a store have in common.
 
-    dtype : float16 holds dB as they are, within 2**-11 of the value; uint8 takes half the room and
+    dtype : float16 holds dB as they are, within 2**-11 of the value; uint8 takes half the space and
         holds (dB - offset) / step, within half a step: 0.16 dB where a clip spans 80 dB
     """
 
@@ -49,11 +49,11 @@ class StoreFormat:
     clips_per_shard: int = CLIPS_PER_SHARD
 
     def __post_init__(self) -> None:
-        """Refuse a form that nothing can be stored in."""
+        """Refuse a format that nothing can be stored in."""
         if self.dtype not in ("float16", "uint8"):
-            raise BadValue(f"no dtype {self.dtype!r} for a store; choose float16 or uint8")
+            raise BadValue(f"unknown dtype {self.dtype!r} for a store; choose float16 or uint8")
         if self.clips_per_shard < 1:
-            raise BadValue(f"clips_per_shard is {self.clips_per_shard}; it must be above zero")
+            raise BadValue(f"clips_per_shard is {self.clips_per_shard}; it must be 1 or more")
 
     @property
     def clip_shape(self) -> tuple[int, int]:
@@ -66,7 +66,7 @@ class StoreFormat:
         return int(np.prod(self.clip_shape)) * np.dtype(self.dtype).itemsize
 
     def to_dict(self) -> dict[str, Any]:
-        """The form as JSON holds it."""
+        """The format, for JSON."""
         return {
             "features": self.features.to_dict(),
             "dtype": self.dtype,
@@ -75,12 +75,14 @@ class StoreFormat:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> StoreFormat:
-        """A form from JSON; raises BadStore for one of another earmark."""
+        """A format from JSON. Raises BadStore for settings that this earmark does not know."""
         try:
             features = LogMel.from_dict(values["features"])
             return cls(features, values["dtype"], values["clips_per_shard"])
         except (KeyError, TypeError, AttributeError, BadValue, FeatureMismatch) as error:
-            raise BadStore(f"unknown settings ({error}): of another earmark, or damaged") from None
+            raise BadStore(
+                f"unknown settings ({error}): damaged, or made by another version of earmark"
+            ) from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +90,7 @@ class StoredClip:
     """One clip as it is stored. dB = offset + step * codes.
 
     codes : float16 or uint8 (n_mels, n_frames)
-    seconds : of audio that the file held; damaged_packets : that the decoder left out
+    seconds : of audio in the file; damaged_packets : that the decoder left out
     """
 
     codes: Codes
@@ -100,11 +102,11 @@ class StoredClip:
 
 
 @dataclass(frozen=True)
-class Row:
-    """What became of one song: a clip, or the kind of error and what it said.
+class ShardRow:
+    """What became of one song: a clip, or the kind of an error and its message.
 
     tags : None where the labels are not known
-    source : the audio file, relative to the audio folder where it lies in it
+    source : the audio file, relative to the audio folder if it is inside
     """
 
     id: str
@@ -147,31 +149,33 @@ def shard_names(folder: Path) -> list[str]:
     )
 
 
-def npy_header(n_clips: int, form: StoreFormat) -> bytes:
-    """The first bytes of a shard's .npy; NumPy leaves room, so that they are as many for any n."""
+def npy_header(n_clips: int, store_format: StoreFormat) -> bytes:
+    """The first bytes of a shard's .npy; NumPy pads them to one size, whatever n_clips is."""
     file = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         file,
         {
-            "descr": np.lib.format.dtype_to_descr(np.dtype(form.dtype)),
+            "descr": np.lib.format.dtype_to_descr(np.dtype(store_format.dtype)),
             "fortran_order": False,
-            "shape": (n_clips, *form.clip_shape),
+            "shape": (n_clips, *store_format.clip_shape),
         },
     )
     return file.getvalue()
 
 
-def write_shard(folder: Path, number: int, rows: Iterable[Row], *, card: dict[str, Any]) -> None:
-    """Write the clips and then the sidecar, holding one clip at a time."""
+def write_shard(
+    folder: Path, number: int, rows: Iterable[ShardRow], *, card: dict[str, Any]
+) -> None:
+    """Write the clips, then the sidecar; one clip at a time is in memory."""
     pa = load_pyarrow()
     import pyarrow.parquet as pq
 
-    form = StoreFormat.from_dict(card)
+    store_format = StoreFormat.from_dict(card)
     columns: dict[str, list[Any]] = {name: [] for name in _schema().names}
     n_clips = 0
     path = folder / f"{shard_name(number)}.npy"
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        file.write(npy_header(0, form))
+        file.write(npy_header(0, store_format))
         for row in rows:
             for name, value in _values(row, n_clips).items():
                 columns[name].append(value)
@@ -179,19 +183,21 @@ def write_shard(folder: Path, number: int, rows: Iterable[Row], *, card: dict[st
                 file.write(row.clip.codes.data)
                 n_clips += 1
         file.seek(0)
-        file.write(npy_header(n_clips, form))
+        file.write(npy_header(n_clips, store_format))
     encoded = json.dumps(card, ensure_ascii=False).encode()
     table = pa.table(columns, schema=_schema().with_metadata({_METADATA_KEY: encoded}))
     with atomic_path(folder / f"{shard_name(number)}.parquet") as temporary:
         pq.write_table(table, temporary, compression="zstd")
 
 
-def shard_card(form: StoreFormat, *, tags: Sequence[str], songs_sha256: str) -> dict[str, Any]:
-    """What a sidecar says of its shard: enough to know whether another run means the same."""
+def shard_card(
+    store_format: StoreFormat, *, tags: Sequence[str], songs_sha256: str
+) -> dict[str, Any]:
+    """What a sidecar says of its shard: enough for a later run to know that it means the same."""
     return {
         "format": FORMAT,
         "version": VERSION,
-        **form.to_dict(),
+        **store_format.to_dict(),
         "tags": list(tags),
         "songs_sha256": songs_sha256,
     }
@@ -211,12 +217,12 @@ def read_sidecar(path: Path) -> tuple[dict[str, Any], pa.Table]:
     with _readable(path), path.open("rb") as file:
         table = read_parquet(file)
     if table.schema.names != _schema().names:
-        raise BadStore(f"{path} has other columns than a sidecar: {table.schema.names}")
+        raise BadStore(f"{path} does not have the columns of a sidecar, but {table.schema.names}")
     return _card(path, table.schema), table
 
 
 def check_version(path: Path, card: Mapping[str, Any]) -> None:
-    """Raise BadStore unless this is of our format, and of the version that we know."""
+    """Raise BadStore for another format than ours, and for a version that we do not know."""
     if card.get("format") != FORMAT:
         raise BadStore(f"{path} is of format {card.get('format')!r}, not {FORMAT!r}")
     if card.get("version") != VERSION:
@@ -241,7 +247,7 @@ def _card(path: Path, schema: pa.Schema) -> dict[str, Any]:
     try:
         card: dict[str, Any] = json.loads((schema.metadata or {})[_METADATA_KEY])
     except (KeyError, ValueError) as error:
-        raise BadStore(f"{path} is no sidecar that earmark wrote") from error
+        raise BadStore(f"{path} is not a sidecar that earmark wrote") from error
     check_version(path, card)
     return card
 
@@ -254,7 +260,7 @@ def _schema() -> pa.Schema:
             pa.field("split", pa.string()),
             pa.field("tags", pa.list_(pa.string())),  # null: not known
             pa.field("source", pa.string()),
-            pa.field("clip", pa.int32()),  # place in the .npy; null: no clip, and an error
+            pa.field("clip", pa.int32()),  # place in the .npy; null: an error and no clip
             pa.field("offset", pa.float32()),
             pa.field("step", pa.float32()),
             pa.field("crc32c", pa.uint32()),
@@ -266,7 +272,7 @@ def _schema() -> pa.Schema:
     )
 
 
-def _values(row: Row, place: int) -> dict[str, Any]:
+def _values(row: ShardRow, place: int) -> dict[str, Any]:
     clip, (kind, message) = row.clip, row.error or (None, None)
     return {
         "id": row.id,

@@ -1,4 +1,4 @@
-"""STORE/store.json: what a finished store holds. It is written last."""
+"""The index of a store, STORE/store.json: what a finished store holds. It is written last."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INDEX = "store.json"
 
 @dataclass(frozen=True)
 class Shard:
-    """One line of the index."""
+    """One shard, as the index lists it."""
 
     name: str
     songs: int
@@ -28,14 +28,14 @@ class Shard:
 
 @dataclass(frozen=True)
 class StoreIndex:
-    """The whole index.
+    """What the index holds.
 
     tags : the vocabulary
-    largest_step : dB between two values that uint8 clips can hold, at worst; None for float16
+    largest_step : largest dB between two values that uint8 clips can hold; None for float16
     failures : how many songs gave no clip, by the kind of error
     """
 
-    form: StoreFormat
+    format: StoreFormat
     tags: tuple[str, ...]
     largest_step: float | None
     failures: dict[str, int]
@@ -52,11 +52,11 @@ class StoreIndex:
         return sum(shard.clips for shard in self.shards)
 
     def to_dict(self) -> dict[str, Any]:
-        """The index as JSON holds it."""
+        """The index, for JSON."""
         return {
             "format": FORMAT,
             "version": VERSION,
-            **self.form.to_dict(),
+            **self.format.to_dict(),
             "largest_step": self.largest_step,
             "tags": list(self.tags),
             "songs": self.n_songs,
@@ -67,9 +67,9 @@ class StoreIndex:
 
 
 def make_index(
-    folder: Path, names: Iterable[str], *, form: StoreFormat, tags: tuple[str, ...]
+    folder: Path, names: Iterable[str], *, store_format: StoreFormat, tags: tuple[str, ...]
 ) -> StoreIndex:
-    """The index of shards that are finished."""
+    """The index of finished shards."""
     import pyarrow.compute as pc
 
     shards, steps, failures = [], [0.0], Counter[str]()
@@ -80,8 +80,8 @@ def make_index(
         shards.append(Shard(name, table.num_rows, clips, sha256(sidecar)))
         steps.append(pc.max(table["step"]).as_py() or 0.0)
         failures.update(table["error_kind"].drop_null().to_pylist())
-    largest = None if form.dtype == "float16" else max(steps)
-    return StoreIndex(form, tags, largest, dict(sorted(failures.items())), tuple(shards))
+    largest = None if store_format.dtype == "float16" else max(steps)
+    return StoreIndex(store_format, tags, largest, dict(sorted(failures.items())), tuple(shards))
 
 
 def write_index(folder: Path, index: StoreIndex) -> None:
@@ -90,7 +90,7 @@ def write_index(folder: Path, index: StoreIndex) -> None:
 
 
 def read_index(folder: Path) -> StoreIndex:
-    """Read store.json. Raises BadStore, which says what to do."""
+    """Read store.json. Raises BadStore, with what to do."""
     path = folder / INDEX
     try:
         values = json.loads(path.read_bytes())
@@ -99,13 +99,13 @@ def read_index(folder: Path) -> StoreIndex:
             raise BadStore(
                 f"{folder} is not finished: run the same `earmark data shards` again"
             ) from None
-        raise BadStore(f"{folder} is no store: it has no {INDEX}") from None
+        raise BadStore(f"{folder} is not a store: it has no {INDEX}") from None
     except OSError as error:
         raise BadStore(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
         raise BadStore(f"{path} is damaged: {error}") from error
     if not isinstance(values, dict):
-        raise BadStore(f"{path} is damaged: it holds no object")
+        raise BadStore(f"{path} is damaged: it does not hold a JSON object")
     check_version(path, values)
     try:
         index = StoreIndex(

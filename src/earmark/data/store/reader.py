@@ -1,6 +1,6 @@
-"""A store of spectrograms, open for reading: its columns, and clips from any places.
+"""The reader of a store: its columns, and clips from any places.
 
-Batches come at memory speed where the store is resident, and else from several reads at once.
+Batches come at memory speed where the store is resident, else from several reads at once.
 """
 
 from __future__ import annotations
@@ -16,24 +16,25 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.arrays import Float32Array
-from earmark.data.catalog.schema import load_pyarrow, marks
+from earmark.data.catalog.schema import marks
 from earmark.data.store.format import Codes, StoreFormat, npy_header, read_sidecar
 from earmark.data.store.index import Shard, StoreIndex, read_index
 from earmark.engine import cpu_count
 from earmark.errors import BadStore, BadValue
 from earmark.features import LogMel
+from earmark.parquet_file import load_pyarrow
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-READERS = 8  # reads at once where the store is on disk, which wants some in its queue
-RESIDENT_SHARE = 0.5  # of the memory that is free: a larger store stays on disk
+READERS = 8  # reads at once where the store stays on disk: a disk is fast with some in its queue
+RESIDENT_SHARE = 0.5  # of the free memory; a larger store stays on disk
 
 Indices = npt.NDArray[np.integer[Any]] | Sequence[int]
 
 
 @dataclass(frozen=True)
-class MissingClip:
+class FailedSong:
     """A song of the store that has no clip.
 
     source : the audio file, relative to the audio folder; "" where there is none
@@ -49,13 +50,13 @@ class MissingClip:
 class Store:
     """The clips of a store and what is known of each, in the order of the catalog.
 
-    n counts the songs that have a clip. Threads may share a store.
+    n is the number of songs with a clip. Threads may share a store.
 
-    settings : of the log-mel spectrograms
+    format : what all clips have in common; settings : of their log-mel spectrograms
     tags : the vocabulary, in the order of the columns of `labels`
     ids, splits : n each
     labels : bool (n, n_tags); labelled : bool (n,), False where the labels are not known
-    seconds : float64 (n,), of audio that each file held; NaN where not known
+    seconds : float64 (n,), of audio in each file; NaN where not known
     offsets, steps : float32 (n,); dB = offset + step * raw
     failures : the songs without a clip
     resident : whether the clips are in memory
@@ -63,14 +64,14 @@ class Store:
 
     def __init__(self, folder: Path, index: StoreIndex, *, resident: bool | None) -> None:
         self.folder = folder
-        self.form = index.form
+        self.format = index.format
         self.tags = index.tags
         tables = [_sidecar(folder, shard, index) for shard in index.shards]
         rows = load_pyarrow().concat_tables(tables).combine_chunks()
         failed = rows.filter(rows["clip"].is_null())
         columns = ["id", "source", "error_kind", "error"]
         self.failures = tuple(
-            MissingClip(*row.values()) for row in failed.select(columns).to_pylist()
+            FailedSong(*row.values()) for row in failed.select(columns).to_pylist()
         )
 
         clips = rows.filter(rows["clip"].is_valid())
@@ -83,25 +84,25 @@ class Store:
         self.offsets: Float32Array = clips["offset"].to_numpy()
         self.steps: Float32Array = clips["step"].to_numpy()
 
-        self._files = [_clips_file(folder, shard, index.form) for shard in index.shards]
+        self._files = [_clips_file(folder, shard, index.format) for shard in index.shards]
         self._first = np.cumsum([0, *(shard.clips for shard in index.shards)])  # clip of each file
-        self._header = len(npy_header(0, index.form))
+        self._header = len(npy_header(0, index.format))
         self._data: Codes | None = None
-        n_bytes = len(self) * index.form.clip_bytes
+        n_bytes = len(self) * index.format.clip_bytes
         if resident is None:
             resident = n_bytes <= RESIDENT_SHARE * free_memory()
         self.resident = resident
         self._n_threads = cpu_count() if resident else READERS
         self._threads = ThreadPoolExecutor(max(cpu_count(), READERS), "earmark-store")
         if resident:
-            data = np.empty((len(self), *index.form.clip_shape), index.form.dtype)
+            data = np.empty((len(self), *index.format.clip_shape), index.format.dtype)
             list(self._threads.map(lambda number: self._load(number, data), range(len(tables))))
             self._data = data
 
     @property
     def settings(self) -> LogMel:
         """How the spectrograms were made."""
-        return self.form.features
+        return self.format.features
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -111,14 +112,14 @@ class Store:
         return np.flatnonzero(np.array(self.splits, dtype=object) == split)
 
     def raw(self, indices: Indices, *, out: Codes | None = None) -> Codes:
-        """Clips as they are stored, for those who convert them elsewhere; the fastest way.
+        """Clips as they are stored, for conversion elsewhere; the fastest way.
 
         indices : (k,), each in 0..n-1, in any order and also more than once
         out : where they go, if given: contiguous, of the result's shape and dtype
         returns : float16 or uint8 (k, n_mels, n_frames); dB = offsets + steps * raw
         """
         places = self._checked(indices)
-        clips = self._target(len(places), self.form.dtype, out)
+        clips = self._target(len(places), self.format.dtype, out)
         self._in_parts(len(places), lambda part: self._gather(places[part], clips[part]))
         return clips
 
@@ -133,11 +134,11 @@ class Store:
         clips = self._target(len(places), "float32", out)
 
         def convert(part: slice) -> None:
-            read = np.empty(self.form.clip_shape, self.form.dtype)
-            for row in range(part.start, part.stop):  # one by one: it stays in the cache
+            read = np.empty(self.format.clip_shape, self.format.dtype)
+            for row in range(part.start, part.stop):  # one by one, so that it stays in the cache
                 place = int(places[row])
                 codes = self._clip(place, read)
-                if self.form.dtype == "float16":
+                if self.format.dtype == "float16":
                     widen(codes, out=clips[row])
                 else:
                     np.multiply(codes, self.steps[place], out=clips[row])
@@ -161,20 +162,20 @@ class Store:
         places = np.asarray(indices)
         if places.ndim != 1 or (places.size and not np.issubdtype(places.dtype, np.integer)):
             raise BadValue(
-                f"indices must be a row of whole numbers, not {places.dtype} {places.shape}"
+                f"indices must be one row of whole numbers, not {places.dtype} {places.shape}"
             )
         if places.size and (places.min() < 0 or places.max() >= len(self)):
             raise BadValue(
-                f"indices from {places.min()} to {places.max()}; the store has {len(self)} clips"
+                f"indices go from {places.min()} to {places.max()}; the store has {len(self)} clips"
             )
         return places.astype(np.int64)
 
     def _target(self, n: int, dtype: str, out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
-        shape = (n, *self.form.clip_shape)
+        shape = (n, *self.format.clip_shape)
         if out is None:
             return np.empty(shape, dtype)
         if out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous:
-            raise BadValue(f"out is {out.dtype} {out.shape}; it must be {dtype} {shape}")
+            raise BadValue(f"out is {out.dtype} {out.shape}; it must be contiguous {dtype} {shape}")
         return out
 
     def _in_parts(self, n: int, work: Callable[[slice], None]) -> None:
@@ -197,7 +198,7 @@ class Store:
             clip: Codes = self._data[place]
             return clip
         number = int(np.searchsorted(self._first, place, side="right")) - 1
-        first = (place - int(self._first[number])) * self.form.clip_bytes
+        first = (place - int(self._first[number])) * self.format.clip_bytes
         _read(self._files[number], self._header + first, read)
         return read
 
@@ -210,10 +211,11 @@ class Store:
 def open_store(path: str | Path, *, resident: bool | None = None) -> Store:
     """Open a finished store.
 
-    resident : whether its clips are read into memory; where they leave half of it free by default
+    resident : whether its clips are read into memory; by default where they fit into half of what
+        is free
 
-    Raises BadStore for a folder that is no store, is not finished, lacks a file, or is of another
-    version. `data verify` looks at every clip, which this does not.
+    Raises BadStore for a folder that is not a store, is not finished, lacks a file, or is of
+    another version. `verify_store` reads every clip, which this does not.
     """
     folder = Path(path)
     return Store(folder, read_index(folder), resident=resident)
@@ -233,7 +235,7 @@ def widen(halves: Codes, *, out: Float32Array) -> None:
 
 
 def free_memory() -> int:
-    """Bytes that this process may take without pushing others out; 0 where nobody says."""
+    """Bytes of memory that this process may take from what is free; 0 where it is not known."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
@@ -250,24 +252,28 @@ def free_memory() -> int:
 def _sidecar(folder: Path, shard: Shard, index: StoreIndex) -> pa.Table:
     path = folder / f"{shard.name}.parquet"
     card, table = read_sidecar(path)
-    if StoreFormat.from_dict(card) != index.form or tuple(card["tags"]) != index.tags:
+    if StoreFormat.from_dict(card) != index.format or tuple(card["tags"]) != index.tags:
         raise BadStore(f"{path} has other settings than the store. See `earmark data verify`")
     if table.num_rows != shard.songs or table.num_rows - table["clip"].null_count != shard.clips:
-        raise BadStore(f"{path} has other rows than the index says. See `earmark data verify`")
+        raise BadStore(
+            f"{path} does not have the rows that the index lists. See `earmark data verify`"
+        )
     return table
 
 
-def _clips_file(folder: Path, shard: Shard, form: StoreFormat) -> Path:
+def _clips_file(folder: Path, shard: Shard, store_format: StoreFormat) -> Path:
     path = folder / f"{shard.name}.npy"
-    header = npy_header(shard.clips, form)
+    header = npy_header(shard.clips, store_format)
     try:
         with path.open("rb") as file:
             fits = file.read(len(header)) == header
-        fits = fits and path.stat().st_size == len(header) + shard.clips * form.clip_bytes
+        fits = fits and path.stat().st_size == len(header) + shard.clips * store_format.clip_bytes
     except OSError as error:
         raise BadStore(f"cannot read {path}: {error.strerror}") from error
     if not fits:
-        raise BadStore(f"{path} is damaged: it should hold {shard.clips} clips of {form.dtype}")
+        raise BadStore(
+            f"{path} is damaged: it should hold {shard.clips} clips of {store_format.dtype}"
+        )
     return path
 
 
@@ -279,5 +285,5 @@ def _read(path: Path, start: int, out: Codes) -> None:
         while view:
             n = file.readinto(view)
             if not n:
-                raise BadStore(f"{path} ends too early")
+                raise BadStore(f"{path} is damaged: it ends too early")
             view = view[n:]

@@ -1,4 +1,4 @@
-"""Is a store whole? Every file, every row and every clip is looked at."""
+"""The check of a whole store: every file, every row and every clip."""
 
 from __future__ import annotations
 
@@ -18,67 +18,72 @@ from earmark.files import sha256
 if TYPE_CHECKING:
     import pyarrow as pa
 
-NAMED = 5  # damaged clips of one shard that are named
+NAMED = 5  # damaged clips of one shard that a problem names
 
 
 @dataclass(frozen=True)
-class Damage:
-    """One thing that is wrong: a file's name, and what is wrong with it."""
+class StoreProblem:
+    """One thing that is wrong with a store: the name of a file, and what is wrong with it."""
 
     file: str
     problem: str
 
 
-def verify(path: str | Path, *, workers: int | None = None) -> list[Damage]:
-    """All that is wrong with a store; nothing if it is whole.
+def verify_store(path: str | Path, *, workers: int | None = None) -> list[StoreProblem]:
+    """All that is wrong with a store; [] if it is whole.
 
     workers : processes that read, as of engine.map_units
 
-    Finds flipped bits, cut and missing files, shards too many, rows that no clip fits, and shards
+    Finds flipped bits, cut and missing files, surplus shards, rows that fit no clip, and shards
     with other features or tags than the store. Raises BadStore where the index cannot be read.
     """
     folder = Path(path)
     index = read_index(folder)
     known = {shard.name for shard in index.shards}
-    findings = [
-        Damage(name, f"is not in {INDEX}") for name in shard_names(folder) if name not in known
+    problems = [
+        StoreProblem(name, f"is not in {INDEX}")
+        for name in shard_names(folder)
+        if name not in known
     ]
-    work = _Check(folder, index.form, index.tags)
+    work = _CheckShard(folder, index.format, index.tags)
     for outcome in map_units(work, index.shards, workers=workers):
         if outcome.error is not None:
             raise outcome.error
-        findings += outcome.value or []
-    return findings
+        problems += outcome.value or []
+    return problems
 
 
 @dataclass(frozen=True)
-class _Check:
-    """The work on one shard."""
+class _CheckShard:
+    """The check of one shard."""
 
     folder: Path
-    form: StoreFormat
+    format: StoreFormat
     tags: tuple[str, ...]
 
-    def __call__(self, shard: Shard) -> list[Damage]:
+    def __call__(self, shard: Shard) -> list[StoreProblem]:
         sidecar, clips = f"{shard.name}.parquet", f"{shard.name}.npy"
-        findings = []
+        problems = []
         table = None
         try:
             card, table = read_sidecar(self.folder / sidecar)
         except BadStore as error:
-            findings.append(Damage(sidecar, _without_path(str(error), self.folder / sidecar)))
+            problems.append(
+                StoreProblem(sidecar, str(error).removeprefix(f"{self.folder / sidecar} "))
+            )
         else:
-            problems = list(self._of_sidecar(shard, card, table))
-            findings += [Damage(sidecar, problem) for problem in problems]
-        findings += [Damage(clips, problem) for problem in self._of_clips(shard, table)]
-        return findings
+            problems += [
+                StoreProblem(sidecar, problem) for problem in self._of_sidecar(shard, card, table)
+            ]
+        problems += [StoreProblem(clips, problem) for problem in self._of_clips(shard, table)]
+        return problems
 
     def _of_sidecar(self, shard: Shard, card: dict[str, Any], table: pa.Table) -> Iterator[str]:
         try:
-            form = StoreFormat.from_dict(card)
-            self.form.features.require(form.features, what="it")
-            if form != self.form:
-                yield f"has {form.dtype} clips; the store has {self.form.dtype}"
+            store_format = StoreFormat.from_dict(card)
+            self.format.features.require(store_format.features, what="it")
+            if store_format != self.format:
+                yield f"has {store_format.dtype} clips; the store has {self.format.dtype}"
         except (BadStore, FeatureMismatch) as error:
             yield str(error)
         if tuple(card.get("tags", ())) != self.tags:
@@ -96,8 +101,8 @@ class _Check:
 
     def _of_clips(self, shard: Shard, table: pa.Table | None) -> Iterator[str]:
         path = self.folder / f"{shard.name}.npy"
-        header = npy_header(shard.clips, self.form)
-        size = len(header) + shard.clips * self.form.clip_bytes
+        header = npy_header(shard.clips, self.format)
+        size = len(header) + shard.clips * self.format.clip_bytes
         try:
             file = path.open("rb")
         except OSError as error:
@@ -107,11 +112,11 @@ class _Check:
             if path.stat().st_size != size:
                 yield f"has {path.stat().st_size} bytes; {shard.clips} clips have {size}"
             if file.read(len(header)) != header:
-                yield f"its header is not that of {shard.clips} {self.form.dtype} clips"
+                yield f"its header is not that of {shard.clips} {self.format.dtype} clips"
             if table is None:
                 return  # there is nothing to compare the clips with
             damaged = []
-            clip = np.empty(self.form.clip_bytes, np.uint8)
+            clip = np.empty(self.format.clip_bytes, np.uint8)
             for row in table.select(["id", "clip", "crc32c"]).to_pylist():
                 if row["clip"] is None:
                     continue
@@ -120,7 +125,3 @@ class _Check:
         if damaged:
             more = f" and {len(damaged) - NAMED} more" if len(damaged) > NAMED else ""
             yield f"damaged clips: {', '.join(damaged[:NAMED])}{more}"
-
-
-def _without_path(message: str, path: Path) -> str:
-    return message.removeprefix(f"{path} ")

@@ -1,13 +1,12 @@
-"""From audio to a store of spectrograms: every song of a catalog, in its order.
+"""The writer of a store: a spectrogram of every song of a catalog, in the order of the catalog.
 
-A unit of work is one song, so that a file that crashes the decoder fails alone. What stands is
-whole shards: kill the run anywhere, start it again, and it goes on with the first missing shard.
+A unit of work is one song, so that a file that crashes the decoder fails alone. Only whole shards
+are kept: kill the run anywhere, start it again, and it goes on with the first missing shard.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,8 +19,9 @@ from earmark import windows
 from earmark.arrays import Float32Array
 from earmark.audio import AUDIO_SUFFIXES, stream_audio
 from earmark.data.catalog.catalog import Catalog, Song
+from earmark.data.catalog.song_audio import SongAudio, files_in
 from earmark.data.store.format import (
-    Row,
+    ShardRow,
     StoredClip,
     StoreFormat,
     crc32c,
@@ -45,7 +45,7 @@ def write_shards(
     catalog: Catalog,
     folder: str | Path,
     *,
-    form: StoreFormat,
+    store_format: StoreFormat,
     audio: str | Path | None = None,
     workers: int | None = None,
     ray: str | None = None,
@@ -55,47 +55,52 @@ def write_shards(
     """Write, or go on writing, the store of a catalog; returns its index.
 
     audio : folder with `<id>.<suffix>`, or with `audio/<id>.<suffix>` as `earmark data previews`
-        makes it; a song that has no file there is looked for at its path of the catalog
+        makes it; a song without such a file is looked for at the path that the catalog gives
     workers, ray : as of engine.map_units
-    retry : make those shards again of which a song failed for another reason than having no audio
-        file, or has one now
+    retry : make shards again that have a song which failed, except where it still has no audio
+        file
     progress : called with how many more songs are done
 
     A song without a clip has a row that says why. Raises BadStore where the folder holds another
-    store, FolderInUse, and DataError where no song has audio or the disk says no.
+    store, FolderInUse, and DataError where no song has audio or the folder cannot be written to.
     """
-    _blas()  # what every song needs is missing once, not song by song
-    folder = Path(folder)
-    files = _AudioFiles(None if audio is None else Path(audio))
+    _blas()  # a missing library is reported once, and not for each song
+    folder, audio_folder = Path(folder), None if audio is None else Path(audio)
+    files = _song_audio(audio_folder)
     with only_run_in(folder), disk_errors(folder):
-        parts = list(_parts(catalog, form))
-        if not any(files.of(song) for part in parts for song in part.songs()):
-            raise DataError(f"not one of the {len(catalog)} songs has an audio file{files.where}")
-        _check_folder(folder, parts)
+        shards = list(_plan(catalog, store_format))
+        if not any(files.of(song.id, song.path) for song in catalog):
+            where = "" if audio_folder is None else f" in {audio_folder}"
+            raise DataError(f"not one of the {len(catalog)} songs has an audio file{where}")
+        _check_folder(folder, shards)
         todo = [
-            part
-            for part in parts
-            if not _is_done(folder, part) or (retry and _is_worth_it(folder, part, files))
+            shard
+            for shard in shards
+            if not _is_done(folder, shard) or (retry and _can_gain(folder, shard, files))
         ]
-        progress(sum(part.n_songs for part in parts) - sum(part.n_songs for part in todo))
+        progress(sum(shard.n_songs for shard in shards) - sum(shard.n_songs for shard in todo))
         if todo:
-            (folder / INDEX).unlink(missing_ok=True)  # the store is not whole until the end
-        units = (_Unit(song, files.of(song)) for part in todo for song in part.songs())
-        with closing(map_units(_Listener(form), units, workers=workers, ray=ray)) as outcomes:
-            for part in todo:
-                # a shard without its sidecar is not there, so no pair can be half old, half new
-                (folder / f"{part.name}.parquet").unlink(missing_ok=True)
-                rows = (_row(outcome, files) for outcome in islice(outcomes, part.n_songs))
-                write_shard(folder, part.number, _told(rows, progress), card=part.card)
-        names = [part.name for part in parts]
-        index = make_index(folder, names, form=form, tags=catalog.tags)
+            (folder / INDEX).unlink(missing_ok=True)  # the store is unfinished until the end
+        units = (
+            _Unit(song, files.of(song.id, song.path)) for shard in todo for song in shard.songs()
+        )
+        with closing(
+            map_units(_MakeClip(store_format), units, workers=workers, ray=ray)
+        ) as outcomes:
+            for shard in todo:
+                # a shard counts only with its sidecar, so no pair can be half old and half new
+                (folder / f"{shard.name}.parquet").unlink(missing_ok=True)
+                rows = (_row(outcome, audio_folder) for outcome in islice(outcomes, shard.n_songs))
+                write_shard(folder, shard.number, _counted(rows, progress), card=shard.card)
+        names = [shard.name for shard in shards]
+        index = make_index(folder, names, store_format=store_format, tags=catalog.tags)
         write_index(folder, index)
     return index
 
 
 @dataclass(frozen=True)
-class _Part:
-    """One shard to be: so many songs of the catalog, from `first` on."""
+class _PlannedShard:
+    """A shard to be written: `n_songs` songs of the catalog, from `first` on."""
 
     catalog: Catalog
     number: int
@@ -118,20 +123,20 @@ class _Unit:
 
 
 @dataclass(frozen=True)
-class _Listener:
-    """The work on one song."""
+class _MakeClip:
+    """The work on one song: from its audio to its clip."""
 
-    form: StoreFormat
+    format: StoreFormat
 
     def __call__(self, unit: _Unit) -> StoredClip:
         if unit.path is None:
             raise NoAudio("no audio file")
-        settings = self.form.features
-        stream = _Counted(unit.path, settings.rate)
-        _, samples = windows.centre(stream, settings=settings)
+        settings = self.format.features
+        stream = _CountedStream(unit.path, settings.rate)
+        [window] = windows.centre(stream, settings=settings)
         with _blas().limit(limits=1):  # sums of several threads differ in their last bits
-            spectrogram = log_mel(samples, settings=settings)
-        codes, offset, step = pack(spectrogram, dtype=self.form.dtype)
+            spectrogram = log_mel(window.samples, settings=settings)
+        codes, offset, step = pack(spectrogram, dtype=self.format.dtype)
         seconds = stream.n_samples / settings.rate
         return StoredClip(codes, offset, step, crc32c(codes), seconds, stream.damaged_packets)
 
@@ -145,8 +150,8 @@ def _blas() -> Any:
     return ThreadpoolController().select(user_api="blas")
 
 
-class _Counted:
-    """The blocks of a file, counted as they pass."""
+class _CountedStream:
+    """The blocks of a file, whose samples it counts."""
 
     def __init__(self, path: Path, rate: int) -> None:
         self.n_samples = self.damaged_packets = 0
@@ -160,73 +165,59 @@ class _Counted:
         self.damaged_packets = stream.damaged_packets
 
 
-class _AudioFiles:
-    """Where the audio of each song is."""
-
-    def __init__(self, folder: Path | None) -> None:
-        self.folder = folder
-        self.where = "" if folder is None else f" in {folder}"
-        self._by_id: dict[str, Path] = {}
-        if folder is None:
-            return
-        if not folder.is_dir():
-            raise DataError(f"there is no folder {folder}")
-        for place in (folder / "audio", folder):
-            if not place.is_dir():
-                continue
-            for name in sorted(os.listdir(place)):  # noqa: PTH208 - a quarter million of names
-                stem, dot, suffix = name.rpartition(".")
-                if stem and not name.startswith(".") and dot + suffix.lower() in AUDIO_SUFFIXES:
-                    self._by_id.setdefault(stem, place / name)
-
-    def of(self, song: Song) -> Path | None:
-        if song.id in self._by_id or not song.path:
-            return self._by_id.get(song.id)
-        path = Path(song.path) if self.folder is None else self.folder / song.path
-        return path if os.path.isfile(path) else None  # noqa: PTH113 - also false for no rights
-
-    def source(self, path: Path | None) -> str:
-        """The same text wherever the folder is."""
-        if path is None:
-            return ""
-        if self.folder is not None and path.is_relative_to(self.folder):
-            path = path.relative_to(self.folder)
-        return path.as_posix()
+def _song_audio(folder: Path | None) -> SongAudio:
+    """The audio of the songs: in an audio folder, or in one that `earmark data previews` made."""
+    if folder is None:
+        return SongAudio([])
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {folder}")
+    places = (folder / "audio", folder)
+    files = [file for place in places for file in files_in(place, suffixes=AUDIO_SUFFIXES)]
+    return SongAudio(files, root=folder)
 
 
-def _parts(catalog: Catalog, form: StoreFormat) -> Iterator[_Part]:
+def _relative(path: Path | None, folder: Path | None) -> str:
+    """The path of an audio file as its row holds it: the same text wherever the folder is."""
+    if path is None:
+        return ""
+    if folder is not None and path.is_relative_to(folder):
+        path = path.relative_to(folder)
+    return path.as_posix()
+
+
+def _plan(catalog: Catalog, store_format: StoreFormat) -> Iterator[_PlannedShard]:
     songs = iter(catalog)
-    for number, first in enumerate(range(0, len(catalog), form.clips_per_shard)):
+    for number, first in enumerate(range(0, len(catalog), store_format.clips_per_shard)):
         digest = hashlib.sha256()
         n_songs = 0
-        for song in islice(songs, form.clips_per_shard):
+        for song in islice(songs, store_format.clips_per_shard):
             digest.update(json_line([song.id, song.split, song.path, song.tags]).encode() + b"\n")
             n_songs += 1
-        card = shard_card(form, tags=catalog.tags, songs_sha256=digest.hexdigest())
-        yield _Part(catalog, number, first, n_songs, card)
+        card = shard_card(store_format, tags=catalog.tags, songs_sha256=digest.hexdigest())
+        yield _PlannedShard(catalog, number, first, n_songs, card)
 
 
-def _row(outcome: Outcome[_Unit, StoredClip], files: _AudioFiles) -> Row:
+def _row(outcome: Outcome[_Unit, StoredClip], folder: Path | None) -> ShardRow:
     song, path = outcome.unit.song, outcome.unit.path
     error = None if outcome.error is None else _in_words(outcome.error)
-    return Row(song.id, song.split, song.tags, files.source(path), outcome.value, error)
+    return ShardRow(song.id, song.split, song.tags, _relative(path, folder), outcome.value, error)
 
 
-def _told(rows: Iterable[Row], progress: Callable[[int], object]) -> Iterator[Row]:
+def _counted(rows: Iterable[ShardRow], progress: Callable[[int], object]) -> Iterator[ShardRow]:
     for row in rows:
         yield row
         progress(1)
 
 
 def _in_words(error: EarmarkError) -> tuple[str, str]:
-    # without the path, which stands in the row and is another one after the folder has moved
+    # without the path: the row has it, and it changes when the folder moves
     return error.kind, error.reason if isinstance(error, UnreadableAudio) else str(error)
 
 
-def _check_folder(folder: Path, parts: list[_Part]) -> None:
+def _check_folder(folder: Path, shards: list[_PlannedShard]) -> None:
     if (folder / INDEX).exists():
         read_index(folder)  # for its version
-    extra = set(shard_names(folder)) - {part.name for part in parts}
+    extra = set(shard_names(folder)) - {shard.name for shard in shards}
     if extra:
         raise BadStore(
             f"{folder} holds shards of a larger catalog ({', '.join(sorted(extra)[:3])}). "
@@ -234,14 +225,14 @@ def _check_folder(folder: Path, parts: list[_Part]) -> None:
         )
 
 
-def _is_done(folder: Path, part: _Part) -> bool:
-    """Whether a shard stands; raises BadStore if it is one of another store."""
-    sidecar, clips = folder / f"{part.name}.parquet", folder / f"{part.name}.npy"
+def _is_done(folder: Path, shard: _PlannedShard) -> bool:
+    """Whether a shard is finished. Raises BadStore if it is a shard of another store."""
+    sidecar, clips = folder / f"{shard.name}.parquet", folder / f"{shard.name}.npy"
     if not sidecar.exists() or not clips.exists():
         return False
     card = read_card(sidecar)
-    if card != part.card:
-        other = sorted(key for key in part.card if card.get(key) != part.card[key])
+    if card != shard.card:
+        other = sorted(key for key in shard.card if card.get(key) != shard.card[key])
         raise BadStore(
             f"{sidecar} was made with other {' and '.join(other)} than this run asks for. Give the "
             "same catalog and options to go on with that store, or take another folder"
@@ -249,10 +240,10 @@ def _is_done(folder: Path, part: _Part) -> bool:
     return True
 
 
-def _is_worth_it(folder: Path, part: _Part, files: _AudioFiles) -> bool:
-    """Whether a shard that stands may have more clips if it is made again."""
-    kinds = read_sidecar(folder / f"{part.name}.parquet")[1]["error_kind"].to_pylist()
+def _can_gain(folder: Path, shard: _PlannedShard, files: SongAudio) -> bool:
+    """Whether a finished shard may get more clips if it is made again."""
+    kinds = read_sidecar(folder / f"{shard.name}.parquet")[1]["error_kind"].to_pylist()
     return any(
-        kind is not None and (kind != "no_audio" or files.of(song) is not None)
-        for kind, song in zip(kinds, part.songs(), strict=True)
+        kind is not None and (kind != "no_audio" or files.of(song.id, song.path) is not None)
+        for kind, song in zip(kinds, shard.songs(), strict=True)
     )

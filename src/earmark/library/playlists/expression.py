@@ -1,13 +1,13 @@
-"""The words of a playlist: "jazz and not vocal, calm > .6".
+"""Expressions for playlists, such as "jazz and not vocal, calm > .6": grammar and parser.
 
     commas  either (, either)*        a comma binds least, and means and
     either  both (or both)*
     both    one (and one)*
     one     not one | (commas) | tag | tag > number        also >= < <=
-    tag     words, or "words in quotes": where one of them is and, or, not, or to mean the model's
-            own tag where the settings have a word of the same name
+    tag     words, or "words in quotes": needed where one of them is and, or, not; quotes also mean
+            the model's own tag where the settings have a word of the same name
 
-A tag without a number holds from the least score of its group on (library.settings).
+A tag without a number is true from the least score of its group on (library.settings).
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True)
 class Match:
-    """How songs answer an expression.
+    """How well songs match an expression.
 
     holds : bool (n_songs,), whether it is true of them
-    degree : float32 (n_songs,), in [0, 1], how well: the least of what `and` joins, the most of
-        what `or` joins (Zadeh 1965)
+    degree : float32 (n_songs,), in [0, 1]: `and` takes the least of its parts, `or` the greatest
+        (Zadeh 1965)
     """
 
     holds: BoolArray
@@ -62,17 +62,17 @@ class _Token:
 
 
 def parse(text: str, *, tags: tuple[str, ...], settings: TagRules) -> Evaluate:
-    """What an expression says of the scores of songs.
+    """Parse an expression into a function of songs' scores.
 
     tags : of the model, in the order of the scores' columns
 
-    Raises BadExpression, with the place, for words that do not parse and tags that are not known.
+    Raises BadExpression, with the position, for syntax errors and unknown tags.
     """
     return _Parser(text, tags, settings).parse()
 
 
 class _Parser:
-    """Recursive descent; each method takes what its line of the grammar says."""
+    """Recursive descent; each method parses the line of the grammar with its name."""
 
     def __init__(self, text: str, tags: tuple[str, ...], settings: TagRules) -> None:
         self.text = text
@@ -83,14 +83,14 @@ class _Parser:
 
     def parse(self) -> Evaluate:
         if len(self.tokens) == 1:
-            raise BadExpression(self.text, 0, "nothing is asked for; name a tag, such as jazz")
-        whole = self.commas()
+            raise BadExpression(self.text, 0, "the expression is empty; name a tag, such as jazz")
+        expression = self.commas()
         token = self.peek()
         if token.kind != "end":
             stray = token.text == ")"
-            reason = "this bracket closes nothing" if stray else "and, or, or a comma is missing"
+            reason = "this bracket was not opened" if stray else "and, or, or a comma is missing"
             raise BadExpression(self.text, token.at, reason)
-        return whole
+        return expression
 
     def peek(self) -> _Token:
         return self.tokens[self.next]
@@ -114,10 +114,10 @@ class _Parser:
     def joined(
         self, part: Callable[[], Evaluate], word: str, how: Callable[[Evaluate, Evaluate], Evaluate]
     ) -> Evaluate:
-        whole = part()
+        result = part()
         while self.take(word):
-            whole = how(whole, part())
-        return whole
+            result = how(result, part())
+        return result
 
     def one(self) -> Evaluate:
         start = self.peek()
@@ -136,7 +136,9 @@ class _Parser:
         number = self.peek()
         if number.kind != "number" or not 0 <= float(number.text) <= 1:
             raise BadExpression(
-                self.text, number.at, f"after {compare.text} comes a score from 0 to 1, such as .6"
+                self.text,
+                number.at,
+                f"after {compare.text} a score from 0 to 1 must stand, such as .6",
             )
         self.next += 1
         return _compared(columns, compare.text, float(number.text))
@@ -152,36 +154,38 @@ class _Parser:
             words.append(self.peek().text)
             self.next += 1
         if not words:
-            found = f"not {first.text!r}" if first.text else "and here is the end"
-            raise BadExpression(self.text, first.at, f"a tag is wanted, {found}")
+            found = f"not {first.text!r}" if first.text else "not the end"
+            raise BadExpression(self.text, first.at, f"a tag must stand here, {found}")
         return self.columns(" ".join(words), first.at, quoted=False)
 
     def columns(self, name: str, at: int, *, quoted: bool) -> list[int]:
-        """The tags that a name means: a word of the settings, unless it is quoted, goes first."""
+        """The tags that a name means; unless it is quoted, a word of the settings goes first."""
         wanted = fold(name)
         folded = [fold(tag) for tag in self.tags]
         meant = {fold(tag) for tag in self.settings.words.get(wanted, ())}
-        said = [i for i, tag in enumerate(folded) if tag in meant]
-        if said and not quoted:
-            return said
+        by_word = [i for i, tag in enumerate(folded) if tag in meant]
+        if by_word and not quoted:
+            return by_word
         if wanted in folded:
             return [folded.index(wanted)]
         named = [i for i, tag in enumerate(self.tags) if fold(self.settings.name(tag)) == wanted]
-        if named or said:
-            return named or said
+        if named or by_word:
+            return named or by_word
         grouped = [i for i, tag in enumerate(self.tags) if vocabulary.group(tag) == wanted]
         if grouped:
             return grouped
         if meant:
             known = ", ".join(self.settings.words[wanted])
-            reason = f"{name!r} means one of {known}; the model knows none of them"
+            reason = f"{name!r} means one of {known}; the model has none of these tags"
         else:
             words = sorted({*self.tags, *self.settings.words})
             close = difflib.get_close_matches(name, words, n=3, cutoff=0.5)
             hint = (
-                f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(words)}"
+                f"did you mean {' or '.join(close)}?"
+                if close
+                else f"choose from {', '.join(words)}"
             )
-            reason = f"no tag {name!r}; {hint}"
+            reason = f"unknown tag {name!r}; {hint}"
         raise BadExpression(self.text, at, reason)
 
     def counts(self, columns: list[int]) -> Evaluate:

@@ -1,4 +1,4 @@
-"""A playlist as an M3U8 file."""
+"""Playlists as M3U8 files."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from earmark.library.song import ScannedFile
 def m3u8(
     songs: Iterable[ScannedFile], *, relative_to: Path | None = None
 ) -> tuple[bytes, list[ScannedFile]]:
-    """The bytes of a playlist, and the songs that no line can name: a line break is in their path.
+    """The bytes of a playlist, and the songs left out because their path has a line break.
 
-    relative_to : the folder that the playlist will lie in; absolute paths without it
+    relative_to : the folder of the playlist; without it paths are absolute
 
-    The file is UTF-8, but for names that are no UTF-8 themselves: those keep the bytes that the
-    system knows them by.
+    The file is UTF-8; paths that are not UTF-8 keep the bytes of the file system.
     """
     lines = [b"#EXTM3U"]
     left_out = []
@@ -40,4 +39,6 @@ def _relative(path: Path, folder: Path) -> str:
         found = os.path.relpath(path, folder)
     except ValueError:  # on Windows, another drive
         return str(path)
-    return f"./{found}" if found.startswith("#") else found  # a comment begins so
+    return (
+        f"./{found}" if found.startswith("#") else found
+    )  # a line that begins with # is a comment

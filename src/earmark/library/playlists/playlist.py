@@ -1,8 +1,8 @@
-"""Songs in an order: by what is heard in them, by examples, or on the way from one to another."""
+"""Playlists: by what is heard in songs, by examples, or step by step from one song to another."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,19 +12,24 @@ from earmark.arrays import Float32Array
 from earmark.errors import BadValue, NotScanned
 from earmark.library.database import Library, LibraryModel
 from earmark.library.embeddings import unit
-from earmark.library.playlists.expression import Evaluate
-from earmark.library.song import ScannedFile
+from earmark.library.playlists.expression import Evaluate, parse
+from earmark.library.playlists.similar import embedding_of
+from earmark.library.settings import TagRules
+from earmark.library.song import ScannedFile, absolute
+from earmark.tagger import Tagger
 
-_USUAL_SONGS = 25  # of a playlist that nobody gave a length
+_USUAL_SONGS = 25  # of a playlist without a length
 
 
 @dataclass(frozen=True)
 class Length:
     """How long a playlist is.
 
-    songs : at most; minutes : at most, by the lengths of the songs; per_artist : songs of one
-    artist at most, where the tags name one. None is no limit, but a list has 25 songs where neither
-    songs nor minutes are given.
+    songs : at most
+    minutes : at most, by the lengths of the songs
+    per_artist : songs of one artist at most, where the tags name the artist
+
+    None is no limit; but where neither songs nor minutes are given a playlist has 25 songs.
     """
 
     songs: int | None = None
@@ -33,7 +38,37 @@ class Length:
 
 
 @dataclass(frozen=True)
-class _Shelf:
+class PlaylistRequest:
+    """What a playlist is to hold: songs by an expression, by examples, or on a journey.
+
+    expression : such as "jazz and not vocal, calm > .6"; beside examples or a journey, only songs
+        of which it is true are taken
+    like : songs that the playlist is to sound like
+    start, end : first and last song of a journey
+    doubted : also take what is silence or noise
+    """
+
+    expression: str | None = None
+    like: Sequence[Path] = ()
+    start: Path | None = None
+    end: Path | None = None
+    length: Length = Length()
+    doubted: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse requests that name no songs, or that contradict themselves."""
+        if (self.start is None) != (self.end is None):
+            raise BadValue("a journey needs both its first and its last song: --from and --to")
+        if not self.expression and not self.like and self.start is None:
+            raise BadValue(
+                'a playlist needs an expression such as "jazz", or --like, or --from and --to'
+            )
+        if self.like and self.start is not None:
+            raise BadValue("--like and --from make different playlists; give one of them")
+
+
+@dataclass(frozen=True)
+class _Candidates:
     """The songs that a playlist may take.
 
     vectors : float32 (n_songs, n_dimensions), of length one
@@ -41,6 +76,46 @@ class _Shelf:
 
     songs: list[ScannedFile]
     vectors: Float32Array
+
+
+def make_playlist(
+    library: Library,
+    request: PlaylistRequest,
+    *,
+    model: LibraryModel,
+    settings: TagRules,
+    load: Callable[[], Tagger],
+) -> list[ScannedFile]:
+    """The songs of a playlist, in order; none where no song answers the request.
+
+    settings : what the words of the expression mean
+    load : a tagger with the library's model; called only for an example that was not scanned
+
+    Raises BadExpression; NotScanned for a journey's ends that are not in the library, and for
+    examples that the library's model cannot hear.
+    """
+    expression = None
+    if request.expression:
+        expression = parse(request.expression, tags=model.card.tags, settings=settings)
+    if request.start is not None and request.end is not None:
+        return journey(
+            library, model, absolute(request.start), absolute(request.end),
+            expression=expression, length=request.length, doubted=request.doubted,
+        )  # fmt: skip
+    if request.like:
+        examples = [absolute(path) for path in request.like]
+        return like(
+            library,
+            model,
+            [embedding_of(library, model, path, load=load) for path in examples],
+            expression=expression,
+            length=request.length,
+            without=examples,
+            doubted=request.doubted,
+        )
+    assert expression is not None  # else the request is refused
+    found = matching(library, model, expression, doubted=request.doubted)
+    return take(found, request.length)
 
 
 def matching(
@@ -64,7 +139,7 @@ def matching(
 
 
 def take(ranked: Iterable[ScannedFile], length: Length) -> list[ScannedFile]:
-    """The first songs of a list that make a playlist of that length; no audio comes in twice."""
+    """The first songs of a list that make a playlist of that length; no audio is there twice."""
     limit = _Limit(length)
     chosen = []
     for song in ranked:
@@ -93,13 +168,13 @@ def like(
     doubted : also take what is silence or noise
     """
     without = list(without)
-    heard = {song.audio for path in without if (song := library.song(model, path)) is not None}
-    shelf = _shelf(library, model, expression, without=without, doubted=doubted)
-    if not shelf.songs:
+    audio = {song.audio for path in without if (song := library.song(model, path)) is not None}
+    candidates = _candidates(library, model, expression, without=without, doubted=doubted)
+    if not candidates.songs:
         return []
-    similarity = shelf.vectors @ unit(unit(np.stack(vectors)).mean(axis=0))
-    ranked = (shelf.songs[i] for i in np.argsort(-similarity, kind="stable"))
-    return take((song for song in ranked if song.audio not in heard), length)
+    similarity = candidates.vectors @ unit(unit(np.stack(vectors)).mean(axis=0))
+    ranked = (candidates.songs[i] for i in np.argsort(-similarity, kind="stable"))
+    return take((song for song in ranked if song.audio not in audio), length)
 
 
 def journey(
@@ -123,37 +198,37 @@ def journey(
     """
     ends = [_end(library, model, path) for path in (start, end)]
     if start == end:
-        raise BadValue("a journey leads from one song to another; name two")
-    shelf = _shelf(library, model, expression, without=(start, end), doubted=doubted)
+        raise BadValue("a journey leads from one song to another: name two different songs")
+    candidates = _candidates(library, model, expression, without=(start, end), doubted=doubted)
     first, last = (unit(vector) for _, vector in ends)
-    n_songs = _n_songs(length, [song for song, _ in ends] + shelf.songs)
-    free = np.ones(len(shelf.songs), dtype=bool)
+    n_songs = _n_songs(length, [song for song, _ in ends] + candidates.songs)
+    free = np.ones(len(candidates.songs), dtype=bool)
     limit = _Limit(Length(songs=n_songs, per_artist=length.per_artist))
     for song, _ in ends:
         limit.admit(song)
     chosen: list[int] = []
     for step in range(1, n_songs - 1):
         share = step / (n_songs - 1)
-        similarity = shelf.vectors @ unit((1 - share) * first + share * last)
+        similarity = candidates.vectors @ unit((1 - share) * first + share * last)
         for i in np.argsort(-similarity, kind="stable"):
-            if free[i] and limit.admit(shelf.songs[i]):
+            if free[i] and limit.admit(candidates.songs[i]):
                 free[i] = False
                 chosen.append(int(i))
                 break
-    along = shelf.vectors @ (last - first)
+    along = candidates.vectors @ (last - first)
     chosen.sort(key=lambda i: float(along[i]))
-    path = [ends[0][0], *(shelf.songs[i] for i in chosen), ends[1][0]]
+    path = [ends[0][0], *(candidates.songs[i] for i in chosen), ends[1][0]]
     return _shortened(path, length)
 
 
-def _shelf(
+def _candidates(
     library: Library,
     model: LibraryModel,
     expression: Evaluate | None,
     *,
     without: Iterable[Path],
     doubted: bool,
-) -> _Shelf:
+) -> _Candidates:
     index = library.index(model)
     place = {int(number): i for i, number in enumerate(index.numbers)}
     left_out = set(without)
@@ -165,14 +240,14 @@ def _shelf(
     songs = [song for song, _ in pairs]
     vectors = index.vectors(np.array([i for _, i in pairs], dtype=np.int64))
     if not songs or expression is None:
-        return _Shelf(songs, vectors)
+        return _Candidates(songs, vectors)
     match = expression(np.stack([_scores(song) for song in songs]))
     kept = np.flatnonzero(match.holds)
-    return _Shelf([songs[i] for i in kept], vectors[kept])
+    return _Candidates([songs[i] for i in kept], vectors[kept])
 
 
 class _Limit:
-    """How much of a playlist is left, and who may still come in."""
+    """Counts the songs of a playlist against its length."""
 
     def __init__(self, length: Length) -> None:
         no_length = length.songs is None and length.minutes is None
@@ -187,7 +262,7 @@ class _Limit:
         return self._songs == 0
 
     def admit(self, song: ScannedFile) -> bool:
-        """Whether a song fits; it is then counted. The same audio comes in once."""
+        """Whether a song fits; it is then counted. The same audio is admitted once."""
         artist = song.artist.casefold()
         n_of_artist = self._of_artist.get(artist, 0)
         if (
@@ -222,7 +297,7 @@ def _n_songs(length: Length, songs: Sequence[ScannedFile]) -> int:
 
 
 def _shortened(path: list[ScannedFile], length: Length) -> list[ScannedFile]:
-    """A journey without as many songs from its middle as make it too long."""
+    """A journey without the songs from its middle that make it too long."""
     while (
         length.minutes is not None
         and len(path) > 2

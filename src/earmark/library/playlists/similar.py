@@ -17,20 +17,20 @@ from earmark.library.song import ScannedFile
 from earmark.ranking import log_odds
 from earmark.tagger import Tagger
 
-# Near-duplicates: what two encodings of one recording have in common and two songs seldom have.
-# Tight, because a copy that is missed costs less than two songs that are taken for one.
+# Near-duplicates: two encodings of one recording are this close, two songs seldom are. The limits
+# are tight, because a missed copy costs less than two songs that are taken for one.
 NEAR = 0.99  # cosine of the embeddings
 NEAR_LOG_ODDS = 0.1  # root mean square of the difference over the tags, nats
 NEAR_SECONDS = 1.0
-_ROWS = 1024  # songs that are compared with others at once: 100,000 of them take 400 MB
+_ROWS = 1024  # songs compared at once with all others: 100,000 others take 400 MB
 
 
 @dataclass(frozen=True)
-class Alike:
+class SimilarSong:
     """A song and how much it sounds like another.
 
     similarity : cosine of the two embeddings, in [-1, 1]
-    near_duplicate : it may well be the same recording
+    near_duplicate : it is probably the same recording
     """
 
     song: ScannedFile
@@ -41,7 +41,7 @@ class Alike:
 def embedding_of(
     library: Library, model: LibraryModel, path: Path, *, load: Callable[[], Tagger]
 ) -> Float32Array:
-    """What the model heard in a song of the library, or hears in any other file.
+    """The embedding of a song of the library, or of any other file.
 
     load : a tagger with the library's model; called only for a file that was not scanned
 
@@ -51,18 +51,36 @@ def embedding_of(
     if stored is not None:
         return stored
     tagger = load()
-    if sha256(tagger.session.path) != model.sha256:
+    if sha256(tagger.model.path) != model.sha256:
         raise NotScanned(
-            f"{path} was not scanned, and {tagger.card.name} ({tagger.session.path}) is not the "
-            f"model that the library was scanned with ({model.card.name}). Scan it, or name that "
-            "model with --model"
+            f"{path} was not scanned, and {tagger.card.name} ({tagger.model.path}) is not the "
+            f"model that the library was scanned with ({model.card.name}). Scan the file, or give "
+            "that model with --model"
         )
     return tagger.embed(path)
 
 
+def similar_songs(
+    library: Library,
+    path: Path,
+    *,
+    model: LibraryModel,
+    load: Callable[[], Tagger],
+    n: int = 20,
+) -> list[SimilarSong]:
+    """The n songs of a library that sound most like a file, scanned or not, best first.
+
+    load : a tagger with the library's model; called only for a file that was not scanned
+
+    Raises NotScanned for another model than the library's.
+    """
+    vector = embedding_of(library, model, path, load=load)
+    return similar(library, model, path, vector=vector, n=n)
+
+
 def similar(
     library: Library, model: LibraryModel, path: Path, *, vector: Float32Array, n: int = 20
-) -> list[Alike]:
+) -> list[SimilarSong]:
     """The n songs of a library that sound most like one, best first, without itself.
 
     vector : of that song
@@ -72,25 +90,28 @@ def similar(
         songs = library.by_number(number for number, _ in found)
         this = library.song(model, path)
     return [
-        Alike(song, similarity, this is not None and is_near(this, song, similarity))
+        SimilarSong(song, similarity, this is not None and is_near(this, song, similarity))
         for song, (_, similarity) in zip(songs, found, strict=True)
         if song.path != path
     ][:n]
 
 
-def finder(
+def similar_finder(
     library: Library, model: LibraryModel, *, served: Path, n: int = 8
 ) -> Callable[[Float32Array], list[dict[str, Any]]]:
     """A function from an embedding to the n songs most like it, for a server.
 
-    All is read at once: the function needs no file, and any thread may call it. It gives
+    It reads everything now: the function needs no file, and any thread may call it. It returns
     {"title", "similarity"} for each song, best first.
-    served : the model file that embeddings come from; raises NotScanned if it is another
+
+    served : the model file that embeddings come from
+
+    Raises NotScanned where that is not the model that the library was scanned with.
     """
     if sha256(served) != model.sha256:
         raise NotScanned(
-            f"{library.path} was scanned with {model.card.name}, not with {served}. Scan with that "
-            "model, or serve the library's with --model"
+            f"{library.path} was scanned with {model.card.name}, not with {served}. Scan with "
+            f"{served}, or serve {model.card.name} with --model"
         )
     with library.snapshot():
         index = library.index(model)
@@ -110,7 +131,7 @@ def finder(
 
 
 def is_near(one: ScannedFile, other: ScannedFile, similarity: float) -> bool:
-    """Whether two songs may well be one recording: the same audio, or alike in all we know."""
+    """Whether two songs are probably one recording: the same audio, or alike in all we know."""
     if one.audio == other.audio:
         return True
     if similarity < NEAR or abs(one.seconds - other.seconds) > NEAR_SECONDS:
@@ -122,7 +143,7 @@ def is_near(one: ScannedFile, other: ScannedFile, similarity: float) -> bool:
 
 
 def near_duplicates(library: Library, model: LibraryModel) -> list[list[ScannedFile]]:
-    """Groups of songs that may well be one recording, each song in one group at most."""
+    """Groups of songs that are probably one recording, each song in one group at most."""
     with library.snapshot():
         return [library.by_number(group) for group in _groups(library, model)]
 

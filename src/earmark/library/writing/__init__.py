@@ -1,1 +1,1 @@
-"""Tags into music files, and out of them again."""
+"""Writing tags into music files: the plan, the change, the journal and the undo."""

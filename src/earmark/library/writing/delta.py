@@ -1,8 +1,9 @@
-"""The difference between two versions of a file whose audio is the same: small, and exact.
+"""Deltas: what turns a file with new tags back into the old file, byte for byte.
 
-Another tag at the beginning moves the audio, another at the end does not, and Ogg numbers its pages
-anew. So the old file is told as: up to a split, the new file's bytes from the beginning; after it,
-the new file's bytes counted from the end; and whatever is different from those, byte for byte.
+The audio of both is the same. New tags at the beginning move it, new tags at the end do not, and
+Ogg renumbers its pages. So the old file is described as: up to a split, the new file's bytes
+counted from the beginning; after the split, those counted from the end; and patches for every byte
+that differs.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ _MAGIC = b"earmark delta 1\n"
 _HEAD = struct.Struct("<QQQQ")  # sizes of the old and the new file, the split, how many patches
 _PATCH = struct.Struct("<QQ")  # where in the old file, how many bytes
 _BLOCK = 1 << 16  # bytes; the split lies between two blocks
-_JOIN = 16  # different bytes closer than that are one patch
+_JOIN = 16  # bytes; differences closer than that are one patch
 
 
 def make_delta(old: str | Path, new: str | Path) -> bytes:
-    """What turns the new file into the old one, byte for byte; see apply_delta."""
+    """The delta that turns the new file into the old one; see apply_delta."""
     before, after = _bytes_of(old), _bytes_of(new)
     split = _split(before, after)
     patches: list[tuple[int, bytes]] = []
@@ -48,17 +49,19 @@ def make_delta(old: str | Path, new: str | Path) -> bytes:
 
 
 def apply_delta(new: str | Path, delta: bytes, *, to: str | Path) -> None:
-    """Make the old file from the new one; its caller checks the result.
+    """Make the old file from the new one; the caller checks the result.
 
-    Raises BadValue for a delta that is none, or of another file.
+    Raises BadValue for bytes that are not a delta, and for the delta of another file.
     """
     if not delta.startswith(_MAGIC):
-        raise BadValue("these bytes are no delta of this version of earmark")
+        raise BadValue("these bytes are not a delta that this version of earmark reads")
     body = zlib.decompress(delta[len(_MAGIC) :])
     old_size, new_size, split, n_patches = _HEAD.unpack_from(body)
     after = _bytes_of(new)
     if after.size != new_size:
-        raise BadValue(f"the delta is of a file of {new_size} bytes; {new} has {after.size}")
+        raise BadValue(
+            f"the delta belongs to a file of {new_size} bytes, but {new} has {after.size} bytes"
+        )
     before = np.zeros(old_size, dtype=np.uint8)
     before[:split] = after[:split]
     kept = min(old_size - split, new_size)
@@ -94,7 +97,7 @@ def _split(before: Uint8Array, after: Uint8Array) -> int:
 def _equal(
     block: Uint8Array, after: Uint8Array, first: int, old_size: int, split: int
 ) -> npt.NDArray[np.bool]:
-    """Which bytes of a block of the old file are told rightly; the split lies at no byte within."""
+    """Which bytes of a block of the old file the new file already has; no split is inside."""
     shift = 0 if first < split else after.size - old_size
     same = np.zeros(block.size, dtype=np.bool)
     begin, end = max(0, first + shift), min(after.size, first + shift + block.size)

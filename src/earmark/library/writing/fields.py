@@ -1,4 +1,4 @@
-"""From a song's scores to the fields of its file; no file is touched here."""
+"""Values of a file's fields from a song's tags, and which fields change; no file is opened."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ FIELDS = (GENRE, MOOD, SCORES, MODEL)
 Values = tuple[str, ...]
 
 
-# What becomes of a genre or mood that a file has. fill: it stays, and only empty fields are filled;
-# merge: ours come after it; replace: ours take its place, unless there are none.
+# What happens to a genre or mood that a file already has. fill: it stays, and only empty fields are
+# filled; merge: new values are added after it; replace: new values, if any, take its place.
 Mode = Literal["fill", "merge", "replace"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 
-def wanted(
+def fields_from(
     tags: Sequence[Tag], *, settings: TagRules, model: str, sha256: str
 ) -> dict[str, Values]:
-    """What a model says of a song, as values of FIELDS.
+    """The values of FIELDS from a song's tags.
 
     tags : of one song, best first
     model, sha256 : name and hash of the model file
     """
-    said: dict[str, Values] = {}
+    fields: dict[str, Values] = {}
     for group in (GENRE, MOOD):
         rule = settings.rule(group)
         names = [settings.name(tag.tag) for tag in tags if tag.group == group]
@@ -40,33 +40,33 @@ def wanted(
             for name, score in zip(names, scores, strict=True)
             if score >= rule.min and name and (allowed is None or name.casefold() in allowed)
         ]
-        said[group] = tuple(dict.fromkeys(counts))[: rule.top]
+        fields[group] = tuple(dict.fromkeys(counts))[: rule.top]
     if settings.scores.top:
         shown = [tag for tag in tags if tag.score >= settings.scores.min][: settings.scores.top]
-        said[SCORES] = tuple(f"{tag.tag}={tag.score:.2f}" for tag in shown)
-        said[MODEL] = (f"{model} {sha256[:12]}",)
-    return said
+        fields[SCORES] = tuple(f"{tag.tag}={tag.score:.2f}" for tag in shown)
+        fields[MODEL] = (f"{model} {sha256[:12]}",)
+    return fields
 
 
-def changes(
-    before: Mapping[str, Values], said: Mapping[str, Values], *, mode: Mode
+def changed_fields(
+    before: Mapping[str, Values], wanted: Mapping[str, Values], *, mode: Mode
 ) -> dict[str, Values]:
     """The fields of a file that are to change, with their new values.
 
-    before, said : values of FIELDS, in the file and as the model says
+    before, wanted : values of FIELDS, in the file and from the model
     """
     after: dict[str, Values] = {}
-    for field, ours in said.items():
-        theirs = before[field]
+    for field, new_values in wanted.items():
+        old_values = before[field]
         if field in (SCORES, MODEL):
-            new = ours
+            new = new_values
         elif mode == "merge":
-            known = {value.casefold() for value in theirs}
-            new = (*theirs, *(value for value in ours if value.casefold() not in known))
+            known = {value.casefold() for value in old_values}
+            new = (*old_values, *(value for value in new_values if value.casefold() not in known))
         elif mode == "replace":
-            new = ours or theirs
+            new = new_values or old_values
         else:
-            new = theirs or ours
-        if new != theirs:
+            new = old_values or new_values
+        if new != old_values:
             after[field] = new
     return after

@@ -1,8 +1,8 @@
-"""What was written to files, and what it takes to undo it."""
+"""The journal of written files: each change, and what it takes to undo it."""
 
 from __future__ import annotations
 
-# ruff: noqa: S608  # what is put into SQL is constants of this file; values are always bound
+# ruff: noqa: S608  # only constants of this file are put into SQL; values are always bound
 import json
 import os
 import time
@@ -45,7 +45,7 @@ def next_run(library: Library) -> int:
 
 
 def note(library: Library, entry: JournalEntry) -> None:
-    """Keep what it takes to undo a change; it is on the disk when this returns."""
+    """Write a change to the journal; it is on the disk when this returns."""
     values = (
         entry.run, os.fsencode(entry.path), entry.audio, entry.mtime_ns,
         json.dumps(entry.before), json.dumps(entry.after),
@@ -77,7 +77,7 @@ def entries(library: Library, run: int) -> Iterator[JournalEntry]:
 
 
 def strike(library: Library, entry: JournalEntry) -> None:
-    """Take a change out of the journal: it is undone."""
+    """Delete a change that is undone from the journal."""
     with library.transaction() as connection:
         connection.execute("DELETE FROM journal WHERE id = ?", (entry.id,))
 

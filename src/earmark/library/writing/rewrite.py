@@ -1,4 +1,4 @@
-"""Changing a treasured file: in a copy, which takes its place only when it is right."""
+"""Safe changes of a file: in a copy, which replaces the file only when all is right."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from earmark.files import atomic_path
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn the system's errors into ours, which say that the file is as it was."""
+    """Turn an OSError into UnwritableTags, which says that the file is unchanged."""
     try:
         yield
     except OSError as error:
-        raise UnwritableTags(path, f"{error.strerror or error}. It stays as it was") from error
+        raise UnwritableTags(path, f"{error.strerror or error}. The file is unchanged") from error
 
 
 def rewrite(path: Path, make: Callable[[Path, Path], None], *, mtime_ns: int | None = None) -> None:
-    """Replace a file by what `make(file, copy)` leaves in the copy; rights and owner stay.
+    """Replace a file by what `make(file, copy)` makes of the copy; permissions and owner stay.
 
     make : called with the file and with a copy of it in the same folder; may raise
-    mtime_ns : the time that the new file gets; now, without it
+    mtime_ns : the modification time of the new file; by default now
 
-    Raises UnwritableTags where the disk fails or the file changes meanwhile; the file then stays as
-    it was. Where it is a link, the file that it leads to is replaced.
+    Raises UnwritableTags where the disk fails or the file changes meanwhile; it is then unchanged.
+    For a link, the file that it leads to is replaced.
     """
     with disk_errors(path):
         target = Path(os.path.realpath(path))
@@ -36,7 +36,7 @@ def rewrite(path: Path, make: Callable[[Path, Path], None], *, mtime_ns: int | N
         if not os.access(target, os.W_OK):
             raise UnwritableTags(path, "it is read-only. Change its permissions first")
         with atomic_path(target) as copy:
-            shutil.copy2(target, copy)  # with its rights and its extended attributes
+            shutil.copy2(target, copy)  # with permissions and extended attributes
             make(target, copy)
             if hasattr(os, "chown"):
                 with suppress(PermissionError):  # only root may give files away
@@ -45,4 +45,4 @@ def rewrite(path: Path, make: Callable[[Path, Path], None], *, mtime_ns: int | N
                 os.utime(copy, ns=(before.st_atime_ns, mtime_ns))
             now = target.stat()
             if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-                raise UnwritableTags(path, "somebody else changed it at the same moment. Try again")
+                raise UnwritableTags(path, "another program changed it at the same time. Try again")

@@ -1,7 +1,7 @@
-"""The fields of a music file in every format: real multiple values, in the places others look in.
+"""Fields of music files in every format, with several values, where other programs look for them.
 
-mutagen does it, for it alone keeps several values in ID3v2.3, leaves a tag in the version that it
-has and touches no frame but ours. mediafile, which stands on it, joins values with a slash there.
+mutagen reads and writes them: it alone keeps several values in ID3v2.3, keeps the version of a tag,
+and changes no other frame. mediafile, which is built on it, joins the values with a slash there.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from earmark.errors import MissingExtra, UnwritableTags
+from earmark.library.writing.fields import Values
 
-Values = tuple[str, ...]
-
-# Where a field lies in ID3, MP4, Vorbis comments, APEv2 and ASF, as Picard and Mp3tag have it.
-# A field without a row is a free one under its own name.
+# The place of a field in ID3, MP4, Vorbis comments, APEv2 and ASF, as in Picard and Mp3tag. A field
+# without a row is stored as a free field under its own name.
 _PLACES = {
     "genre": ("TCON", "\xa9gen", "GENRE", "Genre", "WM/Genre"),
     "mood": ("TMOO", "----:com.apple.iTunes:MOOD", "MOOD", "Mood", "WM/Mood"),
@@ -37,7 +36,7 @@ def require_mutagen() -> None:
 
 
 def read_names(path: Path) -> tuple[str, str, str]:
-    """Artist, title and album, each "" where the tags do not say or cannot be read."""
+    """Artist, title and album, each "" where the tags have none or cannot be read."""
     try:
         found = read_fields(path, ("artist", "title", "album"))
     except UnwritableTags:
@@ -46,21 +45,21 @@ def read_names(path: Path) -> tuple[str, str, str]:
 
 
 def read_fields(path: Path, fields: Iterable[str]) -> dict[str, Values]:
-    """The values of each field, none where it is empty.
+    """The values of each field; no values for an empty field.
 
     fields : genre, mood, artist, title, album, or the name of a free field
 
-    Raises UnwritableTags for a file whose format holds no tags or whose tags are broken.
+    Raises UnwritableTags for a format without tags, and for broken tags.
     """
     tags = _load(path).tags
     return {field: _read(tags, field) for field in fields}
 
 
 def write_fields(path: Path, values: Mapping[str, Values]) -> None:
-    """Put fields into a file, in place; a field without values is taken out.
+    """Write fields into a file, in place; a field without values is removed.
 
-    Everything else in the tags stays, also their version; ID3v2.2, which nobody writes any more,
-    becomes ID3v2.3. Raises UnwritableTags as read_fields does.
+    All other tags stay, and their version too; only ID3v2.2, which is obsolete, becomes ID3v2.3.
+    Raises UnwritableTags as read_fields does.
     """
     require_mutagen()
     from mutagen.id3 import ID3
@@ -82,11 +81,11 @@ def write_fields(path: Path, values: Mapping[str, Values]) -> None:
         raise UnwritableTags(path, _words(error)) from error
 
 
-_NO_TAGS = "this format holds no tags that earmark can write"
+_NO_TAGS = "earmark cannot write tags in this format"
 
 
 def _load(path: Path) -> Any:
-    """The file as mutagen knows it, with tags, though they may be new and empty."""
+    """The mutagen file; missing tags are added, empty."""
     require_mutagen()
     import mutagen
 
@@ -105,7 +104,7 @@ def _load(path: Path) -> Any:
 
 
 def _broken() -> tuple[type[Exception], ...]:
-    """What mutagen raises for damaged tags: its own errors, and what its parsers stumble over."""
+    """What mutagen raises for damaged tags: its own errors, and those of its parsers."""
     import mutagen
 
     return (
@@ -117,7 +116,7 @@ def _broken() -> tuple[type[Exception], ...]:
 def _words(error: Exception) -> str:
     if isinstance(error.__cause__ or error.__context__, OSError):
         return str(error.__cause__ or error.__context__)
-    return f"its tags are broken ({type(error).__name__}: {error})"
+    return f"its tags are damaged ({type(error).__name__}: {error})"
 
 
 def _kind(tags: Any) -> int:

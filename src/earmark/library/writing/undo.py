@@ -1,4 +1,4 @@
-"""Files as they were before a run of writing: to the byte, wherever nobody came between."""
+"""Undo of a run of writing: every byte back, or only the fields where a file has changed since."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ from earmark.library.writing.write import require_same_audio
 class UndoOutcome(StrEnum):
     """What became of one file.
 
-    restored : it has every byte it had; unwritten : it had them already; fields : another program
-    has written to it since, so the fields that still held our values have theirs again and the rest
-    is left; failed : it stays as it is
+    restored : it has every byte back
+    unwritten : it never changed: the run was killed before the file was replaced
+    fields : another program has changed it since: only fields that still had earmark's values have
+        their old values back
+    failed : it stays as it is
     """
 
     restored = "restored"
@@ -45,7 +47,7 @@ def last_run(library: Library) -> int:
     """The newest run that can be undone. Raises NotScanned where there is none."""
     known = runs(library)
     if not known:
-        raise NotScanned("there is nothing to undo: no tags were written, or all is undone")
+        raise NotScanned("there is nothing to undo: no tags were written, or all runs are undone")
     return known[-1][0]
 
 
@@ -55,10 +57,10 @@ def files_of(library: Library, run: int) -> list[Path]:
     return [entry.path for entry in entries(library, run)]
 
 
-def undo(library: Library, run: int) -> Iterator[Undone]:
-    """Undo a run, its last change first. What fails stays in the journal, to be tried again.
+def undo_writing(library: Library, run: int) -> Iterator[Undone]:
+    """Undo a run, its last change first; what fails stays in the journal and can be tried again.
 
-    Raises NotScanned for a run that the journal does not hold.
+    Raises NotScanned for a run that is not in the journal.
     """
     _check(library, run)
     for entry in entries(library, run):
@@ -75,16 +77,20 @@ def undo(library: Library, run: int) -> Iterator[Undone]:
 
 def _check(library: Library, run: int) -> None:
     if run not in {known for known, _, _ in runs(library)}:
-        raise NotScanned(f"there is no run {run} to undo; `earmark library undo --list` shows them")
+        raise NotScanned(
+            f"there is no run {run} to undo; `earmark library undo --list` shows the runs"
+        )
 
 
 def _place(library: Library, entry: JournalEntry) -> Path:
-    """Where the file lies now: a scan may have followed it elsewhere."""
+    """Where the file is now: a scan may have found it in another folder."""
     if entry.path.exists():
         return entry.path
     place = library.place_of(entry.audio)
     if place is None or not place.exists():
-        raise UnwritableTags(entry.path, "it is gone. If it has moved, scan its new folder first")
+        raise UnwritableTags(
+            entry.path, "it does not exist. If it has moved, scan its new folder first"
+        )
     return place
 
 
@@ -107,7 +113,7 @@ def _undo_one(library: Library, entry: JournalEntry, path: Path) -> UndoOutcome:
 def _restore(file: Path, copy: Path, entry: JournalEntry) -> None:
     apply_delta(file, entry.delta, to=copy)
     if sha256(copy) != entry.before_sha256:
-        raise UnwritableTags(file, "its journal is damaged, so it stays as it is")
+        raise UnwritableTags(file, "the journal is damaged. The file is unchanged")
 
 
 def _put_back_fields(entry: JournalEntry, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a model heard, into the fields of music files: first the plan, then the change, safely."""
+"""Writing tags into music files: first the plan, then the change, with a journal to undo it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from earmark.library.database import Library, LibraryModel
 from earmark.library.settings import TagRules
 from earmark.library.song import ScannedFile
 from earmark.library.writing.delta import make_delta
-from earmark.library.writing.fields import FIELDS, Mode, Values, changes, wanted
+from earmark.library.writing.fields import FIELDS, Mode, Values, changed_fields, fields_from
 from earmark.library.writing.journal import JournalEntry, next_run, note
 from earmark.library.writing.rewrite import rewrite
 from earmark.library.writing.tag_file import read_fields, require_mutagen, write_fields
 from earmark.tagger import rank_tags
 
-_FEW_FILES = 200  # below it one process reads their tags before others have started
+_FEW_FILES = 200  # with fewer, one process reads all tags before others have started
 
 
 @dataclass(frozen=True)
-class Change:
+class TagChange:
     """What is to change in one file.
 
     before, after : values of the fields that change
@@ -53,14 +53,14 @@ class _Compare:
     def __call__(
         self, unit: tuple[ScannedFile, dict[str, Values]]
     ) -> tuple[dict[str, Values], ...]:
-        song, said = unit
+        song, wanted = unit
         check_unchanged(song)
         before = read_fields(song.path, FIELDS)
-        after = changes(before, said, mode=self.mode)
+        after = changed_fields(before, wanted, mode=self.mode)
         return {field: before[field] for field in after}, after
 
 
-def plan(
+def plan_writing(
     library: Library,
     model: LibraryModel,
     *,
@@ -69,9 +69,10 @@ def plan(
     below: Path | None = None,
     doubted: bool = False,
     workers: int | None = None,
-) -> Iterator[Change | UnwritableFile]:
-    """What writing would change, file by file; nothing is written, and no file that is right is
-    named.
+) -> Iterator[TagChange | UnwritableFile]:
+    """What writing would change, file by file; nothing is written.
+
+    Files that already have these values are left out.
 
     below : only the files of a folder, or one file
     doubted : also what is silence or noise, whose tags mean nothing
@@ -92,8 +93,10 @@ def plan(
         for song in chain(first, songs):
             assert song.scores is not None
             tags = rank_tags(model.card, song.scores)
-            said = wanted(tags, settings=settings, model=model.card.name, sha256=model.sha256)
-            yield song, said
+            wanted = fields_from(
+                tags, settings=settings, model=model.card.name, sha256=model.sha256
+            )
+            yield song, wanted
 
     for outcome in engine.map_units(_Compare(mode), units(), workers=workers):
         song = outcome.unit[0]
@@ -103,7 +106,7 @@ def plan(
         assert outcome.value is not None
         before, after = outcome.value
         if after:
-            yield Change(song, before, after)
+            yield TagChange(song, before, after)
 
 
 def n_doubted(library: Library, model: LibraryModel, *, below: Path | None = None) -> int:
@@ -112,12 +115,12 @@ def n_doubted(library: Library, model: LibraryModel, *, below: Path | None = Non
     return sum(song.headline is not None for song in songs)
 
 
-def write(
-    library: Library, planned: Iterable[Change | UnwritableFile], *, keep_mtime: bool = False
-) -> Iterator[Change | UnwritableFile]:
-    """Carry out a plan: each change as it was made, or a refusal; the journal knows how to undo it.
+def write_tags(
+    library: Library, planned: Iterable[TagChange | UnwritableFile], *, keep_mtime: bool = False
+) -> Iterator[TagChange | UnwritableFile]:
+    """Carry out a plan; yields each change, or why a file was not written. Undo: the journal.
 
-    keep_mtime : let files keep their time of last change
+    keep_mtime : keep the modification time of files
     """
     run = next_run(library)
     for change in planned:
@@ -133,7 +136,7 @@ def write(
 
 
 def check_unchanged(song: ScannedFile) -> None:
-    """Raise UnwritableTags unless a file is as it was when it was scanned."""
+    """Raise UnwritableTags if a file has changed since it was scanned."""
     try:
         status = song.path.stat()
     except OSError as error:
@@ -142,7 +145,7 @@ def check_unchanged(song: ScannedFile) -> None:
         raise UnwritableTags(song.path, "it has changed since it was scanned. Scan again")
 
 
-def _write_one(library: Library, change: Change, *, run: int, keep_mtime: bool) -> None:
+def _write_one(library: Library, change: TagChange, *, run: int, keep_mtime: bool) -> None:
     song = change.song
     check_unchanged(song)
     audio = song.audio
@@ -162,8 +165,8 @@ def _write_one(library: Library, change: Change, *, run: int, keep_mtime: bool) 
 
 
 def require_same_audio(path: Path, copy: Path, *, audio: bytes) -> None:
-    """Raise UnwritableTags unless a copy of a file holds the audio that it should."""
+    """Raise UnwritableTags if a copy of a file has other audio."""
     if audio_hash(copy) != audio:
         raise UnwritableTags(
-            path, "writing its tags would change its audio, so it stays as it was. Mend the file"
+            path, "writing its tags would change its audio: it is damaged. The file is unchanged"
         )

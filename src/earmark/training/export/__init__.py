@@ -1,1 +1,1 @@
-"""A finished run as the one-file model."""
+"""From a run to a model file, and back to a network."""

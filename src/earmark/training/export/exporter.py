@@ -1,4 +1,4 @@
-"""A finished run as the one-file model, compared with the network it came from."""
+"""The best weights of a run as a model file, compared with the torch network first."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from earmark.arrays import BoolArray, Float32Array
 from earmark.errors import BadModel, BadValue, DataError
 from earmark.files import sha256, write_bytes
 from earmark.graph import build
@@ -21,7 +21,7 @@ from earmark.model_file import INPUT, LOGITS, Card, sigmoid, write_model
 from earmark.privacy import keep_private
 from earmark.training.checkpoint import Arrays, read_checkpoint
 from earmark.training.export.calibration import calibrate
-from earmark.training.export.to_graph import network
+from earmark.training.export.to_graph import to_graph
 from earmark.training.learner import load_weights
 from earmark.training.model import CRNN
 from earmark.training.recipe import make_recipe
@@ -32,8 +32,7 @@ from earmark.training.task import Task
 if TYPE_CHECKING:
     import onnx
 
-_Clips = npt.NDArray[np.float32]
-_Listen = Callable[[_Clips], _Clips]  # clips in dB to logits
+_Predict = Callable[[Float32Array], Float32Array]  # clips in dB to logits
 
 LARGEST_DIFFERENCE = 1e-4  # between the logits of torch and of what is written
 BATCHES = (1, 2, 5)
@@ -41,9 +40,9 @@ BATCHES = (1, 2, 5)
 
 @dataclass(frozen=True)
 class Terms:
-    """What a model file says of itself that no run knows.
+    """The lines of a model's card that its run does not hold.
 
-    name : the recipe's by default
+    name : that of the recipe, without one
     """
 
     name: str | None = None
@@ -51,7 +50,7 @@ class Terms:
     description: str = ""
 
 
-def export(
+def export_run(
     run: str | Path, output: str | Path, *, terms: Terms | None = None, waveform: bool = False
 ) -> Card:
     """Write the best weights of a run as a model file; returns its card.
@@ -65,16 +64,22 @@ def export(
     run, terms = Path(run), terms or Terms()
     record = read_record(run)
     if not (run / BEST).is_file():
-        raise DataError(f"{run} has no weights yet: no epoch has been finished")
+        raise DataError(
+            f"{run} has no weights to export yet, as its first epoch is not finished. Resume it "
+            "with: earmark train RECIPE --store STORE -o RUN --resume"
+        )
     as_keras = Path(output).suffix == ".keras"
     if as_keras and waveform:
-        raise BadValue(f"a graph that takes samples is ONNX; {output} is the name of a Keras file")
+        raise BadValue(
+            f"{output} is the name of a Keras file, but a graph that takes samples is written as "
+            "ONNX only. Choose a name that ends in .onnx"
+        )
     arrays, facts = read_checkpoint(run / BEST)
     model, task = _model(run, record, arrays)
     if as_keras:
         compared = _write_keras(model, Path(output), task)
     else:
-        graph = build(network(model, n_mels=task.features.n_mels, n_frames=task.features.n_frames))
+        graph = build(to_graph(model, n_mels=task.features.n_mels, n_frames=task.features.n_frames))
         compared = compare(model, graph, task)
     training = _training(record)
     training["weights_sha256"] = sha256(run / BEST)
@@ -103,8 +108,8 @@ def export(
     if calibration is not None:
         training["validation"] = _validation(card, logits, labels)
     if waveform:
-        whole = waveform_model(graph, card)
-        write_bytes(output, whole.SerializeToString(deterministic=True))
+        from_samples = waveform_model(graph, card)
+        write_bytes(output, from_samples.SerializeToString(deterministic=True))
     elif not as_keras:
         write_model(output, graph, card)
     return card
@@ -119,48 +124,48 @@ def compare(model: CRNN, graph: onnx.ModelProto, task: Task) -> float:
     n_mels = task.features.n_mels
     cases = [(partial(_run, graph), task.features.n_frames, batch) for batch in BATCHES]
     for other in _other_lengths(model, task):
-        longer = build(network(model, n_mels=n_mels, n_frames=other))
+        longer = build(to_graph(model, n_mels=n_mels, n_frames=other))
         cases.append((partial(_run, longer), other, 2))
     return _largest_difference(model, cases)
 
 
 def _write_keras(model: CRNN, output: Path, task: Task) -> float:
-    from earmark.training.keras import listen, save, twin
+    from earmark.training.keras import predict, save, twin
 
     keras = twin(model)
-    cases = [(partial(listen, keras), task.features.n_frames, batch) for batch in BATCHES]
-    cases += [(partial(listen, keras), other, 2) for other in _other_lengths(model, task)]
+    cases = [(partial(predict, keras), task.features.n_frames, batch) for batch in BATCHES]
+    cases += [(partial(predict, keras), other, 2) for other in _other_lengths(model, task)]
     compared = _largest_difference(model, cases)
     save(keras, output)
     return compared
 
 
-def _largest_difference(model: CRNN, cases: Sequence[tuple[_Listen, int, int]]) -> float:
-    """Between the logits of torch and of others, each with the frames and number of clips it hears.
+def _largest_difference(model: CRNN, cases: Sequence[tuple[_Predict, int, int]]) -> float:
+    """Between the logits of torch and of others, for (predict, n_frames, batch) in `cases`.
 
     Raises BadModel if it is above LARGEST_DIFFERENCE.
     """
     random = generator(0, "measure")
     largest = 0.0
-    for listen, length, batch in cases:
+    for predict, length, batch in cases:
         shape = (batch, model.n_mels, length)
         noise = random.normal(size=shape) + random.normal(size=(*shape[:2], 1))
         clips = (model.mean + model.deviation * noise).astype(np.float32)
         with torch.inference_mode():
             expected = model(torch.from_numpy(clips)).numpy()
-        difference = float(np.abs(listen(clips) - expected).max())
+        difference = float(np.abs(predict(clips) - expected).max())
         if not difference <= LARGEST_DIFFERENCE:
             raise BadModel(
                 f"the exported network and torch differ by {difference:.1e} in the logits of "
-                f"{batch} clips of {length} frames; {LARGEST_DIFFERENCE:.0e} is allowed. Nothing "
-                "was written: please report this with the recipe"
+                f"{batch} clips of {length} frames; {LARGEST_DIFFERENCE:.0e} is allowed, so no "
+                "file was written. Please report this, with the recipe"
             )
         largest = max(largest, difference)
     return largest
 
 
 def _training(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What of the record goes out with a model: all but paths of the machine it was made on."""
+    """The parts of the record that go into the card: all but paths of this machine."""
     kept = ("recipe", "data", "environment", "parameters", "init_sha256")
     how = ("framework", "processes", "precision")
     training = {key: record[key] for key in (*kept, *how)}
@@ -183,33 +188,34 @@ def _model(run: Path, record: Mapping[str, Any], arrays: Arrays) -> tuple[CRNN, 
         model = task.network(recipe)
         load_weights(model, arrays)
     except (KeyError, TypeError, RuntimeError) as error:
-        raise DataError(f"{run / RECORD} and {run / BEST} do not fit together ({error})") from error
+        raise DataError(
+            f"{run / RECORD} and {run / BEST} are of different runs, or damaged ({error}). Train "
+            "into another folder"
+        ) from error
     return model.eval(), task
 
 
 def _other_lengths(model: CRNN, task: Task) -> list[int]:
-    settings, n_frames = model.settings, task.features.n_frames
-    fixed = settings.input_norm == "frame"
-    fixed = fixed or (settings.recurrent == "none" and settings.summary == "flatten")
-    lengths = [] if fixed else [n_frames * 2 // 3, n_frames + n_frames // 4]
-    return [length for length in lengths if min(settings.left(task.features.n_mels, length)) > 0]
+    settings, (n_mels, n_frames) = model.settings, (task.features.n_mels, task.features.n_frames)
+    if settings.fixed_length:
+        return []
+    lengths = [n_frames * 2 // 3, n_frames + n_frames // 4]
+    return [length for length in lengths if min(settings.size_after_pools(n_mels, length)) > 0]
 
 
-def _run(graph: onnx.ModelProto, clips: _Clips) -> _Clips:
+def _run(graph: onnx.ModelProto, clips: Float32Array) -> Float32Array:
     keep_private()
     import onnxruntime
 
     session = onnxruntime.InferenceSession(
         graph.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    logits: _Clips = session.run([LOGITS], {INPUT: clips})[0]
+    logits: Float32Array = session.run([LOGITS], {INPUT: clips})[0]
     return logits
 
 
-def _validation(
-    card: Card, logits: npt.NDArray[np.float32], labels: npt.NDArray[np.bool_]
-) -> dict[str, Any]:
-    """What the kept weights said of the validation songs, before and after calibration."""
+def _validation(card: Card, logits: Float32Array, labels: BoolArray) -> dict[str, Any]:
+    """How well the kept weights score the validation songs, before and after calibration."""
     values = {
         "n_tracks": len(labels),
         "roc_auc_macro": roc_auc(labels, logits),

@@ -1,7 +1,7 @@
-"""The way back of to_graph: a model file that earmark trained, as a torch network.
+"""A model file that earmark trained, as a torch network: the inverse of to_graph.
 
-In a model file the norms are folded into the convolutions, and that cannot be undone: the network
-scores as the file does, but it has lost what it would need to learn on.
+A model file folds the norms into the convolutions, which cannot be undone: the network scores as
+the file does, but cannot learn on from it.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ import numpy as np
 import torch
 
 from earmark.errors import BadModel
+from earmark.graph import swap_gates
 from earmark.model_file import card_in, read_bytes
 from earmark.training.checkpoint import Arrays
-from earmark.training.model import CRNN, CrnnSettings, swap_gates
+from earmark.training.model import CRNN, CrnnSettings
 from earmark.training.recipe import make_recipe
 
 
 def from_model_file(path: str | Path) -> CRNN:
-    """The network in a model file, ready to listen.
+    """The network in a model file, in evaluation mode.
 
     Raises ModelNotFound, and BadModel for a file that was not trained by earmark.
     """
@@ -30,8 +31,8 @@ def from_model_file(path: str | Path) -> CRNN:
     card = card_in(path, data)
     if "recipe" not in card.training:
         raise BadModel(
-            f"{path} was not trained by earmark: its card holds no recipe. Published weights "
-            "become a network with earmark.training.start.published_network"
+            f"{path} was not trained by earmark: its card has no recipe. Read published weights "
+            "with earmark.training.published_network instead"
         )
     settings = make_recipe(card.training["recipe"], source=str(path)).model
     constants = onnx.load_model_from_string(data).graph.initializer
@@ -48,7 +49,10 @@ def from_model_file(path: str | Path) -> CRNN:
         state = {name: torch.tensor(array) for name, array in _state(arrays, settings).items()}
         model.load_state_dict(model.state_dict() | state)
     except (KeyError, RuntimeError, TypeError, ZeroDivisionError) as error:
-        raise BadModel(f"the weights in {path} are not those of its recipe ({error})") from error
+        raise BadModel(
+            f"the weights in {path} do not fit the recipe in its card ({error}). Export the run "
+            "again"
+        ) from error
     return model.eval()
 
 
@@ -73,7 +77,7 @@ def _state(arrays: Arrays, settings: CrnnSettings) -> Arrays:
             state[f"recurrent.recurrents.{number}"] = recurrent
             state[f"recurrent.biases.{number}"] = bias
             continue
-        # the second biases of the gates are in the first ones there; the candidate's is by itself
+        # in the file, the biases of the gates are summed; the candidate keeps its recurrent bias
         inner = np.zeros_like(bias)
         inner[2 * settings.units :] = arrays[f"{gru}.candidate_bias"]
         named = {
@@ -85,7 +89,7 @@ def _state(arrays: Arrays, settings: CrnnSettings) -> Arrays:
 
 
 def _norm(name: str, scale: np.ndarray, shift: np.ndarray, settings: CrnnSettings) -> Arrays:
-    """The batch norm that does nothing else but x * scale + shift."""
+    """The batch norm that computes x * scale + shift."""
     one = np.full_like(scale, 1 - settings.epsilon)  # with epsilon, a variance of 1
     return {
         f"{name}.weight": scale,

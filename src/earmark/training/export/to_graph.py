@@ -1,26 +1,26 @@
-"""A trained network as plain arrays, for earmark.graph."""
+"""A trained torch network as the layers of earmark.graph."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor, nn
 
+from earmark.arrays import Float32Array
 from earmark.graph import Affine, ConvBlock, Dense, Gru, Network, Norm, Pad, torch_gru
 from earmark.training.model import CRNN, Block, ClassicGru
 
 
-def network(model: CRNN, *, n_mels: int, n_frames: int) -> Network:
-    """What the model computes in evaluation, on clips of n_frames frames."""
+def to_graph(model: CRNN, *, n_mels: int, n_frames: int) -> Network:
+    """What the network computes in evaluation mode, on clips of n_frames frames."""
     settings = model.settings
     scale, shift = 1 / model.deviation, -model.mean / model.deviation
     front: list[Affine | Pad] = [Affine(_number(scale), _number(shift))]
     if settings.pad:
         front.append(Pad(settings.pad, settings.pad))
     if model.input_norm.norm is not None:
-        # (1,) or (frames,): both fit the spectrogram as they are
+        # (1,) or (frames,): both broadcast over the spectrogram
         front.append(_norm(model.input_norm.norm).affine())
     return Network(
         n_mels=n_mels,
@@ -69,10 +69,10 @@ def _norm(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> Norm:
     )
 
 
-def _array(tensor: Tensor) -> npt.NDArray[np.float32]:
-    result: npt.NDArray[np.float32] = tensor.detach().cpu().float().contiguous().numpy()
+def _array(tensor: Tensor) -> Float32Array:
+    result: Float32Array = tensor.detach().cpu().float().contiguous().numpy()
     return result
 
 
-def _number(value: float) -> npt.NDArray[np.float32]:
+def _number(value: float) -> Float32Array:
     return np.array(value, dtype=np.float32)

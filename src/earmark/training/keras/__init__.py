@@ -1,15 +1,13 @@
-"""The CRNN's twin in Keras 3: the same recipe, store, batches and network, Keras's own fit.
+"""The CRNN in Keras 3: the same recipe, store, batches, network and run, with Keras's own fit.
 
-A twin is made of a torch network (`twin`) and gives its weights back (`copy_back`); a run with it
-is kept as every other, so that export, evaluation and tagging do not care who trained. Nothing
-outside this folder knows Keras. Its backend is the user's choice: KERAS_BACKEND=torch, jax or
-tensorflow.
+A Keras network is made from a torch network (`twin`) and gives its weights back (`copy_back`). Its
+runs have the files of all runs, so export, evaluation and tagging treat them alike. Keras is
+imported in this folder only. The user chooses its backend: KERAS_BACKEND=torch, jax or tensorflow.
 
-network    the twin, its weights in both directions, .keras files
-names      which weight of Keras is which of torch
-optimiser  Adam and the schedule as torch has them
-learner    what a session asks of a learner
-fit        an epoch: Keras's fit over our batches
+network    the network, and .keras files
+weights    weights between torch and Keras
+optimiser  Adam and the schedule as torch computes them
+learner    the training Backend of Keras: fit, and all that a step changes
 """
 
 from earmark.errors import BadValue, MissingExtra
@@ -22,12 +20,11 @@ except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] == "keras":
         raise MissingExtra("keras", "keras") from error
     raise BadValue(
-        f"Keras asks for its backend {error.name}, which is not installed. Install it, or choose "
-        "another: KERAS_BACKEND=torch"
+        f"Keras cannot import its backend {error.name}. Install it, or choose another one, as in "
+        "KERAS_BACKEND=torch"
     ) from error
 
-from earmark.training.keras.fit import alone, epoch
 from earmark.training.keras.learner import KerasLearner
-from earmark.training.keras.network import copy_back, listen, save, twin
+from earmark.training.keras.network import copy_back, predict, save, twin
 
-__all__ = ["KerasLearner", "alone", "copy_back", "epoch", "keras", "listen", "save", "twin"]
+__all__ = ["KerasLearner", "copy_back", "keras", "predict", "save", "twin"]

@@ -1,4 +1,4 @@
-"""The network in Keras, made of torch's, and its weights in both directions."""
+"""The CRNN as a Keras network, made from the torch network."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 from keras import layers, ops
 
+from earmark.arrays import Float32Array
 from earmark.files import write_bytes
 from earmark.folder_lock import disk_errors
-from earmark.training.keras.names import give_weights, take_weights
+from earmark.training.keras.weights import give_weights, take_weights
 from earmark.training.learner import load_weights
 from earmark.training.model import CRNN, CrnnSettings
 from earmark.training.seeds import generator
@@ -22,22 +22,22 @@ _LAST_IN_MEMORY = {"data_format": "channels_last"}  # on every backend, and what
 
 
 def twin(model: CRNN, *, seed: int = 0) -> keras.Model:
-    """A Keras network that is what the torch network is, with its weights.
+    """A Keras network that computes what the torch network computes, with its weights.
 
     Input "log_mel" float32 (batch, n_mels, n_frames), raw dB; output logits (batch, n_tags).
 
-    seed : of what its dropouts draw
+    seed : of its dropouts
     """
     settings = model.settings
-    tied = settings.input_norm == "frame" or (
-        settings.recurrent == "none" and settings.summary == "flatten"
-    )
     seeds = iter(generator(seed, "weights").integers(2**31, size=len(settings.widths) + 1).tolist())
-    inputs = keras.Input((model.n_mels, model.n_frames if tied else None), name="log_mel")
+    inputs = keras.Input(
+        (model.n_mels, model.n_frames if settings.fixed_length else None), name="log_mel"
+    )
     x = layers.Rescaling(
         1 / model.deviation, -model.mean / model.deviation, name="standardise"
     )(inputs)  # fmt: skip
     x = ops.expand_dims(x, -1)  # (batch, mels, frames, 1)
+    # (batch, mels, frames + 2 pad, 1)
     x = layers.ZeroPadding2D((0, settings.pad), name="pad", **_LAST_IN_MEMORY)(x)
     if settings.input_norm != "none":
         x = _norm(settings, "input_norm", axis=2 if settings.input_norm == "frame" else 3)(x)
@@ -64,7 +64,7 @@ def copy_back(network: keras.Model, model: CRNN) -> None:
     load_weights(model, take_weights(network, model.settings))
 
 
-def listen(network: keras.Model, clips: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def predict(network: keras.Model, clips: Float32Array) -> Float32Array:
     """Logits (batch, n_tags) of clips (batch, n_mels, n_frames) in dB."""
     return np.array(network.predict_on_batch(clips))
 
@@ -72,19 +72,19 @@ def listen(network: keras.Model, clips: npt.NDArray[np.float32]) -> npt.NDArray[
 def save(network: keras.Model, path: Path) -> None:
     """Write a .keras file atomically."""
     with TemporaryDirectory() as folder, disk_errors(path.parent):
-        whole = Path(folder) / "network.keras"  # Keras goes by the ending
-        network.save(whole)
-        write_bytes(path, whole.read_bytes())
+        file = Path(folder) / "network.keras"  # Keras chooses the format by the ending
+        network.save(file)
+        write_bytes(path, file.read_bytes())
 
 
 @keras.saving.register_keras_serializable(package="earmark")  # type: ignore[untyped-decorator]
 def hard_sigmoid(x: Any) -> Any:
-    """Theano's and Keras 2's; that of Keras 3 has another slope."""
+    """The hard sigmoid of Theano and Keras 1 and 2; that of Keras 3 has a slope of 1 / 6."""
     return ops.clip(0.2 * x + 0.5, 0.0, 1.0)
 
 
 def _norm(settings: CrnnSettings, name: str, *, axis: int) -> keras.Layer:
-    # torch's momentum of 0.1 is the share of the new
+    # torch's momentum of 0.1 is the share of the new mean; Keras's, that of the old one
     return layers.BatchNormalization(axis, momentum=0.9, epsilon=settings.epsilon, name=name)
 
 

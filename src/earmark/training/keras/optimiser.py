@@ -1,4 +1,4 @@
-"""Adam and the schedule of torch's learner, in Keras."""
+"""The optimiser and the learning rates of the torch learner, in Keras."""
 
 from __future__ import annotations
 
@@ -8,39 +8,40 @@ import keras
 import numpy as np
 from keras import ops
 
-from earmark.training.keras.names import variables
+from earmark.training.keras.weights import variables
 from earmark.training.learner import rate_at
 from earmark.training.recipe import Optimiser, Recipe
 
 
-@keras.saving.register_keras_serializable(package="earmark")
-class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """The rate of each step, as earmark.training.learner has it.
+@keras.saving.register_keras_serializable(package="earmark", name="Schedule")
+class RecipeSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """The learning rate of each step, as earmark.training.learner computes it.
 
     n_steps : of the whole run; settings : of the optimiser
     """
 
     def __init__(self, n_steps: int, settings: dict[str, Any]) -> None:
+        super().__init__()
         self._config = {"n_steps": n_steps, "settings": settings}
-        asked = Optimiser(**settings)
-        rates = [rate_at(step, n_steps, asked) for step in range(n_steps)]
+        optimiser = Optimiser(**settings)
+        rates = [rate_at(step, n_steps, optimiser) for step in range(n_steps)]
         self._rates = np.array(rates, dtype=np.float32)
 
     def __call__(self, step: Any) -> Any:
-        """The rate, a scalar of the backend."""
+        """The rate, a scalar of Keras's backend."""
         last = len(self._rates) - 1
         return ops.take(self._rates, ops.minimum(ops.cast(step, "int32"), last))
 
     def get_config(self) -> dict[str, Any]:
-        """What makes the same one again."""
+        """The arguments that make the same again."""
         return self._config
 
 
-@keras.saving.register_keras_serializable(package="earmark")
-class Adam(keras.optimizers.Adam):  # type: ignore[misc]
-    """Adam in torch's terms: every weight has a share of the rate, and a decay of its own.
+@keras.saving.register_keras_serializable(package="earmark", name="Adam")
+class AdamByWeight(keras.optimizers.Adam):  # type: ignore[misc]
+    """Adam as torch computes it, with a share of the rate and a decay for each weight.
 
-    parts : (share, decay) by a variable's path; the decay is decoupled, as in AdamW
+    parts : (share, decay) by the path of a variable; the decay is decoupled, as in AdamW
     clip : largest norm of all gradients together; None does not clip
     """
 
@@ -51,14 +52,14 @@ class Adam(keras.optimizers.Adam):  # type: ignore[misc]
         self._parts = parts
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """One weight's step."""
+        """Update one weight."""
         share, decay = self._parts[variable.path]
         if decay:
             self.assign_sub(variable, variable * (learning_rate * (share * decay)))
         super().update_step(gradient, variable, learning_rate * share)
 
     def get_config(self) -> dict[str, Any]:
-        """What makes the same one again."""
+        """The arguments that make the same again."""
         rate = super().get_config()["learning_rate"]
         return {"parts": self._parts, "learning_rate": rate, "clip": self.global_clipnorm}
 

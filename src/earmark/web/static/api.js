@@ -26,7 +26,7 @@ export async function models() {
 }
 
 // Sends a song and follows the answer's lines. onProgress(stage, done): "sending", "decoding" or
-// "listening", and how far, from 0 to 1, or null where nobody knows. Returns the promise of the
+// "listening", and how far, from 0 to 1, or null if it is not known. Returns the promise of the
 // result and a function that calls it off.
 export function listen(file, onProgress) {
   const request = post("/api/listen", file);
@@ -41,7 +41,7 @@ export function listen(file, onProgress) {
   const result = answer(request).then((text) => {
     const last = JSON.parse(text.trimEnd().split("\n").at(-1));
     if (last.error) throw new Refused(422, last.error.message);
-    if (!last.result) throw new Refused(0, "The server stopped in the middle. Try again");
+    if (!last.result) throw new Refused(0, "The server stopped before the end. Try again");
     return last.result;
   });
   request.send(form(file));

@@ -69,8 +69,9 @@ export class Chips {
     const chip = make("button", "chip");
     chip.type = "button";
     chip.setAttribute("aria-pressed", "false");
-    chip.setAttribute("aria-label", `${tag.tag}: ${percent(tag.score)}, ${times(tag.lift)} any `
-      + `song's, ${trust(known?.reliability)}`);
+    const lifted = tag.lift == null ? "" : `${times(tag.lift)} any song's, `;
+    chip.setAttribute("aria-label",
+      `${tag.tag}: ${percent(tag.score)}, ${lifted}${trust(known?.reliability)}`);
     const fill = make("i", "fill");
     fill.style.setProperty("--score", tag.score);
     const dots = make("span", "dots");

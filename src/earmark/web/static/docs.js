@@ -17,10 +17,10 @@ function section(method, path, call) {
   section.append(title, prose(call.description ?? ""), make("pre", "", curl(method, path, call)));
   const rows = [...fields(call).map((row) => ["form field", ...row]),
     ...(call.parameters ?? []).map((one) => ["query", one.name, words(one.schema), one.description])];
-  if (rows.length) section.append(make("h3", "", "What it takes"), table(rows.map(taken)));
+  if (rows.length) section.append(make("h3", "", "Parameters"), table(rows.map(taken)));
   const answers = Object.entries(call.responses).map(([status, answer]) =>
     [status, answer.description.replace("Successful Response", "All well."), shape(answer)]);
-  section.append(make("h3", "", "What it answers"), table(answers));
+  section.append(make("h3", "", "Responses"), table(answers));
   return section;
 }
 

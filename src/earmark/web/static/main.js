@@ -139,11 +139,11 @@ function verdict({ headline, song: { tags } }) {
 function legend() {
   const sure = card.calibrated
     ? "The percentage is calibrated: of all songs with 30%, about 30% carry the tag."
-    : "This model's percentages are not calibrated: take them for an order, not for odds.";
+    : "This model's percentages are not calibrated: they rank the tags, but are not probabilities.";
   const known = card.tags.some((tag) => tag.reliability !== null)
-    ? "Dots: how well the tag is told on songs the model never saw (ROC-AUC from .7, .8, .9)."
-    : "Nobody has measured how reliable each tag of this model is.";
-  return `${sure} 2× is twice as likely as on any song. ${known}`;
+    ? "Dots: how well the tag is recognised in songs the model never saw (ROC-AUC from .7, .8, .9)."
+    : "The reliability of this model's tags was not measured.";
+  return `${sure} 2× is twice as likely as in an average song. ${known}`;
 }
 
 function similar(songs) {
@@ -170,8 +170,9 @@ async function choose(tag) {
   const [start, end] = strongest(song.result.taggram, tag);
   $("detail-tag").textContent = tag;
   if (innerWidth <= 980) $("detail").scrollIntoView({ block: "nearest", behavior: "smooth" });
-  $("detail-words").textContent = `${percent(heard.score)} over the whole song, `
-    + `${times(heard.lift)} any song's; ${percent(known.prior)} of all songs carry it. `
+  const beside = heard.lift == null ? ""
+    : `, ${times(heard.lift)} that of an average song; ${percent(known.prior)} of all songs carry it`;
+  $("detail-words").textContent = `${percent(heard.score)} over the whole song${beside}. `
     + `Strongest from ${clock(start)} to ${clock(end)}. ${capital(trust(known.reliability))}.`;
 }
 
@@ -203,7 +204,7 @@ $("sensitivity").addEventListener("click", async () => {
     if (timeline.tag !== tag || song !== mine) return;
     await timeline.overlay(mine.windows.get(key));
     words.textContent = `Yellow: muting this region makes ${tag} less likely; blue: more. `
-      + "It shows what the model is sensitive to, and proves nothing about the music.";
+      + "It shows what the model is sensitive to, and does not prove a cause.";
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     button.setAttribute("aria-pressed", "false");

@@ -100,7 +100,7 @@ export class Player {
     if (!this.audio.src || !this.duration) return;
     this.canPlay = false;
     this.button.disabled = true;
-    this.words.textContent = "This browser cannot play this kind of file. The pictures are whole.";
+    this.words.textContent = "This browser cannot play this kind of file. The plots are complete.";
   }
 
   key(event) {

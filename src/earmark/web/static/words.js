@@ -8,7 +8,8 @@ export const clock = (seconds) => {
 export const percent = (score) =>
   score > 0 && score < 0.01 ? "<1%" : `${Math.round(100 * score)}%`;
 
-export const times = (lift) => `${lift < 9.95 ? lift.toFixed(1) : Math.round(lift)}×`;
+// null where the model does not say how frequent its tags are
+export const times = (lift) => lift == null ? "" : `${lift < 9.95 ? lift.toFixed(1) : Math.round(lift)}×`;
 
 export const listed = (words) =>
   words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;

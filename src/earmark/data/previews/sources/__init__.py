@@ -1,20 +1,19 @@
-"""Where previews come from: iTunes, Deezer, or a folder of one's own.
+"""The sources of previews: iTunes, Deezer, or a folder of the user's own music.
 
-A source asks for a song and keeps the raw reply, reads hits from a raw reply (at any later time,
-without the network), and fetches the audio of a hit.
+A source returns the raw reply about a song, reads the hits of a raw reply (also much later, without
+the network), and fetches the audio of a hit.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from earmark.errors import BadValue
 
 if TYPE_CHECKING:
-    from earmark.data.matching.judge import Hit
-    from earmark.data.previews.http import HttpClient, HttpLimits
+    from earmark.data.matching.hit import Hit
+    from earmark.data.previews.sources.source import Source
 
 NAMES = ("itunes", "deezer", "folder")
 
@@ -29,76 +28,14 @@ ITUNES_TERMS = (
 
 
 @dataclass(frozen=True)
-class Fetched:
-    """The audio of a hit: its bytes, or a file of this machine that stays where it is.
-
-    hit : the hit as it is now; its link may have been renewed on the way
-    """
-
-    audio: bytes | Path
-    hit: Hit
-
-
-class Asked(Protocol):
-    """What a source needs to know of a song; a Song and a ledger's Entry both do."""
-
-    @property
-    def id(self) -> str:
-        """Of the catalog."""
-
-    @property
-    def artist(self) -> str:
-        """Empty where not known."""
-
-    @property
-    def title(self) -> str:
-        """Empty where not known."""
-
-    @property
-    def path(self) -> str:
-        """Of its audio, where the catalog names one."""
-
-
-class Source(Protocol):
-    """What the downloader asks of a source; `network` is there for those who need one."""
-
-    @property
-    def name(self) -> str:
-        """As in `--source`, and beside every stored reply."""
-
-    @property
-    def api_host(self) -> str:
-        """The "host:port" that is asked; "" for none."""
-
-    @property
-    def per_minute(self) -> float:
-        """Requests a minute that the service bears; 0 where there is no limit."""
-
-    @property
-    def clip_seconds(self) -> float | None:
-        """Length of its clips where the song is not shorter, None where they are whole songs."""
-
-    async def ask(self, song: Asked, *, network: HttpClient, limits: HttpLimits) -> bytes:
-        """The raw reply about a song."""
-
-    def read(self, reply: bytes) -> list[Hit]:
-        """The hits of a raw reply. Raises Trouble where it is no reply of this service."""
-
-    async def fetch(
-        self, hit: Hit, *, age: float, network: HttpClient, limits: HttpLimits
-    ) -> Fetched:
-        """The audio of a hit that was found `age` seconds ago."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which source, and how it is reached.
+class SourceChoice:
+    """The source to use, and how to reach it.
 
     name : one of NAMES
-    endpoint : address that stands in for the service's own, as in "http://127.0.0.1:8000"
+    endpoint : address to use in place of the service's own, such as "http://127.0.0.1:8000"
     storefront : iTunes: the store's country, two letters
-    folder : where the audio of the source "folder" lies
-    accepted_terms : iTunes: that the user knows ITUNES_TERMS and answers for the use
+    folder : the audio of the source "folder"
+    accepted_terms : iTunes: the user knows ITUNES_TERMS and answers for the use
     """
 
     name: str
@@ -108,16 +45,14 @@ class Choice:
     accepted_terms: bool = False
 
 
-def open_source(choice: Choice) -> Source:
-    """The source that was chosen. Raises BadValue."""
+def open_source(choice: SourceChoice) -> Source:
+    """The chosen source. Raises BadValue where it cannot be used like this."""
     from earmark.data.previews.sources.deezer import Deezer
     from earmark.data.previews.sources.folder import Folder
     from earmark.data.previews.sources.itunes import ITunes
 
     if choice.endpoint and not choice.endpoint.startswith(("http://", "https://")):
-        raise BadValue(
-            f"endpoint {choice.endpoint!r} is no address: it begins with http:// or https://"
-        )
+        raise BadValue(f"endpoint {choice.endpoint!r} should begin with http:// or https://")
     if choice.name == "itunes":
         if not choice.accepted_terms:
             raise BadValue(
@@ -126,22 +61,24 @@ def open_source(choice: Choice) -> Source:
             )
         storefront = choice.storefront
         if not (len(storefront) == 2 and storefront.isascii() and storefront.isalpha()):
-            raise BadValue(f"storefront {storefront!r}; it is a country of two letters, as in US")
+            raise BadValue(
+                f"storefront {storefront!r} should be a country of two letters, such as US"
+            )
         return ITunes(choice.endpoint or ITunes.ENDPOINT, storefront=storefront.upper())
     if choice.name == "deezer":
         return Deezer(choice.endpoint or Deezer.ENDPOINT)
     if choice.name == "folder":
         return Folder(choice.folder)
-    raise BadValue(f"no source is called {choice.name!r}; there are {', '.join(NAMES)}")
+    raise BadValue(f"unknown source {choice.name!r}; choose one of {', '.join(NAMES)}")
 
 
 def read_reply(source: str, reply: bytes) -> list[Hit]:
-    """The hits of a stored reply of the source of that name, without asking anybody."""
+    """The hits of a stored reply of the source of that name; needs no network."""
     from earmark.data.previews.sources.deezer import read_deezer
     from earmark.data.previews.sources.folder import read_folder
     from earmark.data.previews.sources.itunes import read_itunes
 
     readers = {"itunes": read_itunes, "deezer": read_deezer, "folder": read_folder}
     if source not in readers:
-        raise BadValue(f"a reply of an unknown source {source!r}; update earmark")
+        raise BadValue(f"a stored reply is from the unknown source {source!r}. Update earmark")
     return readers[source](reply)

@@ -1,7 +1,7 @@
-"""The Deezer API.
+"""The Deezer API as a source.
 
-https://developers.deezer.com/api: 50 requests in 5 seconds; more are answered with HTTP 200 and
-{"error": {"code": 4}}. The link of a preview carries its own expiry, 900 s after the reply.
+https://developers.deezer.com/api: 50 requests in 5 seconds; above that it answers with HTTP 200 and
+{"error": {"code": 4}}. The link of a preview runs out 900 s after the reply.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from earmark.data.matching.judge import Hit
-from earmark.data.previews.http import RequestRefused
-from earmark.data.previews.rate_limit import Rejected, Trouble
+from earmark.data.matching.hit import Hit
+from earmark.data.previews.failures import RateLimited, RequestRefused, TransientFailure
 from earmark.data.previews.sources.service import WebSource, number, parse, text
 
 _HITS = 25
@@ -23,7 +22,7 @@ class Deezer(WebSource):
 
     ENDPOINT: ClassVar[str] = "https://api.deezer.com"
     name: ClassVar[str] = "deezer"
-    per_minute: ClassVar[float] = 500.0  # of the 600 that are allowed
+    per_minute: ClassVar[float] = 500.0  # of 600 that are allowed
     link_seconds: ClassVar[float] = 840.0  # of 900: a minute for clocks and slow transfers
 
     def search_request(self, term: str) -> tuple[str, dict[str, str]]:
@@ -46,20 +45,22 @@ def read_deezer(reply: bytes) -> list[Hit]:
         return _read_error(value["error"])
     results = value.get("data", [value] if "id" in value else None)
     if not isinstance(results, list):
-        raise Trouble(f"a Deezer reply without data: {reply[:60]!r}")
+        raise TransientFailure(f"a Deezer reply without data: {reply[:60]!r}")
     return [_hit(result) for result in results if isinstance(result, dict)]
 
 
 def _read_error(error: Any) -> list[Hit]:
     code = error.get("code") if isinstance(error, dict) else None
-    words = f"Deezer error {code}: {text(error.get('message')) if isinstance(error, dict) else ''}"
+    message = (
+        f"Deezer error {code}: {text(error.get('message')) if isinstance(error, dict) else ''}"
+    )
     if code == _QUOTA:
-        raise Rejected(words)
+        raise RateLimited(message)
     if code == _NO_DATA:
         return []
     if code == _BUSY or code is None:
-        raise Trouble(words)
-    raise RequestRefused(words)
+        raise TransientFailure(message)
+    raise RequestRefused(message)
 
 
 def _hit(result: dict[str, Any]) -> Hit:

@@ -1,31 +1,33 @@
-"""A folder of one's own music as a source: by the song's id, its path, or "Artist - Title"."""
+"""A folder of the user's own music as a source: files called by song id, path, or names."""
 
 from __future__ import annotations
 
-# ruff: noqa: ARG002  # a source that needs no network is asked like those that do
+# ruff: noqa: ARG002  # this source needs no network, and has the methods of those that do
 import asyncio
 import json
 import os
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
-from earmark.data.matching.judge import Hit, normalise
-from earmark.data.previews.http import HttpClient, HttpLimits, RequestRefused
-from earmark.data.previews.rate_limit import Trouble
-from earmark.data.previews.sources import Asked, Fetched
+from earmark.data.catalog.song_audio import SongAudio
+from earmark.data.matching.hit import Hit
+from earmark.data.matching.text import normalise
+from earmark.data.previews.failures import RequestRefused, TransientFailure
+from earmark.data.previews.http import HttpClient, HttpLimits
+from earmark.data.previews.sources.source import FetchedAudio, WantedSong
 from earmark.errors import BadValue
 
-OWN_FILE = (
-    "own file"  # kind of a hit whose name is the song's id or path: there is nothing to judge
-)
-_NAMED = "named file"
+# kinds of a hit: a file with the song's id or path, which needs no judgement; one with its names
+OWN_FILE, _NAMED = "own file", "named file"
 
 
 class Folder:
-    """Files below `root` that are called as a song is.
+    """Files below `root` that are named for a song.
 
-    A file is a song's own if it is called `<id>.<ext>` or lies at the catalog's path below `root`.
-    Else files called `<artist> - <title>.<ext>` are hits, and matching judges them.
+    A file is a song's own if it is called `<id>.<ext>` or is at the catalog's path below
+    `root`. Without such a file, files called `<artist> - <title>.<ext>` are hits, and matching
+    judges them.
     """
 
     name = "folder"
@@ -35,34 +37,34 @@ class Folder:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
-        self._walked = asyncio.Lock()
+        self._lock = asyncio.Lock()
         if not str(root) or not self.root.is_dir():
-            raise BadValue(f"the source folder needs a folder of music: {str(root)!r} is none")
+            raise BadValue(
+                f"the source folder needs a folder of music, and {str(root)!r} is not one"
+            )
 
-    async def ask(self, song: Asked, *, network: HttpClient, limits: HttpLimits) -> bytes:
+    async def ask(self, song: WantedSong, *, client: HttpClient, limits: HttpLimits) -> bytes:
         """The files that may be the song, as JSON."""
-        async with self._walked:  # the folder is walked once, by the first song
-            return await asyncio.to_thread(self._look, song)
+        async with self._lock:  # the first song lists the folder, for all of them
+            return await asyncio.to_thread(self._find, song)
 
     def read(self, reply: bytes) -> list[Hit]:
         """The hits of such a list."""
         return read_folder(reply)
 
     async def fetch(
-        self, hit: Hit, *, age: float, network: HttpClient, limits: HttpLimits
-    ) -> Fetched:
-        """The file, where it still is."""
+        self, hit: Hit, *, age: float, client: HttpClient, limits: HttpLimits
+    ) -> FetchedAudio:
+        """The file, if it is still there."""
         path = Path(hit.preview_url or "")
         if not path.is_file():
-            raise RequestRefused(f"{path} is no more", gone=True)
-        return Fetched(path, hit)
+            raise RequestRefused(f"{path} is gone", gone=True)
+        return FetchedAudio(path, hit)
 
-    def _look(self, song: Asked) -> bytes:
-        own = self._by_id.get(song.id)
-        if own is None and song.path and (self.root / song.path).is_file():
-            own = self.root / song.path
+    def _find(self, song: WantedSong) -> bytes:
+        own = self._own.of(song.id, song.path)
         if own is not None:
-            found = [(own, song.artist, song.title, OWN_FILE)]
+            found: Iterable[tuple[Path, str, str, str]] = [(own, song.artist, song.title, OWN_FILE)]
         else:
             found = [
                 (path, *_names(path), _NAMED)
@@ -75,8 +77,8 @@ class Folder:
         return json.dumps({"files": files}, ensure_ascii=False).encode(errors="surrogateescape")
 
     @cached_property
-    def _by_id(self) -> dict[str, Path]:
-        return {path.stem: path for path in reversed(self._files)}
+    def _own(self) -> SongAudio:
+        return SongAudio(self._files, root=self.root)
 
     @cached_property
     def _by_name(self) -> dict[str, list[Path]]:
@@ -99,7 +101,7 @@ def read_folder(reply: bytes) -> list[Hit]:
     try:
         files = json.loads(reply.decode(errors="surrogateescape"))["files"]
     except (ValueError, KeyError, TypeError) as error:
-        raise Trouble(f"no list of files: {reply[:60]!r}") from error
+        raise TransientFailure(f"not a list of files: {reply[:60]!r}") from error
     return [
         Hit(
             artist=file["artist"],

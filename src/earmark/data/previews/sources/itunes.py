@@ -1,15 +1,15 @@
-"""The iTunes Search API.
+"""The iTunes Search API as a source.
 
 https://developer.apple.com/library/archive/documentation/AudioVideo/Conceptual/iTuneSearchAPI
-About 20 calls a minute, says Apple; more are answered with 403 and an empty body, or 429.
+Apple allows about 20 calls a minute; above that it answers with 429, or with 403 and no body.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from earmark.data.matching.judge import Hit
-from earmark.data.previews.rate_limit import Trouble
+from earmark.data.matching.hit import Hit
+from earmark.data.previews.failures import TransientFailure
 from earmark.data.previews.sources.service import WebSource, number, parse, text
 
 _HITS = 25
@@ -49,7 +49,7 @@ def read_itunes(reply: bytes) -> list[Hit]:
     """The songs of a raw reply; any field of any of them may be missing."""
     results = parse(reply).get("results")
     if not isinstance(results, list):
-        raise Trouble(f"an iTunes reply without results: {reply[:60]!r}")
+        raise TransientFailure(f"an iTunes reply without results: {reply[:60]!r}")
     hits = []
     for result in results:
         if not isinstance(result, dict):

@@ -1,6 +1,6 @@
-"""Which weight of the Keras network is which of torch's, and how each lays it out.
+"""Weights between torch and Keras: their names in both, and how both lay them out in memory.
 
-Without Keras: its networks are asked for layers and variables by name only.
+This module does not import Keras: it finds layers and variables of a network by name.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from earmark.arrays import AnyArray
+from earmark.graph import swap_gates
 from earmark.training.checkpoint import Arrays
-from earmark.training.model import CrnnSettings, swap_gates
+from earmark.training.model import CrnnSettings
 
 _NORM = {
     "weight": "gamma", "bias": "beta", "running_mean": "moving_mean",
@@ -25,7 +26,7 @@ _KERNEL = (2, 3, 1, 0)  # (n_out, n_in, height, width) to (height, width, n_in, 
 
 
 def variables(network: Any, settings: CrnnSettings) -> dict[str, Any]:
-    """The variables of a Keras network, by torch's names; two of these may be one variable."""
+    """The variables of a Keras network, by torch's names; two names may share a variable."""
     return {pair.torch: pair.variable(network) for pair in _pairs(settings)}
 
 
@@ -44,7 +45,9 @@ def take_weights(network: Any, settings: CrnnSettings) -> Arrays:
     for pair in _pairs(settings):
         array = pair.to_torch(np.asarray(pair.variable(network)))
         arrays[f"model.{pair.torch}"] = np.ascontiguousarray(array)
-        if pair.torch.endswith("norm.weight"):  # torch's norms also count, but never ask
+        if pair.torch.endswith(
+            "norm.weight"
+        ):  # torch's norms count batches, and do not use the count
             counter = pair.torch.replace("weight", "num_batches_tracked")
             arrays[f"model.{counter}"] = np.array(0)
     return arrays
@@ -52,13 +55,13 @@ def take_weights(network: Any, settings: CrnnSettings) -> Arrays:
 
 @dataclass(frozen=True)
 class _Pair:
-    """One weight.
+    """A weight in both frameworks.
 
     torch : its name in a state dict
-    keras : layer and variable
-    axes : torch's, in the order that Keras has them
-    gates : whether it stacks the gates, which are r z h in torch's rows and z r h with Keras
-    row : of Keras's variable, which is all of torch's; None where both are the same
+    keras : its layer and variable
+    axes : torch's axes, in Keras's order; None where both are the same
+    gates : whether it stacks the gates of a GRU, which torch and Keras do in different orders
+    row : the row of Keras's variable that is torch's; None for the whole variable
     """
 
     torch: str
@@ -68,7 +71,7 @@ class _Pair:
     row: int | None = None
 
     def variable(self, network: Any) -> Any:
-        """Keras's."""
+        """Its variable in a Keras network."""
         layer, name = self.keras
         found = network.get_layer(layer)
         return getattr(getattr(found, "cell", found), name)  # GRUs keep theirs in a cell
@@ -107,5 +110,5 @@ def _pairs(settings: CrnnSettings) -> Iterator[_Pair]:
 
 
 def _norm(torch: str, keras: str) -> Iterator[_Pair]:
-    for theirs, ours in _NORM.items():
-        yield _Pair(f"{torch}.{theirs}", (keras, ours))
+    for torch_part, keras_part in _NORM.items():
+        yield _Pair(f"{torch}.{torch_part}", (keras, keras_part))

@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
-import tiny_model
 
-from earmark import features, taggram, windows
-from earmark.tagger import Tagger
+from earmark import features, taggrams, windows
 
 FEATURES = features.PRESETS["choi2016"]
-
-
-@pytest.fixture(scope="module")
-def tagger(tmp_path_factory):
-    return Tagger.load(tiny_model.write(tmp_path_factory.mktemp("model") / "tiny.onnx"))
 
 
 def noise(seconds, level=0.1):
@@ -24,7 +16,7 @@ def noise(seconds, level=0.1):
 
 def test_a_song_shorter_than_a_stretch_is_repeated_as_a_whole(tagger):
     song = noise(4.5)
-    gram = taggram.taggram(tagger, song, rate=FEATURES.rate)
+    gram = taggrams.taggram(tagger, song, rate=FEATURES.rate)
     clip = windows.repeat(song, settings=FEATURES)
     expected = tagger.score_log_mel(features.log_mel(clip, settings=FEATURES)[None])[0]
     assert len(gram.seconds) == 2
@@ -34,7 +26,7 @@ def test_a_song_shorter_than_a_stretch_is_repeated_as_a_whole(tagger):
 
 def test_the_spectrogram_has_one_floor_from_its_first_piece_to_its_last():
     loud, soft = noise(29), noise(3, level=1e-7)
-    drawn = taggram.spectrogram([loud, soft], settings=FEATURES, column_seconds=0.25)
+    drawn = taggrams.spectrogram([loud, soft], settings=FEATURES, column_seconds=0.25)
     assert drawn.shape == (96, 116 + 12)
     assert drawn.min() == drawn.max() - FEATURES.top_db
     assert (drawn[:, 116:] == drawn.min()).all()

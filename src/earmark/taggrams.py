@@ -1,19 +1,19 @@
-"""Tags over time: the taggram, as numbers (CSV) and as a picture (PNG) under the spectrogram."""
+"""Taggrams: the scores of tags over time, as CSV and as a PNG below the spectrogram."""
 
 from __future__ import annotations
 
 import csv
 import dataclasses
 import io
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from earmark import files, windows
-from earmark.arrays import Float32Array
+from earmark.arrays import Float32Array, Float64Array
 from earmark.audio import load_audio
 from earmark.errors import BadValue
 from earmark.features import LogMel, log_mel
@@ -21,7 +21,7 @@ from earmark.inference import Options
 from earmark.privacy import keep_private
 from earmark.tagger import Tagger
 
-# A moment is an eighth of a window; it is judged by the stretches, twice as long, that hold it.
+# A cell is 1/8 of a window; its scores come from the stretches, twice as long, that cover it.
 MOMENTS_PER_WINDOW = 8
 _PICTURE_TAGS = 20  # rows that stay readable
 _PICTURE_SECONDS = 0.25  # width of a spectrogram column, at the finest
@@ -30,28 +30,35 @@ _PICTURE_COLUMNS = 2000
 
 @dataclass(frozen=True)
 class Taggram:
-    """Scores over time.
+    """The tags of one track over time.
 
-    path : None for samples that came from no file
+    path : None for samples
+    tags : the names of the scores' columns
     seconds : float64 (n_cells,), where each cell starts; the last ends with the track
     scores : float32 (n_cells, n_tags), in [0, 1]
+    duration : seconds of the track
     """
 
     path: Path | None
     tags: tuple[str, ...]
-    seconds: npt.NDArray[np.float64]
+    seconds: Float64Array
     scores: Float32Array
-    duration: float  # seconds
+    duration: float
 
 
 def taggram(
     tagger: Tagger,
-    source: str | Path | Float32Array,
+    source: str | os.PathLike[str] | Float32Array,
     *,
     rate: int | None = None,
     max_seconds: float | None = None,
 ) -> Taggram:
-    """The tags of a file, or of mono samples at `rate` Hz, over time. Raises UnreadableAudio."""
+    """The tags of a file, or of mono samples at `rate` Hz, over time.
+
+    max_seconds : the track ends there; None takes all of it
+
+    Raises UnreadableAudio for a file that holds no audio.
+    """
     features = tagger.card.features
     moment = features.window_samples // MOMENTS_PER_WINDOW
     options = Options(
@@ -63,7 +70,7 @@ def taggram(
     logits = windows.over_time(
         heard.starts,
         heard.logits,
-        length=2 * moment,
+        lengths=heard.lengths,
         n_samples=round(heard.seconds * features.rate),
         cell_samples=moment,
     )
@@ -92,7 +99,7 @@ def write_csv(path: str | Path, gram: Taggram) -> None:
 
 
 def write_png(path: str | Path, gram: Taggram, *, tagger: Tagger) -> None:
-    """A picture of a file: the spectrogram above, below it the tags that are strongest anywhere.
+    """Write a PNG: the spectrogram above, below it the tags with the highest scores.
 
     Raises BadValue for the taggram of samples, which came from no file.
     """
@@ -100,7 +107,9 @@ def write_png(path: str | Path, gram: Taggram, *, tagger: Tagger) -> None:
     from matplotlib.figure import Figure
 
     if gram.path is None:
-        raise BadValue("a picture needs the file of its taggram; this one was made from samples")
+        raise BadValue(
+            "a PNG needs the audio file; this taggram was made from samples. Make it from a file"
+        )
 
     order = np.argsort(-gram.scores.max(axis=0), kind="stable")[:_PICTURE_TAGS]
     figure = Figure(figsize=(11, 7), layout="constrained")
@@ -117,7 +126,7 @@ def write_png(path: str | Path, gram: Taggram, *, tagger: Tagger) -> None:
         extent=(*edges, 0, features.n_mels), interpolation="nearest",
     )  # fmt: skip
     above.set_ylabel("mel band")
-    # a file name is no formula and may hold what no font can draw
+    # $ would begin a formula, and some characters cannot be drawn by any font
     name = gram.path.name.encode(errors="replace").decode().replace("$", r"\$")
     above.set_title(f"{name}: what {tagger.card.name} hears")
     bounds = np.append(gram.seconds, gram.duration)
@@ -149,7 +158,7 @@ def names(paths: Sequence[Path]) -> list[str]:
 def spectrogram(
     pieces: Iterable[Float32Array], *, settings: LogMel, column_seconds: float
 ) -> Float32Array:
-    """The log-mel spectrogram of a track with columns of about that width, made piece by piece.
+    """The log-mel spectrogram of a track, with columns of about `column_seconds`, piece by piece.
 
     pieces : one clip's length each, but the last
     returns : float32 (n_mels, n_columns), dB, cut off below the loudest of the whole track

@@ -1,0 +1,138 @@
+"""`earmark library show`: what was heard in the songs of a library."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earmark.cli.library.options import (
+    Below,
+    LibraryFile,
+    ScannedWith,
+    SettingsFile,
+    opened,
+    place_in,
+)
+from earmark.cli.options import JsonLines, Rank
+from earmark.cli.tag import print_table
+from earmark.cli.terminal import print_json, say
+from earmark.errors import BadValue
+
+if TYPE_CHECKING:
+    from earmark.library.song import ScannedFile
+    from earmark.model_file import Card
+    from earmark.tagger import Tags
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Mount `show`."""
+    app.command("show")(show)
+
+
+def show(
+    path: Below = None,
+    tag: Annotated[
+        str | None, typer.Option(help='Songs with that tag, or of which "jazz, not sad" is true.')
+    ] = None,
+    least: Annotated[
+        float | None, typer.Option("--min", min=0, max=1, help="Least score of --tag.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many tags to show of a song.")] = 5,
+    rank: Annotated[Rank, typer.Option(help="What the tags of a song are sorted by.")] = "score",
+    failed: Annotated[
+        bool, typer.Option("--failed", help="The files that could not be heard, and why.")
+    ] = False,
+    missing: Annotated[
+        bool, typer.Option("--missing", help="The songs whose files are gone.")
+    ] = False,
+    doubted: Annotated[
+        bool, typer.Option("--doubted", help="Only silence, noise and hum.")
+    ] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="A table with every score.")] = False,
+    json: JsonLines = False,
+    library: LibraryFile = None,
+    model: ScannedWith = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Show what was heard."""
+    from earmark.library.playlists.expression import parse
+    from earmark.library.playlists.playlist import matching
+    from earmark.library.settings import read_settings
+    from earmark.library.show import as_json, tags_of
+
+    if least is not None and tag is None:
+        raise BadValue("--min is the least score of a tag: name it with --tag")
+    with opened(library, model) as (library_, scan_model):
+        below = place_in(library_, scan_model, path)
+        songs: Iterable[ScannedFile]
+        if tag is not None:
+            text = tag if least is None else f'"{tag}" >= {least:.9f}'
+            expression = parse(text, tags=scan_model.card.tags, settings=read_settings(settings))
+            songs = matching(library_, scan_model, expression, below=below, doubted=True)
+        else:
+            songs = library_.songs(
+                scan_model, below=below, failed=True if failed else False if csv else None,
+                missing=missing,
+            )  # fmt: skip
+        n_shown = 0
+        table = _CsvTable(scan_model.card.tags) if csv else None
+        for song in songs:
+            if doubted and song.headline is None:
+                continue
+            n_shown += 1
+            if table is not None:
+                table.print(song)
+            elif json:
+                print_json(as_json(song, scan_model.card, top=top, rank=rank))
+            elif song.failure is not None:
+                print(_reason(song))
+            elif song.path == below:
+                print_table(tags_of(song, scan_model.card, rank=rank), top, rank=rank)
+            else:
+                _print_line(tags_of(song, scan_model.card, rank=rank), top)
+    say(f"{n_shown} songs")
+
+
+def print_song(song: ScannedFile, *, card: Card, json: bool) -> None:
+    """A song as a scan reports it: its JSON line, or why it failed or is doubted."""
+    from earmark.library.show import as_json
+
+    if json:
+        print_json(as_json(song, card))
+    elif song.failure is not None:
+        say(f"error: {_reason(song)}")
+    else:
+        for warning in song.warnings or ():
+            say(f"warning: {song.path}: {warning.message}")
+
+
+def _reason(song: ScannedFile) -> str:
+    """Why a file could not be heard, with its name."""
+    assert song.failure is not None
+    message = song.failure.message
+    return message if str(song.path) in message else f"{song.path}: {message}"
+
+
+def _print_line(heard: Tags, top: int) -> None:
+    minutes, seconds = divmod(round(heard.seconds), 60)
+    tags = ", ".join(f"{tag.tag} {tag.score:.2f}" for tag in heard.tags[:top])
+    print(f"{heard.path}  {minutes}:{seconds:02d}  {heard.headline or tags}")
+
+
+class _CsvTable:
+    """A line for each song, under a line of names."""
+
+    def __init__(self, tags: tuple[str, ...]) -> None:
+        self._writer = csv.writer(sys.stdout, lineterminator="\n")
+        self._writer.writerow(["path", "seconds", "artist", "title", "album", *tags, "warnings"])
+
+    def print(self, song: ScannedFile) -> None:
+        if song.scores is not None:
+            facts = [str(song.path), f"{song.seconds:.3f}", song.artist, song.title, song.album]
+            warnings = "|".join(warning.kind for warning in song.warnings or ())
+            scores = (f"{score:.4f}" for score in song.scores)
+            self._writer.writerow([*facts, *scores, warnings])

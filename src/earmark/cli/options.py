@@ -1,0 +1,18 @@
+"""Options that several commands share, each declared once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+ModelName = Annotated[
+    str | None,
+    typer.Option("--model", help="A name of `earmark models list`, or a model file."),
+]
+JsonLines = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+JsonObject = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes; as many as there are cores by default.")
+]
+Rank = Literal["score", "lift", "evidence"]  # earmark.ranking.Ranking, which loads NumPy

@@ -1,0 +1,55 @@
+"""The audio file of a song: `<id>.<suffix>` in a folder, or else the path that the catalog gives.
+
+The one rule for previews, for a folder of the user's own music, and for the audio of a store.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+
+class SongAudio:
+    """The audio files of many songs.
+
+    files : those that may be called by a song's id
+    root : the folder that paths of the catalog are relative to; None for the working folder
+    """
+
+    def __init__(self, files: Iterable[Path], *, root: Path | None = None) -> None:
+        self._by_id = files_by_id(files)
+        self._root = root or Path()
+
+    def of(self, song_id: str, path: str) -> Path | None:
+        """The file of a song that the catalog places at `path` ("" for nowhere); None for none."""
+        if song_id in self._by_id or not path:
+            return self._by_id.get(song_id)
+        file = self._root / path
+        return file if os.path.isfile(file) else None  # noqa: PTH113 - False if we may not look
+
+
+def files_by_id(files: Iterable[Path]) -> dict[str, Path]:
+    """{song id: file} of the files called `<id>.<suffix>`; the first one for an id counts."""
+    found: dict[str, Path] = {}
+    for file in files:
+        song_id, dot, _ = file.name.rpartition(".")
+        if dot and not file.name.startswith("."):
+            found.setdefault(song_id, file)
+    return found
+
+
+def files_in(folder: Path, *, suffixes: Collection[str] | None = None) -> list[Path]:
+    """The files of a folder in alphabetical order, without its subfolders; [] for no folder.
+
+    suffixes : in lower case with their dot; None for all files
+    """
+    try:
+        names = sorted(os.listdir(folder))  # noqa: PTH208 - there may be a quarter million names
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [
+        folder / name
+        for name in names
+        if suffixes is None or os.path.splitext(name)[1].lower() in suffixes  # noqa: PTH122
+    ]
