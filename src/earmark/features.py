@@ -141,10 +141,6 @@ class LogMel:
 
 _BLOCK = 128  # frames whose spectra fit the processor's cache: twice as fast as all at once
 
-# Settings that came later, and what they are in the files that lack them. So they are not written:
-# older versions read what they can make.
-_LATER: dict[str, Any] = {"level": None}
-
 _CHOICES = {
     "mel_scale": ("slaney", "htk", "kaldi"),
     "mel_norm": ("slaney", "none"),
@@ -156,7 +152,7 @@ _CHOICES = {
 _LATER = {
     field.name: field.default
     for field in dataclasses.fields(LogMel)
-    if field.name in ("pre_emphasis", "hann", "hann_samples", "floor", "offset")
+    if field.name in ("pre_emphasis", "hann", "hann_samples", "floor", "offset", "level")
 }
 _NEVER = object()  # equal to no setting
 
