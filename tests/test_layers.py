@@ -29,7 +29,7 @@ LAYERS = [
     {"audio", "signal_check", "download", "model_file", "metrics", "ranking"},
     {"features", "tags"},
     {"loudness", "privacy"},
-    {"files", "folder_lock", "sqlite_file", "parquet_file", "provenance", "arrays"},
+    {"files", "folder_lock", "sqlite_file", "parquet_file", "words", "provenance", "arrays"},
     {"errors"},
 ]
 ALSO = {

@@ -10,7 +10,7 @@ import published_pieces as made
 import published_weights
 import pytest
 
-from earmark import Tagger, model_file, published
+from earmark import Options, Tagger, model_file, published
 from earmark.errors import BadModel, BadValue, ModelNotFound
 from earmark.features import PRESETS
 from earmark.runtime import Model

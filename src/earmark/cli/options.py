@@ -17,4 +17,4 @@ Workers = Annotated[
 ]
 # as in earmark.ranking and earmark.tags, which load NumPy
 Rank = Literal["score", "lift", "evidence"]
-Vocabulary = Literal["all", "msd50"]
+VocabularyName = Literal["all", "msd50"]

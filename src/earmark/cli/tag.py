@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.options import JsonLines, ModelName, Rank, Vocabulary, Workers
+from earmark.cli.options import JsonLines, ModelName, Rank, VocabularyName, Workers
 from earmark.cli.terminal import Exit, above_the_bar, print_json, progress, read_list, say
 from earmark.errors import BadValue, UnreadableAudio
 
@@ -40,7 +40,8 @@ def tag(
         ),
     ] = None,
     vocabulary: Annotated[
-        Vocabulary, typer.Option(help="all, or msd50: the fifty tags of the Million Song Dataset.")
+        VocabularyName,
+        typer.Option(help="all, or msd50: the fifty tags of the Million Song Dataset."),
     ] = "all",
     workers: Workers = None,
     taggram: Annotated[

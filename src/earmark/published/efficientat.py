@@ -24,7 +24,7 @@ NORM_PARTS = ("running_mean", "running_var", "weight", "bias")
 _WIDTH = 0.4
 
 
-class Block(NamedTuple):
+class MobileBlock(NamedTuple):
     """An inverted residual: its kernel's side, its channels as they are here, what it does."""
 
     kernel: int
@@ -41,11 +41,13 @@ def _rounded(channels: float) -> int:
     return rounded + 8 if rounded < 0.9 * channels else rounded
 
 
-def _block(kernel: int, n_mid: int, n_out: int, squeezes: bool, letters: str, stride: int) -> Block:
+def _block(
+    kernel: int, n_mid: int, n_out: int, squeezes: bool, letters: str, stride: int
+) -> MobileBlock:
     """A row of the table, whose channels are those of width 1."""
     activation: Literal["relu", "hardswish"] = "relu" if letters == "RE" else "hardswish"
     n_mid, n_out = _rounded(_WIDTH * n_mid), _rounded(_WIDTH * n_out)
-    return Block(kernel, n_mid, n_out, squeezes, activation, stride)
+    return MobileBlock(kernel, n_mid, n_out, squeezes, activation, stride)
 
 
 N_FIRST = _rounded(_WIDTH * 16)
