@@ -149,6 +149,8 @@ _CHOICES = {
     "hann": ("periodic", "symmetric"),
     "floor": ("least", "add"),
 }
+# Settings that came later, and what they are in the files that lack them. So they are not written:
+# older versions read what they can make.
 _LATER = {
     field.name: field.default
     for field in dataclasses.fields(LogMel)
