@@ -93,7 +93,6 @@ GENRES = _table(
     flamenco | | guitar, song and clapping from Andalusia
     salsa | | Caribbean dance music with brass and percussion
     Christmas | xmas, holiday | songs for Christmas
-    comedy | humour | music to laugh at
     """,
 )
 
