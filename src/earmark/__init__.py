@@ -12,11 +12,11 @@ them; each name loads what it needs when it is first used (PEP 562).
 from __future__ import annotations
 
 import os
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from earmark import errors
 from earmark.errors import EarmarkError
+from earmark.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from earmark.audio import Audio, load_audio
@@ -93,9 +93,4 @@ def __dir__() -> list[str]:
 
 
 if not TYPE_CHECKING:  # else a type checker would take any name for one of ours
-
-    def __getattr__(name):
-        """A public name, from its module."""
-        if name not in _MODULES:
-            raise AttributeError(f"module 'earmark' has no attribute {name!r}")
-        return getattr(import_module(f"earmark.{_MODULES[name]}"), name)
+    __getattr__ = lazy_names(__name__, _MODULES)

@@ -1,4 +1,4 @@
-"""The state of an installation: libraries, runtime, model, and the speed of a clip's two stages."""
+"""The state of an installation: libraries, runtime, model, speed of log-mel and network."""
 
 from __future__ import annotations
 

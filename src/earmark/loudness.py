@@ -1,4 +1,4 @@
-"""The loudness of music, without its pauses, and music set to a given level.
+"""The loudness of music, with its pauses left out, and the gain that brings music to a given level.
 
 After ITU-R BS.1770-4: blocks of 400 ms are measured, and those more than 10 dB below the mean of
 all are left out. Without its K-weighting, for all that is asked is the same for the same music;

@@ -1,4 +1,4 @@
-"""Parquet files: pyarrow where it is installed, and whole files read without its threads."""
+"""Parquet files: imports pyarrow, or says how to install it; reads whole files without threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SQLite files of ours: the mark and version of each kind, transactions, and readable errors."""
+"""earmark's SQLite files: identifier and version of each kind, WAL, transactions, clear errors."""
 
 from __future__ import annotations
 

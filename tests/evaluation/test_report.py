@@ -106,7 +106,7 @@ def test_two_models_share_a_page_that_begins_with_their_difference():
     words = Page(page({"a": results[0], "b": results[1], "difference": difference}, both)).words
     assert "model <1> against model <0>" in words
     assert f"{difference['roc_auc']['macro']['difference']:+.4f}" in words
-    assert words.index("The second less the first") < words.index("model <0>")
+    assert words.index("The second minus the first") < words.index("model <0>")
 
 
 def test_distortions_stand_in_the_page(example):

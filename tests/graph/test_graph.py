@@ -430,7 +430,7 @@ BROKEN = [
         "conv1: a kernel of 2 x 3; both must be odd",
     ),
     (broken(blocks=[block(bias=zeros(3))]), "conv1: 4 filters"),
-    (broken(blocks=[block(pool=(13, 1))]), r"conv1: pools \(13, 1\) of what are only \(12, 43\)"),
+    (broken(blocks=[block(pool=(13, 1))]), r"conv1: pools \(13, 1\), but only \(12, 43\)"),
     (broken(blocks=[block(pool=(0, 1))]), r"conv1: pools \(0, 1\)"),
     (
         broken(blocks=[block(activation="gelu")]),

@@ -109,8 +109,8 @@ def test_an_expression_says_what_it_says(text, scores, expected):
     ("text", "position", "match"),
     [
         ("", 0, "the expression is empty"),
-        ("jazz and", 8, "a tag must stand here, not the end"),
-        ("jazz and or rock", 9, "a tag must stand here, not 'or'"),
+        ("jazz and", 8, "a tag is expected here, not the end"),
+        ("jazz and or rock", 9, "a tag is expected here, not 'or'"),
         ("jazz rock", 0, "unknown tag 'jazz rock'"),
         ("jazz and vocl", 9, "did you mean vocal"),
         ("jazz > rock", 7, "a score from 0 to 1"),
@@ -119,7 +119,7 @@ def test_an_expression_says_what_it_says(text, scores, expected):
         ("(jazz and (rock or sad)", 0, "not closed"),
         ("jazz)", 4, "was not opened"),
         ('jazz, "rock', 6, "quote is not closed"),
-        ("jazz,, rock", 5, "a tag must stand here, not ','"),
+        ("jazz,, rock", 5, "a tag is expected here, not ','"),
         ("drum and bass", 0, "unknown tag 'drum'"),
     ],
 )

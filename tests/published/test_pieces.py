@@ -229,7 +229,7 @@ def without_numbers(arrays):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (without_a_layer, "no weights of musicnn: conv2d_3/kernel is missing"),
+        (without_a_layer, "not weights of musicnn: conv2d_3/kernel is missing"),
         (of_ten_tags, r"dense_1/kernel has the shape \(200, 10\) instead of \(200, 50\)"),
         (without_numbers, r"temporal1\.weight holds values that are not finite"),
     ],
@@ -264,7 +264,7 @@ def test_a_mobile_network_with_other_arrays_is_refused(change, message, tmp_path
 
 def test_a_folder_without_a_checkpoint_is_not_found(tmp_path):
     (tmp_path / "MSD_vgg").mkdir()
-    with pytest.raises(ModelNotFound, match=r"cannot read the weights .*without \.index"):
+    with pytest.raises(ModelNotFound, match=r"cannot read the weights .*has no file \.index"):
         published.convert("musicnn", tmp_path / "MSD_vgg", tmp_path / "model.onnx")
 
 

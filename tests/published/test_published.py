@@ -373,7 +373,7 @@ def test_a_pickle_that_calls_something_is_refused_and_calls_nothing(archive, tmp
     torch.save({"weight": Hostile(trap)}, path, _use_new_zipfile_serialization=archive)
     trap.unlink(missing_ok=True)
     with pytest.raises(
-        BadModel, match=r"no plain state dict of PyTorch: its pickle calls '_?io open'"
+        BadModel, match=r"not a plain state dict of PyTorch: its pickle calls '_?io open'"
     ):
         read_tensors(path)
     assert not trap.exists()
@@ -442,10 +442,10 @@ def test_numbers_of_the_other_byte_order_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (pickle.dumps({"weight": 1}, protocol=2), "other numbers than PyTorch writes"),
+        (pickle.dumps({"weight": 1}, protocol=2), "not start with the numbers that PyTorch writes"),
         (b"\x80\x02}q\x00", "damaged or cut short"),
         (b"\x80\x02u.", "takes more values than it gives"),
-        (b"\x80\x02(u.", "fills what is no container"),
+        (b"\x80\x02(u.", "adds items to what is not a container"),
         (b"\x80\x02h\x07.", "damaged or cut short"),
     ],
 )

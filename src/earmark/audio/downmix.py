@@ -1,4 +1,4 @@
-"""Decoded frames to mono, in float32, and nonsense made silent.
+"""Mixes decoded frames to mono float32; NaN and samples far beyond full scale become silence.
 
 It is the mean of the channels. Where they are in antiphase that mean is silent though music plays:
 there it leans towards every other channel, the left one of each pair. What a silent channel takes

@@ -39,7 +39,7 @@ def evaluate(
     catalog: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Instead: audio, by a CSV file or by a catalog of `earmark data`."
+            metavar="FILE", help="Instead of a store: audio, listed in a CSV file or a catalog."
         ),
     ] = None,
     audio: Annotated[
@@ -68,9 +68,9 @@ def evaluate(
     ] = None,
     json: JsonObject = False,
     replicates: Annotated[
-        int | None, typer.Option(min=2, help="Draws of songs for the intervals; 1000 by default.")
+        int | None, typer.Option(min=2, help="Bootstrap draws for the intervals; 1000 by default.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of those draws, and of added noise.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draws and of added noise.")] = 0,
     workers: Workers = None,
 ) -> None:
     """Measure how well a model's scores agree with known tags.

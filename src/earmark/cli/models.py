@@ -132,9 +132,7 @@ def import_weights(
     output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")],
     name: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME", help="Which one of `earmark models list` it is, where several fit."
-        ),
+        typer.Option(metavar="NAME", help="Its name in `earmark models list`, where several fit."),
     ] = None,
     as_published: Annotated[
         bool,

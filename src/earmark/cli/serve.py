@@ -25,7 +25,7 @@ Token = Annotated[
 ]
 Everyone = Annotated[
     bool,
-    typer.Option("--everyone", help="Let everybody who reaches it use it, without a token."),
+    typer.Option("--everyone", help="Allow access from other machines without a token."),
 ]
 AllowHost = Annotated[
     list[str] | None, typer.Option(help="Another accepted host name, such as that of a proxy.")
@@ -35,9 +35,9 @@ LibraryFile = Annotated[
     typer.Option(metavar="FILE", help="Show similar songs, from a scanned library."),
 ]
 UploadMb = Annotated[float, typer.Option(min=0.001, help="Largest upload, in MB.")]
-UploadSeconds = Annotated[float, typer.Option(min=0.1, help="Time for an upload to arrive.")]
-Minutes = Annotated[float, typer.Option(min=0.01, help="Longest song.")]
-DecodeSeconds = Annotated[float, typer.Option(min=0.01, help="Time to decode one file.")]
+UploadSeconds = Annotated[float, typer.Option(min=0.1, help="Seconds for an upload to arrive.")]
+Minutes = Annotated[float, typer.Option(min=0.01, help="Longest song, in minutes.")]
+DecodeSeconds = Annotated[float, typer.Option(min=0.01, help="Seconds to decode one file.")]
 DecodeMb = Annotated[
     float, typer.Option(min=1, help="Memory to decode one file, in MB (enforced on Linux).")
 ]

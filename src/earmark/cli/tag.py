@@ -48,7 +48,7 @@ def tag(
         Path | None, typer.Option(help="Folder for a PNG and a CSV of each file's tags over time.")
     ] = None,
     max_seconds: Annotated[
-        float | None, typer.Option(min=0.1, help="Hear only the first seconds of a track.")
+        float | None, typer.Option(min=0.1, help="Seconds to hear, from the start of a track.")
     ] = None,
 ) -> None:
     """Say what is heard in each file, and in each audio file below each folder."""

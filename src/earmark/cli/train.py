@@ -40,7 +40,7 @@ def train(
     ] = None,
     framework: Annotated[
         Literal["torch", "keras"],
-        typer.Option(help="What computes; the files of the run are the same."),
+        typer.Option(help="The library that computes; both write the same files."),
     ] = "torch",
     json: Annotated[bool, typer.Option("--json", help="The result as one JSON object.")] = False,
 ) -> None:

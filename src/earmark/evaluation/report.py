@@ -49,7 +49,7 @@ def page(result: Json, scored: Sequence[ScoredSongs]) -> str:
         both = [result | result[key] for key in ("a", "b")]  # with what both share
         title = f"{both[1]['model']} against {both[0]['model']}"
         body = [
-            "<h2>The second less the first</h2>",
+            "<h2>The second minus the first</h2>",
             _difference(result["difference"]),
             *(part for one, of in zip(both, scored, strict=True) for part in _model(one, of)),
         ]
@@ -104,9 +104,9 @@ def _model(result: Json, scored: ScoredSongs) -> list[str]:
         _precisions(result["precision_at_k"]),
         "<h2>Confused tags</h2>",
         _note(
-            "A tag counts as heard in as many songs as carry it, those with its highest scores. "
-            "Share: of the songs with the first tag but without the second, those in which the "
-            "second is heard. Of all songs: the same among all songs without the second tag."
+            "If n songs carry a tag, it counts as heard in the n songs with its highest scores. "
+            "Share: how many of the songs with the first tag, but without the second, have the "
+            "second heard. Of all songs: the same, for all songs without the second tag."
         ),
         _table(
             ("the song has", "heard as well", "share", "of all songs", "songs"),

@@ -1,4 +1,4 @@
-"""A network as ONNX nodes, in the shape that runs fastest."""
+"""The layers of a network as ONNX nodes, in the form that runs fastest."""
 
 from __future__ import annotations
 
@@ -96,7 +96,9 @@ def build(network: Network, *, by_winograd: bool = True) -> onnx.ModelProto:
 
 def _pad(graph: Nodes, x: str, shape: Shape, pad: Pad, name: str) -> tuple[str, Shape]:
     if min(pad.before, pad.after) < 0:
-        raise BadValue(f"{name}: {pad.before} frames before and {pad.after} after; 0 is the least")
+        raise BadValue(
+            f"{name}: {pad.before} frames before and {pad.after} after; both must be 0 or more"
+        )
     frames = graph.integers(f"{name}.frames", [0, 0, 0, pad.before, 0, 0, 0, pad.after])
     value = graph.floats(f"{name}.value", np.asarray(pad.value, dtype=np.float32))
     x = graph.add("Pad", [x, frames, value], name)
@@ -130,7 +132,7 @@ def _conv_block(
     if block.bias.shape != (n_out,):
         raise BadValue(f"{name}: {n_out} filters, but a bias of shape {block.bias.shape}")
     if not 1 <= block.pool[0] <= shape.mels or not 1 <= block.pool[1] <= shape.frames:
-        raise BadValue(f"{name}: pools {block.pool} of what are only {shape[1:]} mels and frames")
+        raise BadValue(f"{name}: pools {block.pool}, but only {shape[1:]} mels and frames are left")
     pooled = Shape(n_out, shape.mels // block.pool[0], shape.frames // block.pool[1])
     if block.pool != (1, 1) and (block.stride != (1, 1) or block.activation == "hardswish"):
         raise BadValue(

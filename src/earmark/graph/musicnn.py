@@ -16,7 +16,7 @@ def pooled_conv(
     """A block on an image (batch, channels, mels, frames); returns the new one and its shape."""
     sizes = shape.mels, shape.frames
     if not all(1 <= cell <= size for cell, size in zip(block.pool, sizes, strict=True)):
-        raise BadValue(f"{name}: pools {block.pool} of what are only {sizes} mels and frames")
+        raise BadValue(f"{name}: pools {block.pool}, but only {sizes} mels and frames are left")
     x = _rectified(graph, x, block.conv, name, n_in=shape.channels)
     cells = {"kernel_shape": block.pool, "strides": block.stride}
     x = graph.add("MaxPool", [x], f"{name}.pool", attributes=cells)

@@ -1,4 +1,4 @@
-"""What a network is made of: plain arrays and a few words, no framework."""
+"""A network as plain data: the arrays and the settings of each layer, without a framework."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An ONNX graph as it is written: nodes and constants, each under a name one can read."""
+"""Builds an ONNX graph: its nodes and constants, each with a readable name."""
 
 from __future__ import annotations
 

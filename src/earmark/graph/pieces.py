@@ -1,4 +1,4 @@
-"""A clip heard in pieces: cut apart before the network, and averaged behind it."""
+"""A clip in pieces: cut before the network, and pooled to one answer after it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GRUs unrolled over their steps, the product with their input taken out of the loop."""
+"""GRUs unrolled over their steps; the products with the input come first, for all steps at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images in strips of rows, so that what is made of a strip stays in the processor's cache."""
+"""Images cut into strips of rows, so that the values of one strip stay in the processor's cache."""
 
 from __future__ import annotations
 

@@ -11,8 +11,9 @@ playlists/           songs by an expression, by examples, on a journey; similar 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from earmark.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from earmark.library.database import Library
@@ -49,12 +50,8 @@ __all__ = [
     "write_tags",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Load the module behind a public name when it is first used (PEP 562)."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+if not TYPE_CHECKING:  # so that mypy refuses names that are not there
+    __getattr__ = lazy_names(__name__, _HOME)
 
 
 def __dir__() -> list[str]:

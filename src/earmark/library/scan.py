@@ -1,4 +1,4 @@
-"""Scans of folders: hear what is new, follow what has moved, note what is gone; once or again."""
+"""Scans of folders: new files are heard, moved ones recognised, missing ones marked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Confidence intervals by the bootstrap: measures of many draws of tracks, with replacement."""
+"""Confidence intervals by the bootstrap: measures on random draws of tracks, with replacement."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def _look_into(path: Path, *, name: str | None, as_published: bool) -> _Found:
             )
         raise _unknown(path, "a PyTorch file", list(tensors))
     raise BadModel(
-        f"{path} is neither a Keras file (HDF5) nor a PyTorch file, and no archive or folder of "
+        f"{path} is neither a Keras file (HDF5) nor a PyTorch file, nor an archive or folder of "
         f"TensorFlow's checkpoints: it starts with {start[:8]!r}. "
         f"Published weights that earmark reads: {', '.join(KINDS)}."
     )

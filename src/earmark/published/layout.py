@@ -19,7 +19,7 @@ def check_shapes(arrays: WeightArrays, shapes: Shapes, *, what: str) -> None:
     differences = list(_differences(arrays, shapes))
     if differences:
         more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""
-        raise BadValue(f"these are no weights of {what}: {'; '.join(differences[:3])}{more}")
+        raise BadValue(f"these are not weights of {what}: {'; '.join(differences[:3])}{more}")
 
 
 def _differences(arrays: WeightArrays, shapes: Shapes) -> Iterator[str]:

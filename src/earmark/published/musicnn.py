@@ -89,7 +89,7 @@ def _read(path: Path, name: str | None, suffix: str) -> bytes:
     if path.is_dir():
         file = path / suffix
         if not file.is_file():
-            raise ModelNotFound(f"cannot read the weights {path} (a folder without {suffix})")
+            raise ModelNotFound(f"cannot read the weights {path} (the folder has no file {suffix})")
         if file.stat().st_size > _MOST[suffix]:
             raise BadModel(f"{file} is too large for weights: {file.stat().st_size:,} bytes")
         return file.read_bytes()

@@ -64,7 +64,7 @@ def read_checkpoint(index: bytes, data: bytes, *, name: str) -> dict[str, Array]
         entries = {key.decode(): _entry(value) for key, value in table.items()}
         return {key: _tensor(key, entry, data) for key, entry in entries.items()}
     except _RefusedError as error:
-        raise BadModel(f"{name} is no plain checkpoint of TensorFlow: {error}") from error
+        raise BadModel(f"{name} is not a plain checkpoint of TensorFlow: {error}") from error
     except (IndexError, ValueError, struct.error) as error:
         raise BadModel(f"{name} is damaged or cut short ({error}). Fetch it again.") from error
 
@@ -92,17 +92,17 @@ def _block(raw: bytes, handle: _Bytes) -> Iterator[tuple[bytes, bytes]]:
         raise ValueError("a block reaches beyond the index")
     compression, checksum = struct.unpack_from("<BI", raw, end)
     if masked(crc32c(raw[offset : end + 1])) != checksum:
-        raise ValueError("the checksum of a block is another one")
+        raise ValueError("the checksum of a block does not match")
     if compression != 0:
         raise _RefusedError("its index is compressed")
     (n_restarts,) = struct.unpack_from("<I", raw, end - 4)
     if n_restarts > (length - 4) // 4:
-        raise ValueError("a block has more restarts than room for them")
+        raise ValueError("a block has room for fewer restarts than it announces")
     rows, key = _Bytes(raw[offset : end - 4 - 4 * n_restarts]), b""
     while not rows.at_end:
         n_shared, n_new, n_value = rows.varint(), rows.varint(), rows.varint()
         if n_shared > len(key):
-            raise ValueError("a key shares more than there is of the one before")
+            raise ValueError("a key shares more bytes than the key before it has")
         key = key[:n_shared] + rows.take(n_new)
         yield key, rows.take(n_value)
 
@@ -189,7 +189,7 @@ def _shape(raw: bytes) -> tuple[int, ...]:
         size = dict(_fields(value)).get(1, 0)
         # networks have no empty tensors
         if not isinstance(size, int) or not 1 <= size < 1 << 32:
-            raise _RefusedError("a tensor with a size that is none")
+            raise _RefusedError("a tensor with a size below 1")
         sizes.append(size)
     if len(sizes) > _MOST_DIMENSIONS:
         raise _RefusedError(f"a tensor of {len(sizes)} dimensions")
@@ -203,5 +203,5 @@ def _tensor(name: str, entry: _Entry, data: bytes) -> Array:
         raise ValueError(f"{name} reaches beyond the data")
     raw = memoryview(data)[entry.offset : entry.offset + entry.size]
     if masked(crc32c(raw)) != entry.checksum:
-        raise ValueError(f"the checksum of {name} is another one")
+        raise ValueError(f"the checksum of {name} does not match")
     return np.frombuffer(raw, dtype=entry.dtype).reshape(entry.shape)

@@ -87,7 +87,7 @@ def read_tensors(path: Path) -> dict[str, AnyArray]:
                 tensors, data = _read_legacy(file)
         return {name: _view(tensor, data[tensor.storage.key]) for name, tensor in tensors.items()}
     except _RefusedError as error:
-        raise BadModel(f"{path} is no plain state dict of PyTorch: {error}") from error
+        raise BadModel(f"{path} is not a plain state dict of PyTorch: {error}") from error
     except _DAMAGE as error:
         raise BadModel(f"{path} is damaged or cut short ({error}). Fetch it again.") from error
 
@@ -111,7 +111,7 @@ def _read_zip(path: Path) -> tuple[dict[str, _Tensor], dict[str, AnyArray]]:
 
 def _read_legacy(file: IO[bytes]) -> tuple[dict[str, _Tensor], dict[str, AnyArray]]:
     if _unpickle(file) != _MAGIC or _unpickle(file) != _PROTOCOL:
-        raise _RefusedError("it starts with other numbers than PyTorch writes")
+        raise _RefusedError("it does not start with the numbers that PyTorch writes")
     system = _unpickle(file)
     _little_endian(isinstance(system, dict) and system.get("little_endian") is True)
     tensors = _state_dict(_unpickle(file))
@@ -125,7 +125,7 @@ def _read_legacy(file: IO[bytes]) -> tuple[dict[str, _Tensor], dict[str, AnyArra
         (length,) = struct.unpack("<q", file.read(8))
         if length != storage.length:
             raise _RefusedError(
-                f"storage {key} has {length} numbers where {storage.length} are said"
+                f"storage {key} has {length} numbers, but {storage.length} are announced"
             )
         data[key] = _numbers(file.read(length * storage.dtype.itemsize), storage)
     return tensors, data
@@ -244,7 +244,7 @@ class _Machine:
 
     def _top(self, kind: type) -> Any:
         if not self._stack or not isinstance(self._stack[-1], kind):
-            raise _RefusedError("its pickle fills what is no container")
+            raise _RefusedError("its pickle adds items to what is not a container")
         return self._stack[-1]
 
     def _to_mark(self) -> list[Any]:
@@ -270,7 +270,7 @@ def _storage(identity: object) -> _Storage:
         ):
             if kind in _DTYPES:
                 return _Storage(key, _DTYPES[kind], length)
-    raise _RefusedError("a storage that is none of numbers we know")
+    raise _RefusedError("a storage of an unknown type of numbers")
 
 
 def _reduce(function: object, arguments: object) -> object:
@@ -288,5 +288,5 @@ def _reduce(function: object, arguments: object) -> object:
 
 def _sizes(value: object) -> tuple[int, ...]:
     if not isinstance(value, tuple) or not all(isinstance(size, int) for size in value):
-        raise _RefusedError("a tensor with a shape or strides that are no numbers")
+        raise _RefusedError("a tensor whose shape or strides are not numbers")
     return value

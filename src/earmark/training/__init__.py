@@ -9,11 +9,11 @@ The names below are the public ones; torch is loaded with the first of them that
 
 from __future__ import annotations
 
-from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from earmark.errors import MissingExtra
+from earmark.lazy_names import lazy_names
 
 for _library, _distribution in (("torch", "torch"), ("pydantic", "pydantic")):
     if find_spec(_library) is None:
@@ -53,14 +53,8 @@ __all__ = [
     "train",
 ]
 
-
 if not TYPE_CHECKING:  # so that mypy refuses names that are not there
-
-    def __getattr__(name: str) -> object:
-        """Import the module of a public name when it is first used (PEP 562)."""
-        if name not in _HOME:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    __getattr__ = lazy_names(__name__, _HOME)
 
 
 def __dir__() -> list[str]:

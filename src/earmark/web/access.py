@@ -37,7 +37,7 @@ class Access:
         origin = headers.get("origin")
         if origin is not None and method not in _SAFE_METHODS and not _is_ours(origin, host):
             raise WrongOrigin(
-                f"pages of {origin} may not use this server; use its own page, or a program"
+                f"pages of {origin} may not use this server. Use its own page, or a program"
             )
         if self.token is None or path in _OPEN:
             return

@@ -199,6 +199,6 @@ def _too_costly(name: str, why: str, limits: Limits) -> str:
     reasons = {
         "deadline": f"decoding it took longer than {limits.decode_seconds:g} seconds",
         "memory": f"decoding it took more than {limits.decode_mb:g} MB of memory",
-        "died": f"it killed the decoder {_TRIES} times",
+        "died": f"it crashed the decoder {_TRIES} times",
     }
     return f"{name} cannot be heard: {reasons[why]}. It may be damaged: export it again"

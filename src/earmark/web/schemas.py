@@ -1,4 +1,4 @@
-"""The JSON of the API's responses, for its OpenAPI description; earmark.tagger makes it."""
+"""The JSON schemas of the API's responses, for its OpenAPI page; earmark.tagger makes the JSON."""
 
 from __future__ import annotations
 

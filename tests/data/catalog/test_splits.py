@@ -194,7 +194,7 @@ def test_what_cannot_be_split_is_refused() -> None:
         split_songs(nameless, by="album")  # type: ignore[arg-type]
     with pytest.raises(BadValue, match="has the folds 1, where each is tested in turn"):
         split_validation(Catalog.from_songs([Song("a", split="1")]))
-    with pytest.raises(BadValue, match="no song is outside of test"):
+    with pytest.raises(BadValue, match="all songs are in test, so none is left"):
         split_validation(Catalog.from_songs([Song("a", split="test")]))
     with pytest.raises(BadValue, match="not between 0 and 1"):
         split_validation(many_songs(8), fraction=6)

@@ -220,7 +220,7 @@ def test_audio_is_found_by_id_and_then_by_path(tmp_path: Path) -> None:
 
 def test_a_catalog_without_any_audio_is_an_error_and_not_an_empty_store(tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
-    with pytest.raises(DataError, match="not one of the 3 songs has an audio file in"):
+    with pytest.raises(DataError, match="none of the 3 songs has an audio file in"):
         write_shards(
             stores.catalog(3), tmp_path / "store", store_format=FORMAT, audio=tmp_path / "nothing"
         )

@@ -84,16 +84,21 @@ def msd(
 
 @catalog_app.command("csv")
 def csv(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="id,path,tags,artist,split")],
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Its columns: id,path,tags,artist,split.")
+    ],
     output: NewCatalog,
     tags: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="COLUMN", help="Column of tags; may be given again; the column tags by default."
+            metavar="COLUMN", help="Column of tags; may be repeated; the column tags by default."
         ),
     ] = None,
     split: Annotated[
-        str, typer.Option(metavar="COLUMN", help="Column of train, valid, test or a fold number.")
+        str,
+        typer.Option(
+            metavar="COLUMN", help="Column of the splits: train, valid, test or a fold number."
+        ),
     ] = "split",
     separator: Annotated[str, typer.Option(help="What stands between the tags of a song.")] = "|",
     top_tags: TopTags = None,

@@ -30,10 +30,12 @@ NewCatalog = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help
 TopTags = Annotated[
     int | None, typer.Option(min=1, help="Keep this many tags, the most frequent ones.")
 ]
-MinSongs = Annotated[int, typer.Option(min=1, help="Keep the tags of at least so many songs.")]
+MinSongs = Annotated[
+    int, typer.Option(min=1, help="Keep only tags that at least this many songs have.")
+]
 SplitBy = Annotated[
     SplitByName | None,
-    typer.Option(help="Split anew: by artist (none in two splits), or by song (at random)."),
+    typer.Option(help="Make new splits: by artist (none in two splits), or by song."),
 ]
 Fractions = Annotated[
     str | None,
@@ -49,7 +51,7 @@ Validation = Annotated[
         "(0.06 is the report's 94:6); by song, or as --split-by says."
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Of the split; the same seed gives the same split.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same split.")]
 Audio = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="The folder that the paths of the list are relative to."),
@@ -59,8 +61,11 @@ Audio = Annotated[
 PreviewFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A folder of `data previews`.")]
 
 # of `shards`, `verify`, `export` and `import`
-NewStore = Annotated[Path, typer.Option("--output", "-o", metavar="STORE", help="The store.")]
+NewStore = Annotated[
+    Path, typer.Option("--output", "-o", metavar="STORE", help="Folder of the store.")
+]
 StoreFolder = Annotated[Path, typer.Argument(metavar="STORE", help="A folder of `data shards`.")]
 DType = Annotated[
-    DTypeName, typer.Option(help="float16, or uint8: half the size, within 0.16 dB of 80.")
+    DTypeName,
+    typer.Option(help="float16; or uint8, which is half as large and 0.16 dB off at most."),
 ]

@@ -50,7 +50,8 @@ def add_commands(app: typer.Typer) -> None:
 def previews(
     catalog: CatalogFile,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Where ledger and audio go.")
+        Path,
+        typer.Option("--output", "-o", metavar="DIR", help="Folder for the ledger and the audio."),
     ],
     source: Annotated[SourceName, typer.Option(help="Where previews come from.")],
     accept_terms: Annotated[
@@ -58,7 +59,7 @@ def previews(
         typer.Option(
             "--accept-terms",
             envvar="EARMARK_ACCEPT_ITUNES_TERMS",
-            help="Say that you know the terms of the source itunes and answer for your use.",
+            help="Confirm that you have read the terms of iTunes and are responsible for your use.",
         ),
     ] = False,
     endpoint: Annotated[
@@ -67,7 +68,9 @@ def previews(
     storefront: Annotated[
         str, typer.Option(metavar="CC", help="Country of the iTunes store.")
     ] = "US",
-    folder: Annotated[str, typer.Option(metavar="MUSIC", help="Folder of the source folder.")] = "",
+    folder: Annotated[
+        str, typer.Option(metavar="MUSIC", help="Your music, for --source folder.")
+    ] = "",
     part: Annotated[
         str, typer.Option(metavar="I/N", help="Only the I-th of N parts, for the I-th machine.")
     ] = "1/1",
@@ -81,7 +84,7 @@ def previews(
     ] = None,
     cooldown: Annotated[
         float,
-        typer.Option(min=0, metavar="SECONDS", help="How long to leave a host alone that rejects."),
+        typer.Option(min=0, metavar="SECONDS", help="Pause after a host has rejected a request."),
     ] = _DEFAULT.cooldown,
     patience: Annotated[
         int, typer.Option(min=1, help="Stop after that many rejections in a row.")
@@ -90,9 +93,9 @@ def previews(
         int, typer.Option(min=1, max=256, help="Transfers at a time.")
     ] = _DEFAULT.concurrency,
     deadline: Annotated[
-        float, typer.Option(min=0.1, metavar="SECONDS", help="For one whole transfer.")
+        float, typer.Option(min=0.1, metavar="SECONDS", help="Longest time for one transfer.")
     ] = _DEFAULT.deadline,
-    max_bytes: Annotated[int, typer.Option(min=1, help="Of a preview.")] = _DEFAULT.max_bytes,
+    max_bytes: Annotated[int, typer.Option(min=1, help="Largest preview.")] = _DEFAULT.max_bytes,
     check: Annotated[
         CheckName, typer.Option(help="Decode every preview, or only look at its container.")
     ] = CheckName(_DEFAULT.check),
@@ -144,14 +147,19 @@ def status(folder: PreviewFolder, json: JsonObject = False) -> None:
 def retry(
     folder: PreviewFolder,
     no_result: Annotated[
-        bool, typer.Option("--no-result", help="Also what the source did not have.")
+        bool, typer.Option("--no-result", help="Also songs that the source did not have.")
     ] = False,
     rejected: Annotated[
-        bool, typer.Option("--rejected", help="Also what no hit was the recording of.")
+        bool,
+        typer.Option(
+            "--rejected", help="Also songs of which the source had only other recordings."
+        ),
     ] = False,
-    review: Annotated[bool, typer.Option("--review", help="Also what is to be looked at.")] = False,
+    review: Annotated[
+        bool, typer.Option("--review", help="Also songs in review, which a person should judge.")
+    ] = False,
     only_mark: Annotated[
-        bool, typer.Option("--only-mark", help="Leave the work to the next `data previews`.")
+        bool, typer.Option("--only-mark", help="Only mark them, for the next `data previews`.")
     ] = False,
     json: JsonObject = False,
 ) -> None:
@@ -172,7 +180,7 @@ def retry(
 def rematch(
     folder: PreviewFolder,
     accept_review: Annotated[
-        bool, typer.Option("--accept-review", help="Take also what is to be looked at.")
+        bool, typer.Option("--accept-review", help="Count songs in review as matched.")
     ] = False,
     json: JsonObject = False,
 ) -> None:
@@ -197,7 +205,7 @@ def merge(
         list[Path], typer.Argument(metavar="DIR...", help="Folders of `data previews`.")
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="The folder that they become.")
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the joined result.")
     ],
     json: JsonObject = False,
 ) -> None:

@@ -46,7 +46,8 @@ def shards(
     audio: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Folder of <id>.<suffix>, or of `data previews`; else by path."
+            metavar="DIR",
+            help="Folder of <id>.<suffix> or `data previews`; else the catalog's paths.",
         ),
     ] = None,
     features: Annotated[
@@ -134,7 +135,7 @@ def verify(store: StoreFolder, workers: Workers = None, json: JsonLines = False)
 
 def export(
     store: StoreFolder,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where to.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write.")],
     to: Annotated[Exchange, typer.Option(help="WebDataset tars, or NumPy pairs.")],
     split: Annotated[str | None, typer.Option(help="Only the songs of this split.")] = None,
 ) -> None:
@@ -154,7 +155,7 @@ def import_(
     features: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="How the spectrograms were made, where DIR does not say."
+            metavar="NAME", help="Features of the spectrograms, where DIR does not name them."
         ),
     ] = None,
     dtype: DType = DTypeName.float16,

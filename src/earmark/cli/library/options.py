@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 LibraryFile = Annotated[
     Path | None,
     typer.Option(
-        "--library", metavar="FILE", help="The library; $EARMARK_LIBRARY or your own by default."
+        "--library",
+        metavar="FILE",
+        help="The library file; by default $EARMARK_LIBRARY or your own.",
     ),
 ]
 ScannedWith = Annotated[
     str | None,
-    typer.Option("--model", metavar="NAME", help="A model it was scanned with, by name or file."),
+    typer.Option("--model", metavar="NAME", help="The model of the scan, by name or file."),
 ]
 SettingsFile = Annotated[
     Path | None,
@@ -29,7 +31,7 @@ SettingsFile = Annotated[
 ]
 Below = Annotated[
     Path | None,
-    typer.Argument(metavar="[PATH]", help="A folder or file; all by default."),
+    typer.Argument(metavar="[PATH]", help="Only this folder or file."),
 ]
 Doubted = Annotated[
     bool, typer.Option("--doubted", help="Also silence, noise and hum, whose tags mean nothing.")

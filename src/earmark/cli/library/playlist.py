@@ -33,27 +33,32 @@ def add_commands(app: typer.Typer) -> None:
 def playlist(
     expression: Annotated[
         str | None,
-        typer.Argument(metavar="[EXPRESSION]", help='Such as "jazz and not vocal, calm > .6".'),
+        typer.Argument(
+            metavar="[EXPRESSION]", help='Tags, such as "jazz and not vocal, calm > .6".'
+        ),
     ] = None,
     like: Annotated[
-        list[Path] | None, typer.Option(metavar="SONG", help="Songs like this one; or several.")
+        list[Path] | None,
+        typer.Option(metavar="SONG", help="Songs like this one; may be repeated."),
     ] = None,
     start: Annotated[
-        Path | None, typer.Option("--from", metavar="SONG", help="Where a journey begins.")
+        Path | None, typer.Option("--from", metavar="SONG", help="First song of a journey.")
     ] = None,
-    end: Annotated[Path | None, typer.Option("--to", metavar="SONG", help="Where it ends.")] = None,
+    end: Annotated[
+        Path | None, typer.Option("--to", metavar="SONG", help="Last song of the journey.")
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="An M3U8 file; stdout without it."),
     ] = None,
     songs: Annotated[
-        int | None, typer.Option(min=1, help="At most so many; 25 if no length is given.")
+        int | None, typer.Option(min=1, help="Most songs; 25 if no length is given.")
     ] = None,
-    minutes: Annotated[float | None, typer.Option(min=0.1, help="At most so many.")] = None,
-    per_artist: Annotated[int | None, typer.Option(min=1, help="Songs of each artist.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="Most minutes.")] = None,
+    per_artist: Annotated[int | None, typer.Option(min=1, help="Most songs of one artist.")] = None,
     absolute: Annotated[
         bool,
-        typer.Option("--absolute", help="Absolute paths, not from the playlist's folder."),
+        typer.Option("--absolute", help="Write absolute paths, not relative ones."),
     ] = False,
     doubted: Doubted = False,
     settings: SettingsFile = None,
@@ -99,7 +104,7 @@ def similar(
     ] = None,
     n: Annotated[int, typer.Option("-n", min=1, help="How many songs.")] = 20,
     duplicates: Annotated[
-        bool, typer.Option("--duplicates", help="All groups that are probably one recording.")
+        bool, typer.Option("--duplicates", help="Show groups that are probably one recording.")
     ] = False,
     library: LibraryFile = None,
     model: ScannedWith = None,

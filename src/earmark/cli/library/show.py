@@ -36,7 +36,7 @@ def add_commands(app: typer.Typer) -> None:
 def show(
     path: Below = None,
     tag: Annotated[
-        str | None, typer.Option(help='Songs with that tag, or of which "jazz, not sad" is true.')
+        str | None, typer.Option(help='Songs with a tag, or that fit "jazz, not sad".')
     ] = None,
     least: Annotated[
         float | None, typer.Option("--min", min=0, max=1, help="Least score of --tag.")
@@ -46,15 +46,15 @@ def show(
         Rank | None, typer.Option(help="What the tags of a song are sorted by.")
     ] = None,
     failed: Annotated[
-        bool, typer.Option("--failed", help="The files that could not be heard, and why.")
+        bool, typer.Option("--failed", help="Only files that could not be heard, and why.")
     ] = False,
     missing: Annotated[
-        bool, typer.Option("--missing", help="The songs whose files are gone.")
+        bool, typer.Option("--missing", help="Only songs whose files are gone.")
     ] = False,
     doubted: Annotated[
         bool, typer.Option("--doubted", help="Only what is not music: speech, silence, noise.")
     ] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="A table with every score.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="A CSV table of all scores.")] = False,
     json: JsonLines = False,
     library: LibraryFile = None,
     model: ScannedWith = None,

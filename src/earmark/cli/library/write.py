@@ -87,7 +87,9 @@ def write(
 
 
 def undo(
-    run: Annotated[int | None, typer.Argument(help="A run of --list; the last by default.")] = None,
+    run: Annotated[
+        int | None, typer.Argument(help="The run's number in --list; by default the last.")
+    ] = None,
     list_runs: Annotated[
         bool, typer.Option("--list", help="Show the runs that can be undone.")
     ] = False,

@@ -3,8 +3,9 @@
 Its names load what they need when they are first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from earmark.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from earmark.data.catalog.catalog import Catalog, Song, read_catalog, write_catalog
@@ -40,11 +41,8 @@ __all__ = [
     "write_catalog",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+if not TYPE_CHECKING:  # so that mypy refuses names that are not there
+    __getattr__ = lazy_names(__name__, _HOME)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""A catalog file from a song list that was read: tags cut, songs split, written and counted."""
+"""Makes a catalog file from a song list: keeps frequent tags, splits songs, writes and counts."""
 
 from __future__ import annotations
 

@@ -75,11 +75,13 @@ def split_validation(
     if folds:
         raise BadValue(
             f"the catalog has the folds {', '.join(folds)}, where each is tested in turn: it "
-            "has not one training set to take validation songs from. Split it by artist or by song"
+            "has no single training set to take validation songs from. Split it by artist or song"
         )
     outside = np.array([row for row, split in enumerate(splits) if split != "test"], dtype=np.int64)
     if not outside.size:
-        raise BadValue("no song is outside of test: nothing to take validation songs from")
+        raise BadValue(
+            "all songs are in test, so none is left for validation. Split them by artist or song"
+        )
     fractions = (1 - fraction, fraction)
     return _with_splits(catalog, outside, ("train", "valid"), fractions, by=by, seed=seed)
 

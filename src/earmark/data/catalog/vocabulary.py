@@ -1,4 +1,4 @@
-"""The vocabulary of a catalog: its tags counted, cut to the frequent ones, made from arrays."""
+"""The vocabulary of a catalog: tags counted, the frequent ones kept, label arrays made tags."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def compare_songs(wanted: TitleParts, hit: TitleParts) -> Evidence | None:
     if _is_slip(ours.split(), theirs.split()):
         return Evidence(MISSPELT, "the title is spelt differently")
     if f"{ours} ".startswith(f"{theirs} ") or f"{theirs} ".startswith(f"{ours} "):
-        return Evidence(DOUBT, "one title goes on where the other ends")
+        return Evidence(DOUBT, "one title is the beginning of the other")
     if similarity(one, other) >= 0.8:
         return Evidence(DOUBT, "the titles are only similar")
     return Evidence(OTHER, "another title")
@@ -125,7 +125,7 @@ def _compare_details(
     one, other = " ".join(sorted(details)), " ".join(sorted(hit_details))
     if details < hit_details or hit_details < details:
         counted = _numbers(one) != _numbers(other) and "live" not in kinds  # a date, not "Mix 2"
-        return Evidence(OPEN if counted else SLIGHT, "one title says more of the version")
+        return Evidence(OPEN if counted else SLIGHT, "one title says more about the version")
     if _numbers(one) == _numbers(other) and similarity(one, other) >= 0.9:
         return Evidence(MISSPELT, "the version is spelt differently")
     return Evidence(AGAINST, f"another {' '.join(sorted(kinds))} version")

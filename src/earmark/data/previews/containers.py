@@ -1,4 +1,4 @@
-"""Containers of audio files, read without decoding: which kind one is, and is its end missing.
+"""Formats of audio files, read without decoding: which one it is, and whether its end is missing.
 
 A transfer that ends early without an error leaves a file that decodes well, but is shorter. Most
 containers show it: they declare their size at the front, or their last frame is cut.

@@ -1,4 +1,4 @@
-"""The reader of a store: its columns, and clips from any places.
+"""The reader of a store: its columns, and clips by their index.
 
 Batches come at memory speed where the store is resident, else from several reads at once.
 """

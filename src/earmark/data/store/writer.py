@@ -71,7 +71,10 @@ def write_shards(
         shards = list(_plan(catalog, store_format))
         if not any(files.of(song.id, song.path) for song in catalog):
             where = "" if audio_folder is None else f" in {audio_folder}"
-            raise DataError(f"not one of the {len(catalog)} songs has an audio file{where}")
+            raise DataError(
+                f"none of the {len(catalog)} songs has an audio file{where}. Check the "
+                "audio folder, or the paths in the catalog"
+            )
         _check_folder(folder, shards)
         todo = [
             shard

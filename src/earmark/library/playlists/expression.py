@@ -138,7 +138,7 @@ class _Parser:
             raise BadExpression(
                 self.text,
                 number.at,
-                f"after {compare.text} a score from 0 to 1 must stand, such as .6",
+                f"{compare.text} must be followed by a score from 0 to 1, such as .6",
             )
         self.next += 1
         return _compared(columns, compare.text, float(number.text))
@@ -155,7 +155,7 @@ class _Parser:
             self.next += 1
         if not words:
             found = f"not {first.text!r}" if first.text else "not the end"
-            raise BadExpression(self.text, first.at, f"a tag must stand here, {found}")
+            raise BadExpression(self.text, first.at, f"a tag is expected here, {found}")
         return self.columns(" ".join(words), first.at, quoted=False)
 
     def columns(self, name: str, at: int, *, quoted: bool) -> list[int]:

@@ -1,4 +1,4 @@
-"""Safe changes of a file: in a copy, which replaces the file only when all is right."""
+"""Safe changes of a file: made in a copy, which replaces the file when every check has passed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from earmark.files import atomic_path
 
 
 @contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
+def unwritable_errors(path: Path) -> Iterator[None]:
     """Turn an OSError into UnwritableTags, which says that the file is unchanged."""
     try:
         yield
@@ -30,7 +30,7 @@ def rewrite(path: Path, make: Callable[[Path, Path], None], *, mtime_ns: int | N
     Raises UnwritableTags where the disk fails or the file changes meanwhile; it is then unchanged.
     For a link, the file that it leads to is replaced.
     """
-    with disk_errors(path):
+    with unwritable_errors(path):
         target = Path(os.path.realpath(path))
         before = target.stat()
         if not os.access(target, os.W_OK):

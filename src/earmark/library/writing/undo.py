@@ -13,7 +13,7 @@ from earmark.library.database import Library
 from earmark.library.writing.delta import apply_delta
 from earmark.library.writing.fields import Values
 from earmark.library.writing.journal import JournalEntry, entries, runs, strike
-from earmark.library.writing.rewrite import disk_errors, rewrite
+from earmark.library.writing.rewrite import rewrite, unwritable_errors
 from earmark.library.writing.tag_file import read_fields, write_fields
 from earmark.library.writing.write import require_same_audio
 
@@ -95,7 +95,7 @@ def _place(library: Library, entry: JournalEntry) -> Path:
 
 
 def _undo_one(library: Library, entry: JournalEntry, path: Path) -> UndoOutcome:
-    with disk_errors(path):
+    with unwritable_errors(path):
         before = path.stat()
         found = sha256(path)
     if found == entry.before_sha256:  # killed between the journal and the rename
