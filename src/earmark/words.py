@@ -135,7 +135,6 @@ VOICES = _table(
 ERAS = _table(
     "era",
     """
-    50s | 1950s | sounds as music did in 1950 to 1959
     60s | 1960s | sounds as music did in 1960 to 1969
     70s | 1970s | sounds as music did in 1970 to 1979
     80s | 1980s | sounds as music did in 1980 to 1989
