@@ -60,8 +60,8 @@ WAYS = {
     "finetune": ("restored CRNN, learned on", "finetune", (f"init={CRNN}",)),
     "finetune-cnn": (
         "restored CNN and a GRU, learned on",
-        "shipped",
-        (f"init={CNN}", "data.targets=labels"),
+        "cnn-gru",
+        (f"init={CNN}",),
     ),
 }
 

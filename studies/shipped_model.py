@@ -1,153 +1,187 @@
 """The shipped model: five folds that say how good it is, and one model of all the music.
 
-    python -m studies.shipped_model -o FOLDER [--folds 0 1 2 3 4] [--set KEY=VALUE ...]
+    python -m studies.shipped_model -o FOLDER [--folds 0 1 2 3 4] [--epochs N] [--prompts FOLDER]
 
-Every fold is tested by a model that never saw its artists; the final one learns from all clips
-with the same recipe, and its calibration and reliability are those of the folds' logits. Killed
-and started again, it goes on: what is finished lies in FOLDER. The music and the teachers' weights
-lie in ../shared beside the checkout. FOLDER/earmark.onnx is the result, FOLDER/results.json what
-was measured.
+Every fold is tested by a model that never saw its artists; the final one learns from all clips in
+the same way, and its calibration and reliability are those of the folds' logits. Killed and started
+again, it goes on: what is finished lies in FOLDER. The music and the teachers' weights lie in
+../shared beside the checkout; the musicnn wheel in FOLDER. FOLDER/earmark.onnx is the result,
+FOLDER/results.json what was measured.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from earmark.data.store.format import StoreFormat
-from earmark.data.store.reader import Store, open_store
-from earmark.data.store.writer import write_shards
-from earmark.features import PRESETS
-from earmark.files import sha256, write_json
-from earmark.model_file import Calibration, Card, read_card, write_model
+from earmark.files import atomic_path, sha256, write_json
 from earmark.provenance import commit
-from earmark.tags import msd_50_priors
-from earmark.training import Terms, export_run, read_recipe, train
-from earmark.training.export.calibration import calibrate
-from earmark.training.songs import priors as shares
-from earmark.training.targets import write_targets
+from earmark.training.mobile import MobileGru
+from studies import shipped_sounds
 from studies.q4 import N_FOLDS, SHARED
-from studies.q4_folds import CNN, score
-from studies.shipped_measures import labels_of, measure, show
-from studies.shipped_music import NEAR, WIDER, Music, read_music
-from studies.shipped_targets import TEACHERS, ask, make_targets, mean_of
+from studies.shipped_file import write_file
+from studies.shipped_labels import Labels, read_labels
+from studies.shipped_learning import Learning, hear, images_of, learn
+from studies.shipped_measures import fitted
+from studies.shipped_music import Clip, catalog_of, folds_of, read_clips
+from studies.shipped_report import measure, show
+from studies.shipped_targets import Said, heard_by_teachers, make_targets
+from studies.shipped_teachers import TEACHERS, ask
+from studies.shipped_truth import judged
+from studies.shipped_words import SOUNDS
 
-LOOSE = {*NEAR.values(), *WIDER.values()}  # tags that 4Q has only a near word for
-LICENCE = "MIT"
-DESCRIPTION = (
-    "Genres, moods, eras, instruments and voices: MSD-50 and 40 words of AllMusic. Started from "
-    "the CNN of Choi et al. (MIT) and taught by it, their CRNN, and the FCN and CRNN of Won et al. "
-    "(MIT) on 900 clips of the 4Q collection, whose labels it learned, and 324 excerpts of dance "
-    "music."
-)
+Array = npt.NDArray[np.float32]
+ABSENT = 0.3  # weight of "no" for every word of what is not music
+# What a voice that speaks may well be said to be
+UNASKED_OF_SPEECH = ("female vocalists", "male vocalists", "female vocalist", "rap")
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """All that is learned from: the music first, then the sounds.
+
+    images : what mn04's first blocks leave of both; folds : of both
+    """
+
+    clips: list[Clip]
+    labels: Labels
+    sounds: list[shipped_sounds.Sound]
+    said: Said
+    images: tuple[npt.NDArray[np.float16], npt.NDArray[np.float16]]
+    folds: npt.NDArray[np.int64]
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        return self.labels.heads + SOUNDS
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--folds", nargs="+", type=int, default=list(range(N_FOLDS)))
-    parser.add_argument("--set", dest="changes", action="append", default=[])
+    parser.add_argument("--epochs", type=int, default=Learning.epochs)
+    parser.add_argument("--prompts", type=Path, default=shipped_sounds.PROMPTS)
     options = parser.parse_args()
     output: Path = options.output
+    settings = Learning(epochs=options.epochs)
 
-    music = read_music()
-    stores = {name: make_store(music, output, name) for name in ("choi2016", "won2020")}
-    store = stores["choi2016"]
-    logits = {
-        name: ask(name, stores["won2020" if name.startswith("Won") else "choi2016"], output)
-        for name in TEACHERS
-    }
-    heard = np.full((len(store), len(music.tags)), np.nan, dtype=np.float32)
-    for fold in options.folds:
-        model = learn(music, logits, store, output, without=fold, changes=options.changes)
-        places = np.flatnonzero(music.folds == fold)
-        heard[places] = score(model, store, places)
-    tested = np.isin(music.folds, options.folds)
-    best = logits["Choi CNN, restored"]
-    results = measure(music, heard, teachers=mean_of(logits), best=best, tested=tested)
-    show(results)
-    record = {"commit": commit(), "command": sys.argv, "store": sha256(store.folder / "store.json")}
-    write_json(output / "results.json", {**record, "results": results})
-    if len(options.folds) < N_FOLDS:
+    lesson = prepare(output, options.prompts)
+    heard = {fold: held_out(lesson, output, fold, settings) for fold in options.folds}
+    if len(heard) < N_FOLDS:
         return
-    model = learn(music, logits, store, output, without=None, changes=options.changes)
-    finish(model, output / "earmark.onnx", music, heard, results)
-    print(f"{output / 'earmark.onnx'}: {(output / 'earmark.onnx').stat().st_size / 1e6:.2f} MB")
-
-
-def make_store(music: Music, output: Path, features: str) -> Store:
-    folder = output / f"store-{features}"
-    write_shards(music.catalog, folder, store_format=StoreFormat(PRESETS[features]), audio=SHARED)
-    return open_store(folder)
-
-
-def learn(
-    music: Music,
-    logits: dict[str, Any],
-    store: Store,
-    output: Path,
-    *,
-    without: int | None,
-    changes: list[str],
-) -> Path:
-    """The model file of a network that learned from all folds but one, or from all."""
-    name = "final" if without is None else f"without-{without}"
-    model, targets = output / f"{name}.onnx", output / f"targets-{name}.npz"
-    write_targets(targets, make_targets(music, logits, without=without))
-    split = "data.train=all" if without is None else f"data.test_fold={without}"
-    recipe = read_recipe(
-        "shipped",
-        changes=[f"init={CNN}", f"data.targets={targets}", split, "name=earmark", *changes],
+    logits, embeddings = together(lesson, heard)
+    results = measure(lesson.clips, lesson.labels, lesson.sounds, lesson.said, logits, embeddings)
+    record = {
+        "framework": {"name": "torch"},
+        "data": {"n_train": len(lesson.clips), "n_sounds": len(lesson.sounds)},
+        "epoch": settings.epochs,
+        "commit": commit(), "command": sys.argv[1:], "learning": asdict(settings),
+        "teachers": {name: _sha256(TEACHERS[name].file) for name in TEACHERS},
+    }  # fmt: skip
+    write_json(output / "results.json", {**record, "results": results})
+    show(results)
+    model = learned(lesson, output, None, settings)
+    path = output / "earmark.onnx"
+    cells = judged(lesson.clips, lesson.labels)
+    of_music = logits[: len(lesson.clips)]
+    card = write_file(
+        path,
+        model,
+        lesson.heads,
+        calibration=fitted(of_music[:, : len(lesson.labels.heads)], lesson.labels, cells),
+        logits=of_music,
+        results=results,
+        record=record,
     )
-
-    def tell(words: str) -> None:
-        print(f"{name}: {words}", file=sys.stderr, flush=True)
-
-    result = train(recipe, store.folder, output / name, resume=True, tell=tell)
-    if result.stopped_by is not None:
-        sys.exit(f"stopped by {result.stopped_by}; start again to go on")
-    # again each time, as it takes a second: a run that goes on has checked recipe and targets
-    export_run(output / name, model, terms=Terms("earmark", LICENCE, DESCRIPTION))
-    return model
+    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, {len(card.tags)} tags")
 
 
-def finish(
-    model: Path, target: Path, music: Music, heard: np.ndarray, results: dict[str, Any]
-) -> Card:
-    """The final model with what the folds say of it: calibration, reliability, priors, results.
-
-    What 4Q has a word of the same meaning for is calibrated on its labels; the other tags keep the
-    scores that were taught, and the Million Song priors.
-    """
-    import onnx
-
-    card = read_card(model)
-    labels = {tag: of for tag, of in labels_of(music).items() if tag not in LOOSE}
-    known = music.labelled
-    slope, offset = np.ones(len(card.tags)), np.zeros(len(card.tags))
-    priors = np.concatenate([msd_50_priors(), np.zeros(len(music.own))]).astype(float)
-    columns = [card.tags.index(tag) for tag in labels]
-    truth = np.stack(list(labels.values()), axis=1)[known]
-    fitted = calibrate(heard[known][:, columns], truth)
-    slope[columns], offset[columns] = fitted.scale, fitted.offset
-    priors[columns] = shares(truth)
-    reliability = [
-        results["per_tag"][tag]["roc_auc"] if tag in labels else None for tag in card.tags
-    ]
-    card = dataclasses.replace(
-        card,
-        priors=tuple(priors.tolist()),
-        calibration=Calibration(tuple(slope.tolist()), tuple(offset.tolist())),
-        reliability=tuple(reliability),
-        training={**card.training, "held_out_folds": results["summary"]},
+def prepare(output: Path, prompts: Path) -> Lesson:
+    """Everything that all folds share, made where it is missing."""
+    clips = read_clips()
+    catalog = catalog_of(clips)
+    said = {name: ask(name, catalog, output) for name in TEACHERS}
+    behind = [SHARED / clip.source / clip.said["path"] for clip in clips if clip.source == "q4"]
+    made = output / "sounds"
+    sounds = shipped_sounds.make_sounds(made, behind, prompts=prompts)
+    of_sounds = shipped_sounds.catalog_of(sounds)
+    images = (
+        images_of(catalog, output, audio=SHARED, name="music"),
+        images_of(of_sounds, output, audio=made, name="sounds"),
     )
-    write_model(target, onnx.load(model), card)
-    return card
+    folds = np.concatenate([folds_of(clips), [sound.fold for sound in sounds]])
+    return Lesson(clips, read_labels(clips), sounds, said, images, folds)
+
+
+def learned(lesson: Lesson, output: Path, without: int | None, settings: Learning) -> MobileGru:
+    """The model that learned from all folds but one, or from all."""
+    values, weights = targets(lesson, output, without)
+    places = np.flatnonzero(lesson.folds != without)
+    if without is None:
+        places = np.arange(len(values))
+    path = output / "learned" / ("final.npz" if without is None else f"without-{without}.npz")
+    return learn(lesson.images, values, weights, places, path, settings=settings)
+
+
+def held_out(lesson: Lesson, output: Path, fold: int, settings: Learning) -> tuple[Array, Array]:
+    """Logits and embeddings of a fold by the model that left it out; kept beside its weights."""
+    path = output / "learned" / f"without-{fold}-heard.npz"
+    if not path.exists():
+        model = learned(lesson, output, fold, settings)
+        here, n_music = np.flatnonzero(lesson.folds == fold), len(lesson.clips)
+        music, sounds = here[here < n_music], here[here >= n_music] - n_music
+        parts = [hear(model, lesson.images[0][music]), hear(model, lesson.images[1][sounds])]
+        logits, embedding = (np.concatenate(pair) for pair in zip(*parts, strict=True))
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, logits=logits, embedding=embedding)
+    with np.load(path) as file:
+        return file["logits"], file["embedding"]
+
+
+def targets(lesson: Lesson, output: Path, without: int | None) -> tuple[Array, Array]:
+    """Values and weights of music and sounds, float32 (n, n_heads)."""
+    path = output / "teachers" / f"heard-without-{without}.npy"
+    n_music, n_words = len(lesson.clips), len(lesson.labels.heads)
+    if not path.exists():
+        heard = heard_by_teachers(
+            lesson.labels, lesson.said, lesson.folds[:n_music], without=without
+        )
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.save(file, heard)
+    values = np.zeros((len(lesson.folds), len(lesson.heads)), dtype=np.float32)
+    weights = np.full(values.shape, ABSENT, dtype=np.float32)
+    values[:n_music, :n_words], weights[:n_music, :n_words] = make_targets(
+        lesson.labels, np.load(path), lesson.folds[:n_music], without=without
+    )
+    weights[:, n_words:] = 1
+    values[:n_music, n_words + SOUNDS.index("music")] = 1
+    for place, sound in enumerate(lesson.sounds, start=n_music):
+        values[place, n_words + SOUNDS.index(sound.kind)] = 1
+        if sound.kind == "speech":
+            weights[place, [lesson.labels.column(tag) for tag in UNASKED_OF_SPEECH]] = 0
+        if sound.voice.startswith("babble"):  # many who speak are noise, and speech too
+            weights[place, n_words + SOUNDS.index("speech")] = 0
+    return values, weights
+
+
+def together(lesson: Lesson, heard: dict[int, tuple[Array, Array]]) -> tuple[Array, Array]:
+    """Logits and embeddings of everything, each by the model that never heard its fold."""
+    of_fold = [np.flatnonzero(lesson.folds == fold) for fold in heard]
+    order = np.argsort(np.concatenate(of_fold))
+    logits, embeddings = (
+        np.concatenate(parts)[order] for parts in zip(*heard.values(), strict=True)
+    )
+    return logits, embeddings
+
+
+def _sha256(file: str) -> str | None:
+    path = SHARED / "published" / file
+    return sha256(path) if path.exists() else None
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""The music that the shipped model learns from: 4Q's clips, and excerpts without labels."""
+"""The music that the shipped model learns from: 4Q's clips, songs people know, dance music."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,74 +13,74 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.data.catalog.catalog import Catalog, Song
-from earmark.tags import MSD_50
 from studies.q4 import N_FOLDS, SHARED
-from studies.q4 import read_catalog as read_q4
 
-# 4Q's words for what MSD-50 has a tag for. Its labels teach these tags.
-SAME = {
-    "Jazz": "jazz", "Electronic": "electronic", "R&B": "rnb", "Country": "country",
-    "Blues": "blues", "Rap": "Hip-Hop", "Folk": "folk", "Easy Listening": "easy listening",
-    "Happy": "happy", "Sad": "sad", "Sexy": "sexy",
-}  # fmt: skip
-# Words that are near a tag's meaning, not the same: the labels teach half, the teachers half.
-NEAR = {"Fun": "party", "Calm": "Mellow", "Peaceful": "ambient", "Relaxed": "chillout"}
-# A word that is wider than the tag: who does not carry it denies the tag, who does affirms nothing.
-WIDER = {"Pop/Rock": "rock"}
-MAPPED = {**SAME, **NEAR, **WIDER}
+SOURCES = {"q4": "tracks.csv", "songs": "songs.csv", "unlabelled": "clips.csv"}
+N_FREQUENT = 50  # words of 4Q that the folds are judged by
+# Sources of `songs` that are not judged by: labelled by series, not by song
+UNJUDGED = ("kevinmacleod", "lofi")
 
 
 @dataclass(frozen=True, eq=False)
-class Music:
-    """All clips, in the order of their catalog.
+class Clip:
+    """An excerpt and all that its table says of it.
 
-    own : the words of 4Q's fifty that MSD-50 has no tag of the same meaning for
-    fifty : 4Q's fifty most frequent words
-    labelled : bool (n,); words : of each clip, empty where unknown; folds : int (n,)
+    source : the folder of its table; fold : of its artist, or of its song where nobody is named
     """
 
-    catalog: Catalog
-    fifty: tuple[str, ...]
-    own: tuple[str, ...]
-    labelled: npt.NDArray[np.bool_]
-    words: tuple[frozenset[str], ...]
-    folds: npt.NDArray[np.int64]
+    source: str
+    fold: int
+    said: Mapping[str, str]
 
     @property
-    def tags(self) -> tuple[str, ...]:
-        """What the shipped model answers: MSD-50 in column order, then 4Q's own words."""
-        return MSD_50 + self.own
+    def id(self) -> str:
+        return self.said["id"]
 
-    def has(self, word: str) -> npt.NDArray[np.bool_]:
-        """Which clips carry a word; bool (n,)."""
-        return np.array([word in words for words in self.words])
+    @property
+    def known(self) -> bool:
+        """Whether somebody who knows this very recording labelled it."""
+        judged = self.source == "songs" and self.said["source"] not in UNJUDGED
+        return judged and self.said["known"] == "1"
+
+    def words(self, *columns: str) -> frozenset[str]:
+        """What stands in these columns, whose words are joined by |; empty where there are none."""
+        return frozenset("|".join(self.said.get(name, "") for name in columns).split("|")) - {""}
 
 
-def read_music(shared: Path = SHARED) -> Music:
-    """4Q and the excerpts; an excerpt's fold is drawn by its song, so that no song is in two."""
-    q4 = read_q4(shared / "q4")
-    with (shared / "q4" / "tracks.csv").open(encoding="utf-8") as file:
-        said = {
-            row["id"]: frozenset(f"{row['genres']}|{row['moods']}".split("|")) - {""}
-            for row in csv.DictReader(file)
-        }
-    songs = [
-        Song(s.id, artist=s.artist, title=s.title, split=s.split, path=f"q4/{s.path}", tags=s.tags)
-        for s in q4
-    ]
-    with (shared / "unlabelled" / "clips.csv").open(encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            song = row["id"].split("-")[0]
-            fold = int(hashlib.sha256(song.encode()).hexdigest(), 16) % N_FOLDS
-            path = f"unlabelled/{row['path']}"
-            songs.append(Song(row["id"], split=str(fold), path=path, tags=None))
-    catalog = Catalog.from_songs(songs, tags=q4.tags, source="csv")
-    ids = [song.id for song in catalog]
-    return Music(
-        catalog,
-        fifty=tuple(q4.tags),
-        own=tuple(word for word in q4.tags if word not in SAME),
-        labelled=np.array([song in said for song in ids]),
-        words=tuple(said.get(song, frozenset()) for song in ids),
-        folds=np.array([int(song.split) for song in catalog]),
+def read_clips(shared: Path = SHARED) -> list[Clip]:
+    """All clips; an excerpt of dance music has the fold that its song draws."""
+    clips: list[Clip] = []
+    for source, table in SOURCES.items():
+        with (shared / source / table).open(encoding="utf-8") as file:
+            clips += [Clip(source, _fold(row), row) for row in csv.DictReader(file)]
+    return clips
+
+
+def _fold(row: Mapping[str, str]) -> int:
+    if row.get("fold"):
+        return int(row["fold"])
+    song = row["id"].split("-")[0]
+    return int(hashlib.sha1(song.encode(), usedforsecurity=False).hexdigest(), 16) % N_FOLDS
+
+
+def catalog_of(clips: Sequence[Clip]) -> Catalog:
+    """The clips as a catalog without tags, so that shards can be made of them."""
+    songs = (
+        Song(clip.id, split=str(clip.fold), path=f"{clip.source}/{clip.said['path']}", tags=None)
+        for clip in clips
     )
+    return Catalog.from_songs(songs, tags=("music",), source="csv")
+
+
+def folds_of(clips: Iterable[Clip]) -> npt.NDArray[np.int64]:
+    return np.array([clip.fold for clip in clips])
+
+
+def frequent_words(clips: Iterable[Clip]) -> tuple[str, ...]:
+    """The fifty words that most clips of 4Q carry, genres and moods together."""
+    counts = Counter(word for clip in q4_only(clips) for word in clip.words("genres", "moods"))
+    return tuple(sorted(counts, key=lambda word: (-counts[word], word))[:N_FREQUENT])
+
+
+def q4_only(clips: Iterable[Clip]) -> list[Clip]:
+    return [clip for clip in clips if clip.source == "q4"]

@@ -29,7 +29,16 @@ LAYERS = [
     {"audio", "signal_check", "download", "model_file", "metrics", "ranking"},
     {"features", "tags"},
     {"loudness", "privacy"},
-    {"files", "folder_lock", "sqlite_file", "parquet_file", "provenance", "arrays", "lazy_names"},
+    {
+        "files",
+        "folder_lock",
+        "sqlite_file",
+        "parquet_file",
+        "words",
+        "provenance",
+        "arrays",
+        "lazy_names",
+    },
     {"errors"},
 ]
 ALSO = {

@@ -7,6 +7,8 @@ import pytest
 
 from earmark import tags
 from earmark.errors import BadValue
+from earmark.tagger import Tagger
+from earmark.words import WORDS
 
 
 def test_there_are_fifty_tags_and_each_is_in_one_group():
@@ -16,7 +18,8 @@ def test_there_are_fifty_tags_and_each_is_in_one_group():
     assert set(tags.MSD_50) < set(grouped)
     assert tags.group("jazz") == "genre"
     assert tags.group("80s") == "era"
-    assert tags.group("Gloomy") == "mood"
+    assert tags.group("gloomy") == "mood"
+    assert tags.group("speech") == "sound"
     assert tags.group("gamelan") == "other"
     places = [tags.place_of_group(name) for name in (*tags.GROUPS, "other")]
     assert places == sorted(places)
@@ -29,5 +32,22 @@ def test_the_priors_are_those_of_the_published_labels(shared):
 
 def test_a_tag_is_found_whatever_its_case_and_a_wrong_one_shows_the_vocabulary():
     assert tags.index(tags.MSD_50, "hip-hop") == 33
+    assert tags.index(tags.MSD_50, "Hip Hop") == tags.index(tags.MSD_50, "hiphop") == 33
+    assert tags.index(tags.MSD_50, "R&B") == tags.MSD_50.index("rnb")
     with pytest.raises(BadValue, match=r"no tag 'polka'; the tags are: rock, pop"):
         tags.index(tags.MSD_50, "polka")
+
+
+def test_each_word_of_the_shipped_model_has_its_group_its_meaning_and_names_of_its_own():
+    shipped = Tagger.load().tags
+    assert set(shipped) == set(WORDS)
+    names = [name.casefold() for word in WORDS.values() for name in (word.tag, *word.aliases)]
+    assert len(set(names)) == len(names)
+    assert all(word.meaning and tags.group(word.tag) == word.group for word in WORDS.values())
+    assert len([word for word in WORDS.values() if word.group == "mood"]) <= 30
+
+
+def test_the_fifty_tags_are_a_vocabulary_of_their_own():
+    assert tags.is_in("jazz", "msd50")
+    assert not tags.is_in("classical", "msd50")
+    assert tags.is_in("classical", "all")

@@ -18,8 +18,9 @@ import numpy as np
 from earmark.arrays import Float32Array, Int64Array
 from earmark.errors import BadValue
 from earmark.features import LogMel, log_mel
-from earmark.ranking import DEFAULT_RANKING, RANKINGS, Ranking
+from earmark.ranking import RANKINGS, Ranking
 from earmark.runtime import BATCH, LoadedModel, Model
+from earmark.tags import VOCABULARIES, Vocabulary
 from earmark.windows import Track, Window, centre, spread, stretches, whole
 
 
@@ -29,7 +30,9 @@ class Options:
 
     By default the whole track is heard, window after window.
 
-    rank : what the tags are sorted by; for `tag` and `tag_files` only
+    rank : what the tags are sorted by; None is evidence where the model states priors, else score
+    vocabulary : msd50 answers with the fifty tags of the Million Song Dataset alone
+        (both for `tag` and `tag_files` only)
     center : hear one window only, in the middle of the track, as the papers do
     hop_seconds : from one window (or stretch) to the next; None is its length
     stretch_seconds : hear stretches of that length, each repeated until it fills a window, so that
@@ -41,7 +44,8 @@ class Options:
     Raises BadValue for a value that is out of range and for two ways of hearing at once.
     """
 
-    rank: Ranking = DEFAULT_RANKING
+    rank: Ranking | None = None
+    vocabulary: Vocabulary = "all"
     center: bool = False
     hop_seconds: float | None = None
     stretch_seconds: float | None = None
@@ -50,8 +54,11 @@ class Options:
 
     def __post_init__(self) -> None:
         """Refuse values that are out of range, and fields that contradict each other."""
-        if self.rank not in RANKINGS:
+        if self.rank is not None and self.rank not in RANKINGS:
             raise BadValue(f"no ranking {self.rank!r}; choose one of {', '.join(RANKINGS)}")
+        if self.vocabulary not in VOCABULARIES:
+            known = " or ".join(VOCABULARIES)
+            raise BadValue(f"no vocabulary {self.vocabulary!r}; choose {known}")
         for name in ("hop_seconds", "stretch_seconds", "max_seconds"):
             value = getattr(self, name)
             if value is not None and not value > 0:

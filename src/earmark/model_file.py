@@ -131,6 +131,11 @@ class Card:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise BadModel(f"the model's card is damaged ({error})") from error
 
+    def is_calibrated(self, column: int) -> bool:
+        """Whether the scores of a tag were fitted to labels; a scale of 1 and no offset is not."""
+        fitted = self.calibration
+        return fitted is not None and (fitted.scale[column], fitted.offset[column]) != (1.0, 0.0)
+
     def log_odds(self, logits: Float32Array) -> Float32Array:
         """Logits, calibrated where the card says how; float32, same shape."""
         if self.calibration is None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from earmark.errors import BadValue
+from earmark.words import WORDS
+
+Vocabulary = Literal["all", "msd50"]
+VOCABULARIES: tuple[Vocabulary, ...] = ("all", "msd50")
 
 # The 50 most frequent tags of the Million Song Dataset's Last.fm annotations, in the column order
 # of the label arrays and weights that Choi et al. 2016 published. The spelling is theirs.
@@ -35,37 +40,13 @@ _MSD_50_POSITIVES = (
     989, 911, 735, 1252, 941, 858, 643, 205, 628, 125,
 )  # fmt: skip
 
-# The most frequent words of AllMusic in the 4Q collection (Panda, Malheiro, Paiva 2018) that MSD_50
-# has no tag of the same meaning for; ten more are jazz, electronic, rnb, country, blues, Hip-Hop,
-# folk, happy, sad and sexy there. The shipped model answers MSD_50, then these, by frequency.
-_ALLMUSIC_GENRES: tuple[str, ...] = ("Pop/Rock", "International", "Vocal", "Latin")
-_ALLMUSIC_MOODS: tuple[str, ...] = (
-    "Calm", "Gloomy", "Peaceful", "Joyous", "Harsh", "Angry", "Bitter", "Bleak", "Soothing",
-    "Hostile", "Cheerful", "Exciting", "Greasy", "Reckless", "Delicate", "Fierce", "Anguished",
-    "Distraught", "Spicy", "Gentle", "Atmospheric", "Spiritual", "Weary", "Outrageous", "Anxious",
-    "Fiery", "Somber", "Tense", "Uncompromising", "Hypnotic", "Sensual", "Dreamy", "Sparkling",
-    "Light", "Quiet", "Reserved",
-)  # fmt: skip
-
-# Groups in the order in which they are shown. A tag in none of them is "other".
+# Groups in the order people see them. A tag in none of them is "other".
 GROUPS: dict[str, tuple[str, ...]] = {
-    "genre": (
-        "rock", "pop", "alternative", "indie", "electronic", "dance", "alternative rock", "jazz",
-        "metal", "classic rock", "soul", "indie rock", "electronica", "folk", "punk", "blues",
-        "hard rock", "ambient", "experimental", "Hip-Hop", "country", "easy listening", "funk",
-        "electro", "heavy metal", "Progressive rock", "rnb", "indie pop", "House",
-        *_ALLMUSIC_GENRES,
-    ),
-    "mood": (
-        "beautiful", "chillout", "Mellow", "chill", "party", "sexy", "catchy", "sad", "happy",
-        *_ALLMUSIC_MOODS,
-    ),
-    "era": ("60s", "70s", "80s", "90s", "00s", "oldies"),
-    "instrument": ("instrumental", "acoustic", "guitar"),
-    "voice": ("female vocalists", "male vocalists", "female vocalist"),
-}  # fmt: skip
-
+    name: tuple(word.tag for word in WORDS.values() if word.group == name)
+    for name in ("genre", "mood", "era", "instrument", "voice", "sound")
+}
 _GROUP_OF = {tag: group for group, members in GROUPS.items() for tag in members}
+_NAMED = {alias.casefold(): word.tag for word in WORDS.values() for alias in word.aliases}
 _JAMENDO_GROUPS = {"genre": "genre", "instrument": "instrument", "mood/theme": "mood"}
 
 
@@ -84,15 +65,29 @@ def place_of_group(name: str) -> int:
 
 
 def index(tags: Sequence[str], tag: str) -> int:
-    """The column of `tag` in a vocabulary; upper and lower case are the same.
+    """The column of `tag` in a vocabulary; by any of its names, in upper or lower case.
 
     Raises BadValue, with the vocabulary, for a tag that is not in it.
     """
     folded = [name.casefold() for name in tags]
+    name = tag.casefold()
+    if name not in folded:
+        name = _NAMED.get(name, name).casefold()
     try:
-        return folded.index(tag.casefold())
+        return folded.index(name)
     except ValueError:
         raise BadValue(f"no tag {tag!r}; the tags are: {', '.join(tags)}") from None
+
+
+def is_in(tag: str, vocabulary: Vocabulary) -> bool:
+    """Whether a tag belongs to a vocabulary; to "all" belong the words of any model."""
+    return vocabulary == "all" or tag in MSD_50
+
+
+def meaning(tag: str) -> str:
+    """What a tag means, in one line; "" for a word of another vocabulary."""
+    word = WORDS.get(tag)
+    return "" if word is None else word.meaning
 
 
 def msd_50_priors() -> npt.NDArray[np.float32]:

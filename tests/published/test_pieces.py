@@ -10,7 +10,7 @@ import published_pieces as made
 import published_weights
 import pytest
 
-from earmark import Tagger, model_file, published
+from earmark import Options, Tagger, model_file, published
 from earmark.errors import BadModel, BadValue, ModelNotFound
 from earmark.features import PRESETS
 from earmark.runtime import Model
@@ -140,7 +140,7 @@ def test_a_model_without_priors_ranks_by_score_alone(tmp_path):
     assert line["tags"][0]["score"] >= line["tags"][1]["score"]
     heard = tagger.listen(noise, rate=32_000)
     with pytest.raises(BadValue, match="does not say how frequent its tags are"):
-        tagger.tags_of(heard, rank="lift")
+        tagger.tags_of(heard, options=Options(rank="lift"))
 
 
 def test_jamendo_s_tags_say_their_group():

@@ -90,3 +90,18 @@ def test_a_folder_that_cannot_be_taken_is_refused_before_anything_is_fitted(
     monkeypatch.setattr(run, "fit_output", lambda *_, **__: pytest.fail("it was fitted"))
     with pytest.raises(DataError, match="holds a run"):
         train(read_recipe("fcn", changes=changes), store, tmp_path)
+
+
+def test_a_label_of_no_weight_teaches_nothing_and_one_of_two_counts_twice():
+    random = np.random.default_rng(3)
+    x = torch.from_numpy(random.normal(size=(40, 3)))
+    y = torch.from_numpy((random.random((40, 1)) < 0.5).astype(float))
+    weights = torch.ones_like(y)
+    weights[:10], weights[10:15] = 0, 2
+    wrong = y.clone()
+    wrong[:10] = 1 - wrong[:10]
+    weighted = fit(x, wrong, strength=0.1, weights=weights)
+    places = torch.cat([torch.arange(10, 40), torch.arange(10, 15)])
+    plain = fit(x[places], y[places], strength=0.1)
+    for one, other in zip(weighted, plain, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)

@@ -82,19 +82,17 @@ def test_a_recipe_that_cannot_be_read_says_why(tmp_path):
         read_recipe(tmp_path / "latin.toml")
 
 
-def test_the_recipe_of_the_shipped_model_asks_for_targets_and_names_the_command_that_makes_them():
-    with pytest.raises(
-        BadRecipe, match=r"data\.targets.*python -m studies\.shipped_model -o FOLDER"
-    ):
-        read_recipe("shipped", changes=["init=weights.h5"])
-    recipe = read_recipe("shipped", changes=["init=weights.h5", "data.targets=teachers.npz"])
+def test_targets_are_a_file_or_the_labels_and_an_empty_name_is_refused():
+    with pytest.raises(BadRecipe, match=r"data\.targets names no file.*data\.targets=labels"):
+        read_recipe("cnn-gru", changes=["init=weights.h5", 'data.targets=""'])
+    recipe = read_recipe("cnn-gru", changes=["init=weights.h5", "data.targets=teachers.npz"])
     assert recipe.data.targets == "teachers.npz"
-    labels = read_recipe("shipped", changes=["init=weights.h5", "data.targets=labels"])
+    labels = read_recipe("cnn-gru", changes=["init=weights.h5", "data.targets=labels"])
     assert labels.data.targets is None
 
 
 def test_the_former_name_of_a_recipe_leads_to_the_new_one():
-    with pytest.raises(BadRecipe, match="the recipe default is called shipped now"):
+    with pytest.raises(BadRecipe, match="the recipe default is called cnn-gru now"):
         read_recipe("default")
 
 

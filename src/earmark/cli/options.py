@@ -15,4 +15,6 @@ JsonObject = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes; as many as there are cores by default.")
 ]
-Rank = Literal["score", "lift", "evidence"]  # earmark.ranking.Ranking, which loads NumPy
+# as in earmark.ranking and earmark.tags, which load NumPy
+Rank = Literal["score", "lift", "evidence"]
+VocabularyName = Literal["all", "msd50"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.options import JsonLines, ModelName, Rank, Workers
+from earmark.cli.options import JsonLines, ModelName, Rank, VocabularyName, Workers
 from earmark.cli.terminal import Exit, above_the_bar, print_json, progress, read_list, say
 from earmark.errors import BadValue, UnreadableAudio
 
@@ -33,12 +33,16 @@ def tag(
         bool, typer.Option("--center", help="Hear only the middle of a track, as the papers do.")
     ] = False,
     rank: Annotated[
-        Rank,
+        Rank | None,
         typer.Option(
             help="Sort by score, by lift (score / prior), or by evidence (log-odds of the score "
-            "minus a share of the prior's)."
+            "minus a share of the prior's), which is the default where the model has priors."
         ),
-    ] = "score",
+    ] = None,
+    vocabulary: Annotated[
+        VocabularyName,
+        typer.Option(help="all, or msd50: the fifty tags of the Million Song Dataset."),
+    ] = "all",
     workers: Workers = None,
     taggram: Annotated[
         Path | None, typer.Option(help="Folder for a PNG and a CSV of each file's tags over time.")
@@ -62,7 +66,7 @@ def tag(
         )
     if taggram is not None:
         taggram.mkdir(parents=True, exist_ok=True)  # first of all, in case this fails
-    options = Options(rank=rank, center=center, max_seconds=max_seconds)
+    options = Options(rank=rank, vocabulary=vocabulary, center=center, max_seconds=max_seconds)
     tagged: list[Path] = []
     with progress("tagging", total=len(files)) as advance:
         for result in tagger.tag_files(files, workers=workers, options=options):
@@ -87,7 +91,7 @@ def tag(
         raise typer.Exit(Exit.SOME_FAILED)
 
 
-def print_table(result: Tags, top: int, *, rank: Ranking) -> None:
+def print_table(result: Tags, top: int, *, rank: Ranking | None) -> None:
     """Print a table of the first tags of one track."""
     from rich.console import Console
     from rich.table import Table
@@ -112,7 +116,13 @@ def print_table(result: Tags, top: int, *, rank: Ranking) -> None:
     if measured:  # ROC-AUC of the tag on artists outside the training data
         table.add_column("reliability", justify="right")
     table.add_column("group", style="dim")
-    by_group = sorted(result.tags[:top], key=lambda tag: place_of_group(tag.group))
+    shown, first = list(result.tags[:top]), result.first_genre
+    if first is not None and first not in shown:
+        shown[-1] = first
+    elif first is None and result.kind == "music" and any(t.group == "genre" for t in result):
+        table.caption, table.caption_justify = Text("not sure of the genre"), "left"
+    # groups in their order; in each the order of the rank, but the first genre leads
+    by_group = sorted(shown, key=lambda tag: (place_of_group(tag.group), tag is not first))
     for number, tag in enumerate(by_group):
         if number and tag.group != by_group[number - 1].group:
             table.add_row()

@@ -13,7 +13,9 @@ for every model file.
 
 from earmark.graph.layers import build
 from earmark.graph.network import (
+    Activation,
     Affine,
+    AveragePool,
     Conv,
     ConvBlock,
     Dense,
@@ -31,7 +33,9 @@ from earmark.graph.network import (
 )
 
 __all__ = [
+    "Activation",
     "Affine",
+    "AveragePool",
     "Conv",
     "ConvBlock",
     "Dense",

@@ -13,6 +13,7 @@ from earmark.graph.mobile import inverted_residual
 from earmark.graph.musicnn import musicnn, pooled_conv
 from earmark.graph.network import (
     Affine,
+    AveragePool,
     Beside,
     ConvBlock,
     Dense,
@@ -57,6 +58,8 @@ def build(network: Network, *, by_winograd: bool = True) -> onnx.ModelProto:
     for number, block in enumerate(network.blocks, start=1):
         if isinstance(block, InvertedResidual):
             x, shape = inverted_residual(graph, x, shape, block, f"block{number}")
+        elif isinstance(block, AveragePool):
+            x, shape = _average(graph, x, shape, block, f"block{number}")
         elif isinstance(block, PooledConv):
             x, shape = pooled_conv(graph, x, shape, block, f"conv{number}")
         elif isinstance(block, Musicnn):
@@ -173,6 +176,17 @@ def _convolve(
             part = graph.add("MaxPool", [part], f"{at}.pool", attributes=cells)
         parts.append(part)
     return graph.add("Concat", parts, name, attributes={"axis": 2})
+
+
+def _average(
+    graph: Nodes, x: str, shape: Shape, block: AveragePool, name: str
+) -> tuple[str, Shape]:
+    if not 1 <= block.pool[0] <= shape.mels or not 1 <= block.pool[1] <= shape.frames:
+        raise BadValue(f"{name}: pools {block.pool} of what are only {shape[1:]} mels and frames")
+    cells = {"kernel_shape": block.pool, "strides": block.pool}
+    x = graph.add("AveragePool", [x], name, attributes=cells)
+    pooled = (shape.mels // block.pool[0], shape.frames // block.pool[1])
+    return x, Shape(shape.channels, *pooled)
 
 
 def _beside(graph: Nodes, state: str, image: str, beside: Beside) -> str:

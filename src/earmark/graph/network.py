@@ -90,6 +90,16 @@ class InvertedResidual:
     stride: int = 1
 
 
+@dataclass(frozen=True)
+class AveragePool:
+    """Means over cells that lie side by side; what is left over at the end is dropped.
+
+    pool : mels and frames to one
+    """
+
+    pool: tuple[int, int]
+
+
 @dataclass(frozen=True, eq=False)
 class Gru:
     """A recurrent layer; the columns of its weights are the gates z (update), r (reset), h.
@@ -171,7 +181,7 @@ class Pieces:
     pool: Pooling
 
 
-Block = ConvBlock | InvertedResidual | PooledConv | Musicnn
+Block = ConvBlock | InvertedResidual | AveragePool | PooledConv | Musicnn
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from earmark import audio, windows
+from earmark import audio
 from earmark.arrays import Float32Array
 from earmark.audio.opening import reason
 from earmark.audio.packet_hash import audio_hash
@@ -14,7 +14,6 @@ from earmark.errors import UnreadableAudio
 from earmark.inference import Options
 from earmark.library.song import ScannedFile
 from earmark.library.writing.tag_file import read_names
-from earmark.signal_check import doubts
 from earmark.tagger import Tagger
 
 # Windows that a quick scan hears, around 1/6, 1/2 and 5/6 of a song.
@@ -62,8 +61,7 @@ class ReadFile:
         song = ScannedFile(
             path, before.st_size, before.st_mtime_ns, audio_sha256, seconds, self.quick,
             heard.damaged_packets, artist, title, album,
-            tagger.card.scores(windows.pool(heard.logits, pooling=tagger.card.pooling)),
-            warnings=doubts(peak=heard.peak, unrest=heard.unrest),
+            tagger.scores_of(heard), warnings=tagger.doubts_of(heard),
         )  # fmt: skip
         return FileContent(song, heard.embedding)
 

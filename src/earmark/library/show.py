@@ -6,11 +6,11 @@ from typing import Any
 
 from earmark.library.song import ScannedFile
 from earmark.model_file import Card
-from earmark.ranking import DEFAULT_RANKING, Ranking
+from earmark.ranking import Ranking
 from earmark.tagger import Tags, rank_tags
 
 
-def tags_of(song: ScannedFile, card: Card, *, rank: Ranking = DEFAULT_RANKING) -> Tags:
+def tags_of(song: ScannedFile, card: Card, *, rank: Ranking | None = None) -> Tags:
     """The tags of a song that was heard, best first."""
     assert song.scores is not None
     return Tags(
@@ -24,7 +24,7 @@ def tags_of(song: ScannedFile, card: Card, *, rank: Ranking = DEFAULT_RANKING) -
 
 
 def as_json(
-    song: ScannedFile, card: Card, *, top: int | None = None, rank: Ranking = DEFAULT_RANKING
+    song: ScannedFile, card: Card, *, top: int | None = None, rank: Ranking | None = None
 ) -> dict[str, Any]:
     """The JSON line of a song: that of `earmark tag`, and artist, title and album."""
     if song.failure is not None:

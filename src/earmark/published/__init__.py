@@ -30,7 +30,7 @@ from earmark.tags import MSD_50, msd_50_priors
 KINDS = ("choi2016", "cs2470", "won2020", "musicnn", "efficientat")
 
 # The FCNs that learned from the Million Song Dataset and from MTG-Jamendo have the same arrays.
-_WON_2020: dict[won2020.Kind, tuple[str, ...]] = {
+_WON_2020: dict[won2020.NetworkKind, tuple[str, ...]] = {
     "CRNN": ("won2020-crnn",),
     "FCN": ("won2020-fcn", "won2020-jamendo-fcn"),
     "musicnn": ("won2020-jamendo-musicnn",),

@@ -24,7 +24,7 @@ from earmark.graph import (
 )
 from earmark.published.layout import Shapes, WeightArrays, check_shapes
 
-Kind = Literal["CRNN", "FCN", "musicnn"]
+NetworkKind = Literal["CRNN", "FCN", "musicnn"]
 FEATURES = PRESETS["won2020"]
 N_TAGS = 50
 _EPSILON = 1e-5  # of torch's batch norm
@@ -47,7 +47,7 @@ def fits(tensors: WeightArrays) -> bool:
     return {_FILTERS, "layer1.conv.weight"} <= tensors.keys()
 
 
-def kind(tensors: WeightArrays) -> Kind:
+def kind(tensors: WeightArrays) -> NetworkKind:
     """Which of them it is, going by the layers that the others have not."""
     if "layer5.weight_ih_l0" in tensors:
         return "CRNN"

@@ -37,12 +37,16 @@ def fit_output(model: CRNN, clips: Clips, labels: Tensor, *, strength: float) ->
         model.output.bias.copy_(bias - (weight / deviation) @ mean)
 
 
-def fit(x: Tensor, y: Tensor, *, strength: float) -> tuple[Tensor, Tensor]:
+def fit(
+    x: Tensor, y: Tensor, *, strength: float, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Weights (n_tags, n_features) and biases (n_tags,) of one logistic regression a tag.
 
-    x : float64 (n, n_features), standardised; y : float64 (n, n_tags), in [0, 1]
+    x : (n, n_features), standardised; y : (n, n_tags), in [0, 1]; both float32 or float64
+    weights : (n, n_tags), how much each label counts, 0 for one that nobody gave; None is 1
     """
-    prior = (y.sum(0) + 0.5) / (len(y) + 1)
+    counts = torch.ones_like(y) if weights is None else weights
+    prior = ((y * counts).sum(0) + 0.5) / (counts.sum(0) + 1)
     weight = x.new_zeros(y.shape[1], x.shape[1], requires_grad=True)
     bias = torch.logit(prior).requires_grad_()
     optimiser = torch.optim.LBFGS(
@@ -51,7 +55,9 @@ def fit(x: Tensor, y: Tensor, *, strength: float) -> tuple[Tensor, Tensor]:
 
     def loss() -> Tensor:
         optimiser.zero_grad()
-        error = F.binary_cross_entropy_with_logits(x @ weight.T + bias, y, reduction="sum")
+        error = F.binary_cross_entropy_with_logits(
+            x @ weight.T + bias, y, weight=weights, reduction="sum"
+        )
         total = (error + weight.square().sum() / (2 * strength)) / y.numel()
         total.backward()  # type: ignore[no-untyped-call]
         return total

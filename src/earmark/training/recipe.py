@@ -20,7 +20,7 @@ from earmark.training.augment import Augmentation
 from earmark.training.model import CrnnSettings
 
 # The recipes that were called otherwise before.
-_RENAMED = {"default": "shipped"}
+_RENAMED = {"default": "cnn-gru", "shipped": "cnn-gru"}
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -59,10 +59,9 @@ class Data(_Section):
     def _check_targets(cls, targets: str | None) -> str | None:
         if targets == "":
             raise BadValue(
-                "this recipe learns the scores of teachers, and no file of them is set. For the "
-                "recipe shipped, python -m studies.shipped_model -o FOLDER makes the file and "
-                "trains. Or set a file of your own with --set data.targets=FILE, or learn the "
-                "labels of the store with --set data.targets=labels"
+                "data.targets names no file of teachers' scores. Name one with "
+                "--set data.targets=FILE, or learn the labels of the store with "
+                "--set data.targets=labels"
             )
         return None if targets == "labels" else targets
 

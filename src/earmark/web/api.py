@@ -15,8 +15,9 @@ from fastapi.responses import StreamingResponse
 from earmark.errors import EarmarkError
 from earmark.files import Json, json_line
 from earmark.inference import Options
-from earmark.ranking import DEFAULT_RANKING, Ranking
+from earmark.ranking import Ranking
 from earmark.tagger import Failure, Tags
+from earmark.tags import Vocabulary
 from earmark.web import metrics, schemas
 from earmark.web.responses import failure_response, json_response, shown_name
 from earmark.web.service import Service, Upload
@@ -28,7 +29,13 @@ Files = Annotated[
     list[UploadFile], File(description="Songs; together no larger than the upload limit.")
 ]
 Top = Annotated[int, Query(ge=1, le=10_000, description="How many tags to return.")]
-Rank = Annotated[Ranking, Query(description="What the tags are sorted by.")]
+Rank = Annotated[
+    Ranking | None,
+    Query(description="What the tags are sorted by; evidence where the model has priors."),
+]
+OfVocabulary = Annotated[
+    Vocabulary, Query(description="all, or msd50: the fifty tags of the Million Song Dataset.")
+]
 Center = Annotated[bool, Query(description="Hear only the middle of a song, as the papers do.")]
 MaxSeconds = Annotated[
     float | None,
@@ -48,11 +55,13 @@ class _TagQuery(NamedTuple):
 
 async def _tag_query(
     top: Top = 10,
-    rank: Rank = DEFAULT_RANKING,
+    rank: Rank = None,
+    vocabulary: OfVocabulary = "all",
     center: Center = False,
     max_seconds: MaxSeconds = None,
 ) -> _TagQuery:
-    return _TagQuery(Options(rank=rank, center=center, max_seconds=max_seconds), top)
+    options = Options(rank=rank, vocabulary=vocabulary, center=center, max_seconds=max_seconds)
+    return _TagQuery(options, top)
 
 
 TagQuery = Annotated[_TagQuery, Depends(_tag_query)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -15,8 +17,9 @@ class TagSchema(_Schema):
     tag: str
     score: float
     lift: float | None
-    evidence: float
+    evidence: float | None
     group: str
+    calibrated: bool
     reliability: float | None
 
 
@@ -33,6 +36,8 @@ class TaggedSongSchema(_Schema):
     path: str
     seconds: float
     model: str
+    kind: Literal["music", "speech", "silence", "noise", "other"]
+    first_genre: str | None
     tags: list[TagSchema]
     damaged_packets: int | None = None
     warnings: list[ReasonSchema] | None = None
@@ -71,6 +76,8 @@ class ModelTagSchema(_Schema):
 
     tag: str
     group: str
+    meaning: str
+    calibrated: bool
     prior: float | None
     reliability: float | None
 

@@ -207,10 +207,12 @@ class Service:
                 {
                     "tag": tag,
                     "group": tags.group(tag),
+                    "meaning": tags.meaning(tag),
+                    "calibrated": card.is_calibrated(column),
                     "prior": prior and round(prior, 6),
                     "reliability": reliable,
                 }
-                for tag, prior, reliable in columns
+                for column, (tag, prior, reliable) in enumerate(columns)
             ],
         }
         return {"models": [model]}
@@ -247,4 +249,4 @@ class Service:
         """The tags of an upload, and its embedding."""
         heard = tagger.listen(audio.samples, rate=audio.rate, options=options)
         heard = dataclasses.replace(heard, damaged_packets=audio.damaged_packets)
-        return tagger.tags_of(heard, path=Path(upload.name), rank=options.rank), heard.embedding
+        return tagger.tags_of(heard, path=Path(upload.name), options=options), heard.embedding

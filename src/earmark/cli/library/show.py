@@ -42,7 +42,9 @@ def show(
         float | None, typer.Option("--min", min=0, max=1, help="Least score of --tag.")
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many tags to show of a song.")] = 5,
-    rank: Annotated[Rank, typer.Option(help="What the tags of a song are sorted by.")] = "score",
+    rank: Annotated[
+        Rank | None, typer.Option(help="What the tags of a song are sorted by.")
+    ] = None,
     failed: Annotated[
         bool, typer.Option("--failed", help="Only files that could not be heard, and why.")
     ] = False,
@@ -50,7 +52,7 @@ def show(
         bool, typer.Option("--missing", help="Only songs whose files are gone.")
     ] = False,
     doubted: Annotated[
-        bool, typer.Option("--doubted", help="Only silence, noise and hum.")
+        bool, typer.Option("--doubted", help="Only what is not music: speech, silence, noise.")
     ] = False,
     csv: Annotated[bool, typer.Option("--csv", help="A CSV table of all scores.")] = False,
     json: JsonLines = False,
