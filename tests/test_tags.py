@@ -7,6 +7,7 @@ import pytest
 
 from earmark import tags
 from earmark.errors import BadValue
+from earmark.words import WORDS
 
 
 def test_there_are_fifty_tags_and_each_is_in_one_group():
@@ -16,7 +17,8 @@ def test_there_are_fifty_tags_and_each_is_in_one_group():
     assert set(tags.MSD_50) < set(grouped)
     assert tags.group("jazz") == "genre"
     assert tags.group("80s") == "era"
-    assert tags.group("Gloomy") == "mood"
+    assert tags.group("gloomy") == "mood"
+    assert tags.group("speech") == "sound"
     assert tags.group("gamelan") == "other"
     places = [tags.place_of_group(name) for name in (*tags.GROUPS, "other")]
     assert places == sorted(places)
@@ -29,5 +31,19 @@ def test_the_priors_are_those_of_the_published_labels(shared):
 
 def test_a_tag_is_found_whatever_its_case_and_a_wrong_one_shows_the_vocabulary():
     assert tags.index(tags.MSD_50, "hip-hop") == 33
+    for name, meant in {
+        "hip hop": "Hip-Hop", "R&B": "rnb", "Female Voice": "female vocalists", "1980s": "80s",
+        "chill out": "chillout",
+    }.items():  # fmt: skip
+        assert tags.MSD_50[tags.index(tags.MSD_50, name)] == meant
     with pytest.raises(BadValue, match=r"no tag 'polka'; the tags are: rock, pop"):
         tags.index(tags.MSD_50, "polka")
+
+
+def test_each_other_name_means_one_word_and_is_no_word_itself():
+    words = {tags.fold(word) for word in WORDS}
+    assert len(words) == len(WORDS)
+    others = [tags.fold(alias) for word in WORDS.values() for alias in word.aliases]
+    assert len(set(others)) == len(others)
+    assert not words & set(others)
+    assert all(word.meaning for word in WORDS.values())

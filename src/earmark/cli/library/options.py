@@ -32,7 +32,7 @@ Below = Annotated[
     typer.Argument(metavar="[PATH]", help="A folder or file; all by default."),
 ]
 Doubted = Annotated[
-    bool, typer.Option("--doubted", help="Also silence, noise and hum, whose tags mean nothing.")
+    bool, typer.Option("--doubted", help="Also what is not music: speech, silence, noise.")
 ]
 
 
