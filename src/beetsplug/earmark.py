@@ -84,7 +84,7 @@ class EarmarkPlugin(BeetsPlugin):  # type: ignore[misc]  # its types are not fol
     def hear(self, items: Iterable[Item], *, write: bool) -> None:
         """Set the fields of items. An item that cannot be heard is logged and stays as it is.
 
-        So is an item of silence or noise, whose tags mean nothing.
+        So is an item that is not music: speech, silence, noise.
         """
         options = Options(spread=QUICK_WINDOWS if self.config["quick"].get(bool) else None)
         mode = self.config["mode"].as_choice(MODES)
@@ -95,8 +95,7 @@ class EarmarkPlugin(BeetsPlugin):  # type: ignore[misc]  # its types are not fol
                 self._log.error("{}", error)
                 continue
             if heard.headline is not None:
-                for doubt in heard.warnings or ():
-                    self._log.warning("{}: {}; no genre is set", heard.path, doubt.message)
+                self._log.warning("{}: {}; no genre is set", heard.path, heard.headline)
                 continue
             wanted = fields_from(
                 heard.tags,

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from earmark import files, windows
+from earmark import tags as vocabulary
 from earmark.arrays import Float32Array, Float64Array
 from earmark.audio import load_audio
 from earmark.errors import BadValue
@@ -74,11 +75,13 @@ def taggram(
         n_samples=round(heard.seconds * features.rate),
         cell_samples=moment,
     )
+    # the words for what is not music are no tags
+    columns = [i for i, tag in enumerate(tagger.tags) if vocabulary.group(tag) != "sound"]
     return Taggram(
         path=None if isinstance(source, np.ndarray) else Path(source),
-        tags=tagger.tags,
+        tags=tuple(tagger.tags[column] for column in columns),
         seconds=np.arange(len(logits), dtype=np.float64) * (moment / features.rate),
-        scores=tagger.card.scores(logits),
+        scores=tagger.card.scores(logits)[:, columns],
         duration=heard.seconds,
     )
 

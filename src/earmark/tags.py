@@ -46,12 +46,20 @@ GROUPS: dict[str, tuple[str, ...]] = {
     for name in ("genre", "mood", "era", "instrument", "voice", "sound")
 }
 _GROUP_OF = {tag: group for group, members in GROUPS.items() for tag in members}
-_NAMED = {alias.casefold(): word.tag for word in WORDS.values() for alias in word.aliases}
 _JAMENDO_GROUPS = {"genre": "genre", "instrument": "instrument", "mood/theme": "mood"}
 
 
+def fold(name: str) -> str:
+    """A name in the form in which names are compared: "Hip-Hop" and "hip hop" are the same."""
+    return " ".join(name.casefold().replace("-", " ").replace("_", " ").split())
+
+
+_NAMED = {fold(alias): fold(word.tag) for word in WORDS.values() for alias in word.aliases}
+
+
 def group(tag: str) -> str:
-    """The group of a tag: genre, mood, era, instrument, voice or other.
+    """The group of a tag: genre, mood, era, instrument, voice, other; sound if it is no tag of a
+    song but says what kind of sound it is.
 
     MTG-Jamendo's tags say theirs: genre---rock.
     """
@@ -65,14 +73,14 @@ def place_of_group(name: str) -> int:
 
 
 def index(tags: Sequence[str], tag: str) -> int:
-    """The column of `tag` in a vocabulary; by any of its names, in upper or lower case.
+    """The column of `tag` in a vocabulary, by any of its names: "hip hop", "R&B", "female voice".
 
     Raises BadValue, with the vocabulary, for a tag that is not in it.
     """
-    folded = [name.casefold() for name in tags]
-    name = tag.casefold()
+    folded = [fold(name) for name in tags]
+    name = fold(tag)
     if name not in folded:
-        name = _NAMED.get(name, name).casefold()
+        name = _NAMED.get(name, name)
     try:
         return folded.index(name)
     except ValueError:

@@ -38,7 +38,7 @@ GENRES = _table(
     indie | independent | rock and pop of small labels, or sounding like it
     electronic | electronic music | made mostly with synthesizers, samplers and drum machines
     dance | dance music | made for dancing, with a steady electronic beat
-    alternative rock | alt rock, alt-rock | guitar rock off the main road, as of the 1990s
+    alternative rock | alt rock | guitar rock off the main road, as of the 1990s
     jazz | | swing or groove, rich chords and improvisation
     metal | | heavy, distorted guitars and hard drums
     classic rock | | rock as it was in the 1960s to 1980s
@@ -51,7 +51,7 @@ GENRES = _table(
     hard rock | | loud rock with distorted guitars
     ambient | ambient music | slow sounds with little beat, made for atmosphere
     experimental | avant-garde | music that breaks with the usual forms
-    Hip-Hop | hip hop, hiphop | beats and samples, mostly with rap
+    Hip-Hop | hiphop | beats and samples, mostly with rap
     country | country music | songs of the American South, with guitar, fiddle and steel guitar
     easy listening | lounge | soft, tuneful music that asks for little
     funk | | a syncopated groove of bass and drums
@@ -72,9 +72,9 @@ GENRES = _table(
     trance | | fast electronic dance music with long builds and melodies
     drum and bass | drum & bass, drum n bass, dnb, jungle | fast broken beats over deep bass
     dubstep | | slow, heavy beats with a wobbling bass
-    lo-fi | lofi, lo fi, chillhop | quiet beats with the sound of old tapes
+    lo-fi | lofi, chillhop | quiet beats with the sound of old tapes
     new wave | | pop and rock after punk, with synthesizers, about 1980
-    synth pop | synthpop, synth-pop, electropop | pop made with synthesizers
+    synth pop | synthpop, electropop | pop made with synthesizers
     rock and roll | rock & roll, rock 'n' roll, rockabilly | the first rock, as of the 1950s
     grunge | | loud and murky guitar rock, as of the early 1990s
     psychedelic rock | psychedelic | rock with echoes and dreamlike sounds

@@ -57,7 +57,7 @@ def test_a_scan_says_what_became_of_every_file(home, model):
     assert [line["error"]["kind"] for line in again if "error" in line] == ["unreadable_audio"]
     assert again[-1] == {
         "heard": 0, "known": 0, "unchanged": 5, "failed": 1, "gone": 0, "unsettled": 0,
-        "doubted": 0, "unjudged": 0, "forgotten": 0,
+        "doubted": 0, "unjudged": 0, "forgotten": 0, "kinds": {},
     }  # fmt: skip
 
 
@@ -66,7 +66,9 @@ def test_show_gives_lines_a_table_and_the_failures(home):
     assert [os.path.basename(line["path"]) for line in shown] == [  # noqa: PTH119 - of text
         "0.flac", "1.flac", "2.flac", "3.flac", "empty.mp3", "long.mp3",
     ]  # fmt: skip
-    assert shown[0].keys() == {"path", "seconds", "model", "tags", "artist", "title"}
+    assert shown[0].keys() == {
+        "path", "seconds", "model", "kind", "first_genre", "tags", "artist", "title",
+    }  # fmt: skip
     assert len(shown[0]["tags"]) == 5
     assert "error" in shown[4]
     failed = earmark(home, "show", "--failed")
@@ -75,7 +77,7 @@ def test_show_gives_lines_a_table_and_the_failures(home):
     assert failed.stdout.count(b"empty.mp3") == 1
     rows = list(csv.DictReader(io.StringIO(earmark(home, "show", "--csv").stdout.decode())))
     assert len(rows) == 5
-    assert len(rows[0]) == 56
+    assert len(rows[0]) == 57
     assert rows[0]["warnings"] == ""
     assert all(0 <= float(row["rock"]) <= 1 for row in rows)
     one = earmark(home, "show", home / "music" / "long.mp3")
@@ -223,7 +225,7 @@ def test_silence_is_said_to_be_silence_by_every_command(tmp_path, model):
     done = earmark(tmp_path, "scan", tmp_path / "music", "--model", model)
     assert done.returncode == 0, done.stderr
     assert b"none.flac: it is silent: its tags mean nothing" in done.stderr
-    assert b"1 of them are silence, noise or hum" in done.stderr
+    assert b"1 of them are not music: 1 are silence. They get no genre" in done.stderr
     shown = earmark(tmp_path, "show").stdout.decode().splitlines()
     assert shown[0].startswith(str(tmp_path / "music" / "0.flac"))
     assert "This is silence" not in shown[0]
@@ -232,6 +234,7 @@ def test_silence_is_said_to_be_silence_by_every_command(tmp_path, model):
     assert [one["kind"] for one in line["warnings"]] == ["silent"]
     rows = list(csv.DictReader(io.StringIO(earmark(tmp_path, "show", "--csv").stdout.decode())))
     assert [row["warnings"] for row in rows] == ["", "silent"]
+    assert [row["kind"] for row in rows] == ["music", "silence"]
     one = earmark(tmp_path, "show", tmp_path / "music" / "none.flac")
     assert b"none.flac  0:01  This is silence" in one.stdout
     assert b"its tags mean nothing" in one.stderr
@@ -239,11 +242,31 @@ def test_silence_is_said_to_be_silence_by_every_command(tmp_path, model):
     write = ("write", "--settings", tmp_path / "own.toml", "--json")
     done = earmark(tmp_path, *write)
     assert [os.path.basename(line["path"]) for line in lines(done)] == ["0.flac"]  # noqa: PTH119
-    assert b"1 files are silence, noise or hum and get no tags" in done.stderr
+    assert b"1 files are not music and get no tags" in done.stderr
     assert len(lines(earmark(tmp_path, *write, "--doubted"))) == 2
     playlist = ("playlist", "rock >= 0")
     assert b"none.flac" not in earmark(tmp_path, *playlist).stdout
     assert b"none.flac" in earmark(tmp_path, *playlist, "--doubted").stdout
+
+
+def test_what_a_model_hears_as_speech_is_counted_shown_and_left_alone(tmp_path):
+    hears_speech = tiny_model.write_hearing(tmp_path / "tiny.onnx", "speech")
+    write_songs(tmp_path / "music", 2)
+    write_silence(tmp_path / "music" / "none.flac")
+    done = earmark(tmp_path, "scan", tmp_path / "music", "--model", hears_speech, "--json")
+    assert lines(done)[-1]["kinds"] == {"speech": 2, "silence": 1}
+    assert b"3 of them are not music: 2 are speech, 1 silence. They get" in done.stderr
+    (line, *_, silent) = lines(earmark(tmp_path, "show", "--json", "--top", 99))
+    assert (line["kind"], line["first_genre"], silent["kind"]) == ("speech", None, "silence")
+    assert len(line["tags"]) == 50
+    assert b"0.flac  0:01  This is speech" in earmark(tmp_path, "show").stdout
+    rows = list(csv.DictReader(io.StringIO(earmark(tmp_path, "show", "--csv").stdout.decode())))
+    assert [row["kind"] for row in rows] == ["speech", "speech", "silence"]
+    assert lines(earmark(tmp_path, "write", "--json")) == []
+    assert len(lines(earmark(tmp_path, "write", "--json", "--doubted"))) == 3
+    assert earmark(tmp_path, "playlist", "rock >= 0").returncode == 1
+    asked = earmark(tmp_path, "playlist", "speech > .9", "--doubted").stdout
+    assert asked.count(b".flac") >= 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links that Windows does not allow")

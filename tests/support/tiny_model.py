@@ -9,6 +9,8 @@ import numpy as np
 
 from earmark import graph, model_file, tags
 from earmark.features import PRESETS, LogMel
+from earmark.model_file import Calibration
+from earmark.words import SOUNDS
 
 
 def network(*, features: LogMel, n_tags: int, seed: int = 0) -> graph.Network:
@@ -48,3 +50,21 @@ def write(
     built = graph.build(network(features=features, n_tags=len(fields["tags"]), seed=seed))
     model_file.write_model(path, built, model_file.Card(**fields))
     return path
+
+
+def write_hearing(path: Path, sound: str, *, genres: tuple[str, ...] = (), **card: Any) -> Path:
+    """A model with words for what is not music, which hears `sound` in whatever is not silent.
+
+    genres : further tags behind MSD-50
+    """
+    names = (*tags.MSD_50, *genres, *(word.tag for word in SOUNDS))
+    n_songs_tags = len(names) - len(SOUNDS)
+    fixed = tuple(9.0 if word.tag == sound else -9.0 for word in SOUNDS)
+    fields: dict[str, Any] = {
+        "tags": names,
+        "priors": (*map(float, tags.msd_50_priors()), *(0.1,) * (len(names) - 50)),
+        "calibration": Calibration(
+            (1.0,) * n_songs_tags + (0.0,) * len(SOUNDS), (0.0,) * n_songs_tags + fixed
+        ),
+    }
+    return write(path, **fields | card)

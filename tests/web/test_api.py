@@ -68,6 +68,7 @@ def assert_same(answered, expected):
         {"top": 3, "rank": "lift"},
         {"center": "true", "rank": "evidence", "top": 50},
         {"max_seconds": 5},
+        {"vocabulary": "msd50"},
     ],
 )
 def test_a_song_gets_the_line_that_the_command_prints(server, tagger, song, query):
@@ -75,7 +76,8 @@ def test_a_song_gets_the_line_that_the_command_prints(server, tagger, song, quer
     assert response.status_code == 200
     schemas.TaggedSongSchema.model_validate(response.json())
     options = Options(
-        rank=query.get("rank", "score"),
+        rank=query.get("rank"),
+        vocabulary=query.get("vocabulary", "all"),
         center="center" in query,
         max_seconds=query.get("max_seconds"),
     )
@@ -218,7 +220,7 @@ def test_the_description_names_every_route_and_every_option(server):
         "/api/health", "/metrics",
     }  # fmt: skip
     options = {one["name"] for one in description["paths"]["/api/tag"]["post"]["parameters"]}
-    assert options == {"top", "rank", "center", "max_seconds"}
+    assert options == {"top", "rank", "vocabulary", "center", "max_seconds"}
 
 
 @pytest.mark.parametrize(

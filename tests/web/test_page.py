@@ -6,6 +6,7 @@ import base64
 import csv
 import json
 import shutil
+import subprocess
 from contextlib import contextmanager
 
 import pytest
@@ -14,6 +15,8 @@ import tiny_model
 from audio_files import music, tone, write_audio
 from web_server import FEW, serving
 
+from earmark import zoo
+from earmark.model_file import read_card
 from earmark.web.access import Access
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -23,6 +26,7 @@ if CHROMIUM is None:
     pytest.skip("no chromium here: apt install chromium", allow_module_level=True)
 
 SECONDS = 35
+SHIPPED = read_card(zoo.model_path(zoo.SHIPPED))
 # Nothing but the server may be found; --no-sandbox because CI runs as root, in a container.
 ARGUMENTS = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
 WATCH = """window.violations = [];
@@ -334,3 +338,68 @@ def test_the_page_of_the_api_shows_every_route(browser, server):
         described = requests.get(server.url + "/api/openapi.json", timeout=60).json()["paths"]
         assert sorted(call.split()[1] for call in shown) == sorted(described)
         assert "curl -F file=@song.mp3" in page.locator(".call pre").first.inner_text()
+
+
+def test_the_headline_leads_with_the_first_genre_and_unmeasured_tags_lie_in_the_fold(
+    browser, server, song
+):
+    with opened(browser, server) as page:
+        page.set_input_files("#file", song)
+        page.locator("#song").wait_for()
+        answer = requests.post(
+            server.url + "/api/tag", files={"file": (song.name, song.read_bytes())}, timeout=60
+        ).json()
+        said = page.get_by_role("heading", level=2).inner_text()
+        genre = answer["first_genre"]
+        assert said.startswith(f"It hears {genre or 'music, and is not sure of the genre'}")
+        if genre:
+            assert page.locator("#groups .name").first.inner_text() == genre
+        tags = requests.get(server.url + "/api/models", timeout=60).json()["models"][0]["tags"]
+        known = {one["tag"]: one for one in tags}
+        names = page.locator(".chip:visible .name").all_inner_texts()
+        assert names
+        assert all(known[name]["reliability"] is not None for name in names if name != genre)
+        page.locator(".more").first.click()
+        further = page.locator(".is-unmeasured:visible .chip").first
+        name = further.locator(".name").inner_text()
+        assert known[name]["reliability"] is None
+        assert further.get_attribute("title") == known[name]["meaning"] != ""
+        further.click()
+        meaning = page.locator("#detail-meaning").inner_text()
+        assert meaning.lower() == f"{known[name]['meaning'].lower()}."
+
+
+@pytest.mark.parametrize(
+    ("sound", "words"),
+    [
+        ("speech", "This is speech."),
+        ("noise", "This sounds like noise or hum."),
+        ("applause", "This is applause."),
+    ],
+)
+def test_what_a_model_hears_beside_music_is_the_headline_and_never_a_tag(
+    browser, song, tmp_path, sound, words
+):
+    model = tiny_model.write_hearing(tmp_path / "tiny.onnx", sound)
+    with serving(model) as server, opened(browser, server) as page:
+        page.get_by_text("tiny · 50 tags").wait_for()
+        page.set_input_files("#file", song)
+        page.locator("#song").wait_for()
+        assert page.get_by_role("heading", level=2).inner_text() == words
+        assert page.locator(".chip").count() == 50
+        assert sound not in page.locator(".chip .name").all_inner_texts()
+        page.locator("#more-rows").click()
+        assert page.evaluate("document.getElementById('plot').data.at(-1).y.length") == 50
+
+
+@pytest.mark.skipif("speech" not in SHIPPED.tags, reason="the shipped model knows no speech")
+def test_the_shipped_model_says_speech_of_speech(browser, tmp_path):
+    speaker = shutil.which("espeak-ng")
+    if speaker is None:
+        pytest.skip("no espeak-ng here: apt install espeak-ng")
+    words = "Good evening. This is the news. The weather will be fine, with rain in the north. " * 3
+    subprocess.run([speaker, "-w", tmp_path / "talk.wav", words], check=True, timeout=60)
+    with serving(zoo.model_path(zoo.SHIPPED)) as server, opened(browser, server) as page:
+        page.set_input_files("#file", tmp_path / "talk.wav")
+        page.locator("#song").wait_for()
+        assert page.get_by_role("heading", level=2).inner_text() == "This is speech."

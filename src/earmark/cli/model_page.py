@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from earmark.tags import group, place_of_group
+from earmark.tags import group, meaning, place_of_group
 
 if TYPE_CHECKING:
     from earmark.model_file import Card
@@ -43,11 +43,11 @@ def page(card: Card, facts: Mapping[str, Any], *, tags: bool, width: int) -> Ite
     yield from _figures(card.training)
     yield ""
     if tags:
-        yield from _table(card)
+        yield from _table(card, width)
     else:
         yield from _groups(card, width)
         yield ""
-        yield "--tags shows the reliability of each tag, --json the whole card."
+        yield "--tags shows meaning and reliability of each tag, --json the whole card."
 
 
 def _row(name: str, words: str, width: int) -> list[str]:
@@ -75,7 +75,7 @@ def _training(record: Mapping[str, Any]) -> str:
     if isinstance(framework, Mapping) and "name" in framework:
         words.append(f"with {framework['name']}")
     words += [
-        f"{key.replace('_', ' ')} {value:.2g}" if isinstance(value, float) else f"{key} {value}"
+        f"{key.replace('_', ' ')} {f'{value:.2g}' if isinstance(value, float) else value}"
         for key, value in record.items()
         if key not in _NAMED and isinstance(value, str | int | float) and "sha256" not in key
     ]
@@ -85,8 +85,7 @@ def _training(record: Mapping[str, Any]) -> str:
 def _calibrated(card: Card) -> str:
     if card.calibration is None:
         return "no tags: scores are the network's own"
-    pairs = zip(card.calibration.scale, card.calibration.offset, strict=True)
-    n = sum(pair != (1.0, 0.0) for pair in pairs)
+    n = sum(map(card.is_calibrated, range(len(card.tags))))
     return f"{n} of {len(card.tags)} tags: their scores are probabilities"
 
 
@@ -115,25 +114,48 @@ def _interval(values: Any) -> str:
 
 def _groups(card: Card, width: int) -> Iterator[str]:
     """The tags' names, group by group."""
-    yield f"{len(card.tags)} tags"
+    yield f"{sum(group(tag) != 'sound' for tag in card.tags)} tags"
     groups = sorted({group(tag) for tag in card.tags}, key=place_of_group)
     for name in groups:
         names = [tag for tag in card.tags if group(tag) == name]
         yield from _row(name, ", ".join(names), width)
 
 
-def _table(card: Card) -> Iterator[str]:
-    """A row for each tag, the most reliable first."""
+def _table(card: Card, width: int) -> Iterator[str]:
+    """A row for each tag, group by group, the most reliable first."""
     unknown = (None,) * len(card.tags)
-    columns = card.tags, card.reliability or unknown, card.priors or unknown
-    rows = sorted(zip(*columns, strict=True), key=lambda row: -(row[1] or 0))
-    yield f"{'tag':24}{'reliability':>12}{'prior':>9}  group"
-    for tag, trust, prior in rows:
-        shown = "-" if trust is None else f"{trust:.2f}"
+    reliability, priors = card.reliability or unknown, card.priors or unknown
+    measured = card.training.get("measured")
+    measured = measured if isinstance(measured, Mapping) else {}
+    columns = sorted(
+        range(len(card.tags)),
+        key=lambda i: (place_of_group(group(card.tags[i])), -(reliability[i] or 0)),
+    )
+    yield f"{'tag':22}{'prior':>8}{'calibrated':>12}  {'reliability':32}group"
+    for i in columns:
+        tag, prior = card.tags[i], priors[i]
         share = "-" if prior is None else f"{prior:.4f}"
-        yield f"{tag:24}{shown:>12}{share:>9}  {group(tag)}"
+        fitted = "yes" if card.is_calibrated(i) else "-"
+        trust = _trust(reliability[i], measured.get(tag))
+        yield f"{tag:22}{share:>8}{fitted:>12}  {trust:32}{group(tag)}"
+        if meaning(tag):
+            yield from textwrap.wrap(
+                meaning(tag), width, initial_indent="    ", subsequent_indent="    "
+            )
     yield ""
     yield (
-        "reliability: ROC-AUC on songs outside the training data; - if not measured\n"
-        "prior: share of songs with the tag in the training data; - if not known"
+        "prior: share of songs with the tag in the training data; - if not known\n"
+        "calibrated: of all songs with the score .3, three in ten have the tag\n"
+        "reliability: ROC-AUC on songs outside the training data, with its 95 % interval\n"
+        "and the number of songs with the tag where these are known; - if not measured"
     )
+
+
+def _trust(reliability: float | None, measured: Any) -> str:
+    """The reliability of a tag, with what the training record says of its measurement."""
+    if reliability is None:
+        return "-"
+    if not isinstance(measured, Mapping) or not {"interval", "positives"} <= measured.keys():
+        return f"{reliability:.2f}"
+    low, high = measured["interval"]
+    return f"{reliability:.2f} ({low:.2f} to {high:.2f}), {measured['positives']} songs"

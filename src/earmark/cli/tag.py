@@ -132,7 +132,8 @@ def print_table(result: Tags, top: int, *, rank: Ranking | None) -> None:
         lift = "-" if tag.lift is None else f"{tag.lift:.1f}x"
         cells = [tag.tag, f"{tag.score:.2f}", bar, lift, *evidence, *trust, tag.group]
         # a score below the prior: this song is less likely to have the tag than an average song
-        table.add_row(*cells, style="dim" if tag.lift is not None and tag.lift < 1 else None)
+        is_dim = result.headline is not None or (tag.lift is not None and tag.lift < 1)
+        table.add_row(*cells, style="dim" if is_dim else None)
     with above_the_bar():
         Console(highlight=False, soft_wrap=True).print(table)
     if result.damaged_packets:

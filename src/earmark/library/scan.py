@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from earmark.files import sha256
@@ -48,9 +49,10 @@ class ScanCounts:
     failed : could not be heard, now or before
     gone : no longer exist
     unsettled : changed a moment ago and wait for the next scan
-    doubted : of those that were heard or known, are silence or noise
+    doubted : of those that were heard or known, are not music
     unjudged : of the unchanged, were heard by a version that did not judge that
     forgotten : left the library, because their files are gone
+    kinds : how many of the doubted are speech, silence, noise and other (signal_check.Kind)
     """
 
     heard: int
@@ -62,6 +64,7 @@ class ScanCounts:
     doubted: int
     unjudged: int
     forgotten: int = 0
+    kinds: Mapping[str, int] = field(default_factory=dict)
 
 
 def scan_folders(
@@ -152,7 +155,8 @@ def _scan(
     on_song: OnSong,
 ) -> ScanCounts:
     read_file = ReadFile(options.quick, library.audios(model, quick=options.quick))
-    n_heard = n_known = n_failed = n_doubted = 0
+    n_heard = n_known = n_failed = 0
+    kinds: Counter[str] = Counter()
     for outcome in map_files(read_file, list(changes.new), tagger=tagger, workers=options.workers):
         if outcome.error is not None:
             # with the size and time from before it was opened, so that the next scan hears what has
@@ -167,7 +171,8 @@ def _scan(
             song, was_known = _keep(library, model, outcome.value, quick=options.quick)
         n_failed += song.failure is not None
         n_known += was_known
-        n_doubted += song.headline is not None
+        if song.headline is not None:
+            kinds[song.kind] += 1
         n_heard += song.failure is None and not was_known
         on_song(song)
     library.mark_found(model, changes.found)
@@ -179,8 +184,9 @@ def _scan(
         failed=n_failed + changes.failed,
         gone=len(changes.gone),
         unsettled=changes.unsettled,
-        doubted=n_doubted,
+        doubted=kinds.total(),
         unjudged=changes.unjudged,
+        kinds=dict(kinds.most_common()),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from earmark import tags
 from earmark.errors import BadValue
+from earmark.tags import fold
 
 OTHER = "other"  # the group of all other tags; its rule also holds for groups without one
 
@@ -23,11 +24,13 @@ class GroupRule:
     min : least score with which a tag counts, in [0, 1]
     top : how many of them are written at most
     only : names that may be written; None for any
+    general : names that say little; of those that are written they come last
     """
 
     min: float
     top: int
     only: tuple[str, ...] | None = None
+    general: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,6 @@ class TagRules:
         """What a model's tag is called in a file."""
         given = self.names.get(fold(tag))
         return given if given is not None else string.capwords(tag) if tag.islower() else tag
-
-
-def fold(word: str) -> str:
-    """A word in the form in which words are compared: "Hip-Hop" and "hip hop" are the same."""
-    return " ".join(word.casefold().replace("-", " ").replace("_", " ").split())
 
 
 def default_text() -> str:
@@ -110,15 +108,17 @@ def _overlay(values: dict[str, Any], own: dict[str, Any], *, where: str) -> None
 
 
 def _check_rule(rule: Any, *, where: str) -> None:
-    allowed = "min = 0 to 1, top = a whole number, only = [names]"
-    if not isinstance(rule, dict) or not rule.keys() <= {"min", "top", "only"}:
+    allowed = "min = 0 to 1, top = a whole number, only = [names], general = [names]"
+    if not isinstance(rule, dict) or not rule.keys() <= {"min", "top", "only", "general"}:
         raise BadValue(f"{where} has other keys than {allowed}")
     for key, value in rule.items():
         number = isinstance(value, int | float) and not isinstance(value, bool)
+        names = isinstance(value, list) and all(isinstance(name, str) for name in value)
         right = {
             "min": number and 0 <= value <= 1,
             "top": number and isinstance(value, int) and value >= 0,
-            "only": isinstance(value, list) and all(isinstance(name, str) for name in value),
+            "only": names,
+            "general": names,
         }[key]
         if not right:
             raise BadValue(f"{where} has {key} = {value!r}; it takes {allowed}")
@@ -137,4 +137,4 @@ def _check_words(words: dict[str, Any], *, where: str) -> None:
 
 
 def _tupled(rule: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if key == "only" else value for key, value in rule.items()}
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in rule.items()}

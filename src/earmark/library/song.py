@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from earmark.arrays import Float32Array
-from earmark.signal_check import Doubt, headline
+from earmark.signal_check import Doubt, Kind, headline, kind
 
 # A song's columns in the order of its fields; embeddings are in another table.
 COLUMNS = (
@@ -61,8 +61,13 @@ class ScannedFile:
     warnings: tuple[Doubt, ...] | None = None
 
     @property
+    def kind(self) -> Kind:
+        """What kind of sound this is: music, speech, silence, noise or other."""
+        return kind(self.warnings)
+
+    @property
     def headline(self) -> str | None:
-        """What to say in place of the tags; None where they can be trusted."""
+        """What to say in place of the tags; None for music."""
         return headline(self.warnings)
 
 

@@ -34,7 +34,7 @@ Below = Annotated[
     typer.Argument(metavar="[PATH]", help="Only this folder or file."),
 ]
 Doubted = Annotated[
-    bool, typer.Option("--doubted", help="Also silence, noise and hum, whose tags mean nothing.")
+    bool, typer.Option("--doubted", help="Also what is not music: speech, silence, noise.")
 ]
 
 

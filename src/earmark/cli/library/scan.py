@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from earmark.library.scan import ScanCounts
 
 
+_OTHER = {"other": "something else"}
+
+
 def add_commands(app: typer.Typer) -> None:
     """Mount `scan`."""
     app.command("scan")(scan)
@@ -81,14 +84,15 @@ def _print_counts(counts: ScanCounts, *, json: bool) -> None:
         + (f", {counts.unsettled} still being written" if counts.unsettled else "")
     )
     if counts.doubted:
+        kinds = ", ".join(f"{n} {_OTHER.get(kind, kind)}" for kind, n in counts.kinds.items())
         say(
-            f"{counts.doubted} of them are silence, noise or hum: they get no genre, and no place "
-            "in playlists. `earmark library show --doubted` lists them"
+            f"{counts.doubted} of them are not music: {kinds.replace(' ', ' are ', 1)}. They get "
+            "no genre, and no place in playlists. `earmark library show --doubted` lists them"
         )
     if counts.unjudged:
         say(
-            f"{counts.unjudged} were heard by an older earmark, which did not tell silence and "
-            "noise from music. `earmark library scan --retry` hears them again"
+            f"{counts.unjudged} were heard by an older earmark, which did not tell what is not "
+            "music. `earmark library scan --retry` hears them again"
         )
     if counts.failed:
         say("`earmark library show --failed` says why; `scan --retry` tries them again")

@@ -130,11 +130,13 @@ class _CsvTable:
 
     def __init__(self, tags: tuple[str, ...]) -> None:
         self._writer = csv.writer(sys.stdout, lineterminator="\n")
-        self._writer.writerow(["path", "seconds", "artist", "title", "album", *tags, "warnings"])
+        self._writer.writerow(
+            ["path", "seconds", "artist", "title", "album", *tags, "warnings", "kind"]
+        )
 
     def print(self, song: ScannedFile) -> None:
         if song.scores is not None:
             facts = [str(song.path), f"{song.seconds:.3f}", song.artist, song.title, song.album]
             warnings = "|".join(warning.kind for warning in song.warnings or ())
             scores = (f"{score:.4f}" for score in song.scores)
-            self._writer.writerow([*facts, *scores, warnings])
+            self._writer.writerow([*facts, *scores, warnings, song.kind])

@@ -76,7 +76,7 @@ def write(
             _print_change(change, written=yes, json=json)
         n_left_out = 0 if doubted else n_doubted(library_, scan_model, below=below)
     if n_left_out:
-        say(f"{n_left_out} files are silence, noise or hum and get no tags; --doubted writes them")
+        say(f"{n_left_out} files are not music and get no tags; --doubted writes them")
     cannot = f"; {n_refusals} files cannot be written to" if n_refusals else ""
     if yes:
         say(f"{n_changes} files written{cannot}. `earmark library undo` restores them")

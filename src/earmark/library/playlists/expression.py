@@ -12,6 +12,7 @@ A tag without a number is true from the least score of its group on (library.set
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from collections.abc import Callable
@@ -21,8 +22,9 @@ import numpy as np
 
 from earmark import tags as vocabulary
 from earmark.arrays import BoolArray, Float32Array
-from earmark.errors import BadExpression
-from earmark.library.settings import TagRules, fold
+from earmark.errors import BadExpression, BadValue
+from earmark.library.settings import TagRules
+from earmark.tags import fold
 
 _COMPARE: dict[str, Callable[[Float32Array, float], BoolArray]] = {
     ">": np.greater,
@@ -171,6 +173,8 @@ class _Parser:
         named = [i for i, tag in enumerate(self.tags) if fold(self.settings.name(tag)) == wanted]
         if named or by_word:
             return named or by_word
+        with contextlib.suppress(BadValue):
+            return [vocabulary.index(self.tags, name)]  # by another of its names
         grouped = [i for i, tag in enumerate(self.tags) if vocabulary.group(tag) == wanted]
         if grouped:
             return grouped

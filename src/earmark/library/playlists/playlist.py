@@ -45,7 +45,7 @@ class PlaylistRequest:
         of which it is true are taken
     like : songs that the playlist is to sound like
     start, end : first and last song of a journey
-    doubted : also take what is silence or noise
+    doubted : also take what is not music
     """
 
     expression: str | None = None
@@ -128,7 +128,7 @@ def matching(
 ) -> list[ScannedFile]:
     """Every song of which an expression is true, the ones that answer it best first.
 
-    doubted : also what is silence or noise
+    doubted : also what is not music
     """
     found = library.songs(model, below=below, failed=False)
     songs = [song for song in found if doubted or song.headline is None]
@@ -165,7 +165,7 @@ def like(
     vectors : of the examples, float32 (n_dimensions,) each
     expression : take only songs of which it is true
     without : files that are not taken, nor copies of their audio, such as the examples
-    doubted : also take what is silence or noise
+    doubted : also take what is not music
     """
     without = list(without)
     audio = {song.audio for path in without if (song := library.song(model, path)) is not None}
@@ -192,7 +192,7 @@ def journey(
     The way between the two embeddings is cut into equal steps; at each the nearest song that is
     still free is taken, and the songs are then ordered by how far along the way they lie.
 
-    doubted : also take what is silence or noise
+    doubted : also take what is not music
 
     Raises NotScanned where one of the two is not in the library, BadValue where they are one.
     """

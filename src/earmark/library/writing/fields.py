@@ -40,7 +40,9 @@ def fields_from(
             for name, score in zip(names, scores, strict=True)
             if score >= rule.min and name and (allowed is None or name.casefold() in allowed)
         ]
-        fields[group] = tuple(dict.fromkeys(counts))[: rule.top]
+        written = list(dict.fromkeys(counts))[: rule.top]
+        general = {name.casefold() for name in rule.general}
+        fields[group] = tuple(sorted(written, key=lambda name: name.casefold() in general))
     if settings.scores.top:
         shown = [tag for tag in tags if tag.score >= settings.scores.min][: settings.scores.top]
         fields[SCORES] = tuple(f"{tag.tag}={tag.score:.2f}" for tag in shown)

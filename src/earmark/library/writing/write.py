@@ -75,7 +75,7 @@ def plan_writing(
     Files that already have these values are left out.
 
     below : only the files of a folder, or one file
-    doubted : also what is silence or noise, whose tags mean nothing
+    doubted : also what is not music, whose tags mean little
 
     Raises MissingExtra where mutagen is not installed.
     """
@@ -110,7 +110,7 @@ def plan_writing(
 
 
 def n_doubted(library: Library, model: LibraryModel, *, below: Path | None = None) -> int:
-    """How many songs a plan leaves out because they are silence or noise."""
+    """How many songs a plan leaves out because they are not music."""
     songs = library.songs(model, below=below, failed=False)
     return sum(song.headline is not None for song in songs)
 

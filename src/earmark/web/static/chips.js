@@ -13,13 +13,18 @@ export class Chips {
     this.chosen = null;
   }
 
-  // tags: of /api/listen; card: of /api/models
-  load(tags, card) {
+  // song: of /api/listen; card: of /api/models
+  load({ tags, first_genre: first }, card) {
     const known = new Map(card.tags.map((one) => [one.tag, one]));
     this.chips = new Map();
+    const untold = !card.tags.some(measured);
     const sections = GROUPS.flatMap((group) => {
       const members = tags.filter((tag) => tag.group === group);
-      return members.length ? [this.section(group, members, known)] : [];
+      // the first genre leads; tags that nobody measured come last, in the fold
+      const rank = (tag) => (tag.tag === first ? 0 : untold || measured(tag) ? 1 : 2);
+      members.sort((a, b) => rank(a) - rank(b));
+      const shown = Math.min(FEW, members.filter((tag) => rank(tag) < 2).length);
+      return members.length ? [this.section(group, members, { known, shown, untold })] : [];
     });
     this.groups.classList.toggle("is-untold", card.tags.every((one) => one.reliability === null));
     this.groups.replaceChildren(...sections);
@@ -33,19 +38,20 @@ export class Chips {
     }
   }
 
-  section(group, members, known) {
+  section(group, members, { known, shown, untold }) {
     const section = make("section", "group");
     const title = make("h4", "", group);
     title.id = `group-${group}`;
     section.setAttribute("aria-labelledby", title.id);
     const list = make("ul");
     members.forEach((tag, place) => {
-      const item = make("li", place < FEW ? "" : "is-further");
+      const item = make("li", place < shown ? "" : "is-further");
+      item.classList.toggle("is-unmeasured", !untold && !measured(tag));
       item.append(this.chip(tag, known.get(tag.tag)));
       list.append(item);
     });
     section.append(title, list);
-    if (members.length > FEW) {
+    if (members.length > shown) {
       const more = make("button", "more");
       more.type = "button";
       more.addEventListener("click", () =>
@@ -60,7 +66,9 @@ export class Chips {
     section.classList.toggle("is-open", isOpen);
     const more = section.querySelector(".more");
     const hidden = section.querySelectorAll(".is-further").length;
-    more.textContent = isOpen ? `Only the first ${FEW}` : `${hidden} more`;
+    const dim = section.querySelectorAll(".is-further.is-unmeasured").length;
+    const note = dim === 0 ? "" : dim === hidden ? ", not measured" : `, ${dim} not measured`;
+    more.textContent = isOpen ? "Fewer" : `${hidden} more${note}`;
     more.setAttribute("aria-expanded", String(isOpen));
     more.setAttribute("aria-describedby", section.getAttribute("aria-labelledby"));
   }
@@ -69,6 +77,7 @@ export class Chips {
     const chip = make("button", "chip");
     chip.type = "button";
     chip.setAttribute("aria-pressed", "false");
+    chip.title = known?.meaning ?? ""; // screen readers read it after the label
     const lifted = tag.lift == null ? "" : `${times(tag.lift)} any song's, `;
     chip.setAttribute("aria-label",
       `${tag.tag}: ${percent(tag.score)}, ${lifted}${trust(known?.reliability)}`);
@@ -87,6 +96,9 @@ export class Chips {
     return chip;
   }
 }
+
+// Whether the tag was compared with labels of songs that the model never saw.
+export const measured = (tag) => tag.calibrated || tag.reliability !== null;
 
 export function trust(reliability) {
   return reliability == null ? "reliability not measured"

@@ -1,7 +1,7 @@
 // The page: from a file that is dropped to what is heard in it.
 
 import { listen, models, sensitivity, setToken, Refused } from "./api.js";
-import { Chips, make, trust } from "./chips.js";
+import { Chips, make, measured, trust } from "./chips.js";
 import { Player } from "./player.js";
 import { Timeline, strongest } from "./timeline.js";
 import { clock, listed, percent, times } from "./words.js";
@@ -10,7 +10,11 @@ const $ = (id) => document.getElementById(id);
 const WORDS = {
   sending: "Sending", decoding: "Decoding", listening: "Listening to",
 };
-const SURE = 0.5; // of the strongest tag's score: the tags named in the headline
+const SURE = 0.3; // least score of a mood, an era, a voice in the headline
+const VOICES = {
+  "female vocalists": "a woman sings", "female vocalist": "a woman sings",
+  "male vocalists": "a man sings", instrumental: "no voice", choir: "a choir",
+};
 
 let card = null; // of the model
 let song = null; // { file, result, windows }: what is shown, and sensitivities by their start
@@ -116,7 +120,7 @@ async function show(file, result) {
   const cell = result.taggram.seconds[1] ?? result.taggram.duration;
   $("cell").textContent = `${cell.toFixed(1)} seconds`;
   $("legend").textContent = legend();
-  chips.load(result.song.tags, card);
+  chips.load(result.song, card);
   similar(result.similar);
   await timeline.load(result);
   $("most").textContent = percent(timeline.most);
@@ -129,21 +133,31 @@ async function show(file, result) {
   $("main").focus({ preventScroll: true });
 }
 
-// The headline: what the server says in place of the tags, or the strongest tags.
-function verdict({ headline, song: { tags } }) {
+// The headline: what the server says in place of the tags; or the genre, then mood, era and voice.
+function verdict({ headline, song: { tags, first_genre: genre } }) {
   if (headline) return [`${headline}.`];
-  const sure = tags.slice(0, 4).filter((tag) => tag.score >= SURE * tags[0].score).slice(0, 3);
-  return ["It hears ", make("em", "", listed(sure.map((tag) => tag.tag))), "."];
+  const untold = !card.tags.some(measured);
+  const beside = ["mood", "era", "voice"].flatMap((group) => tags.find((tag) =>
+    tag.group === group && tag.score >= SURE && !(tag.lift < 1) && (untold || measured(tag))) ?? []);
+  const words = beside.map((tag) => VOICES[tag.tag] ?? tag.tag);
+  if (!genre && !tags.some((tag) => tag.group === "genre")) { // another vocabulary
+    return ["It hears ", make("em", "", listed(tags.slice(0, 3).map((tag) => tag.tag))), "."];
+  }
+  const first = genre ? [make("em", "", genre)] : ["music, and is not sure of the genre"];
+  return ["It hears ", ...first, words.length ? `: ${words.join(", ")}.` : "."];
 }
 
 function legend() {
-  const sure = card.calibrated
-    ? "The percentage is calibrated: of all songs with 30%, about 30% carry the tag."
+  const n = card.tags.filter((one) => one.calibrated).length;
+  const sure = n
+    ? `${n} tags are calibrated: of all songs with 30%, about 30% carry the tag.`
     : "This model's percentages are not calibrated: they rank the tags, but are not probabilities.";
   const known = card.tags.some((tag) => tag.reliability !== null)
     ? "Dots: how well the tag is recognised in songs the model never saw (ROC-AUC from .7, .8, .9)."
     : "The reliability of this model's tags was not measured.";
-  return `${sure} 2× is twice as likely as in an average song. ${known}`;
+  const dim = card.tags.some(measured) && !card.tags.every(measured)
+    ? " Pale tags were never compared with labels." : "";
+  return `${sure} 2× is twice as likely as in an average song. ${known}${dim}`;
 }
 
 function similar(songs) {
@@ -174,6 +188,7 @@ async function choose(tag) {
     : `, ${times(heard.lift)} that of an average song; ${percent(known.prior)} of all songs carry it`;
   $("detail-words").textContent = `${percent(heard.score)} over the whole song${beside}. `
     + `Strongest from ${clock(start)} to ${clock(end)}. ${capital(trust(known.reliability))}.`;
+  $("detail-meaning").textContent = known.meaning && `${capital(known.meaning)}.`;
 }
 
 $("detail-close").addEventListener("click", () => choose(null));
@@ -238,7 +253,8 @@ function save(suffix, type, text) {
 
 async function meet() {
   [card] = await models();
-  $("model").textContent = `${card.name} · ${card.tags.length} tags`;
+  const n = card.tags.filter((one) => one.group !== "sound").length;
+  $("model").textContent = `${card.name} · ${n} tags`;
 }
 
 // Whether one was given; Escape gives none.
