@@ -27,9 +27,11 @@ def test_that_comes_after_it():
 
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="pytest-timeout ends it in its own way")
 def test_a_test_that_hangs_is_told_in_one_line_and_the_next_one_runs(tmp_path):
-    shutil.copy(Path(__file__).with_name("conftest.py"), tmp_path)
+    tests = Path(__file__).parent
+    shutil.copy(tests / "conftest.py", tmp_path)
     (tmp_path / "test_hangs.py").write_text(HANGS)
     command = [sys.executable, "-m", "pytest", "-q", "--rootdir", tmp_path, "-o", "timeout=1"]
+    command += ["-o", f"pythonpath={tests / 'support'}"]
     done = subprocess.run([*command, tmp_path], capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert "it took more than 1 s, and was at test_hangs.py:9" in done.stdout
