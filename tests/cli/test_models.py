@@ -15,10 +15,10 @@ import pytest
 import tiny_model
 from typer.testing import CliRunner, Result
 
-from earmark import files, published, zoo
+from earmark import files, published, tags, zoo
 from earmark.cli import models
 from earmark.errors import BadModel, BadValue, DownloadFailed, ModelNotFound
-from earmark.model_file import read_card
+from earmark.model_file import Calibration, read_card
 
 BODY = b"not weights at all, but with the right sum"
 TINY = zoo.Weights(
@@ -157,17 +157,45 @@ def test_info_is_a_page_for_a_person(tmp_path: Path) -> None:
 
 def test_info_tells_the_training_and_the_figures_of_the_shipped_model_in_words() -> None:
     text = run("info", "earmark").stdout
-    for words in ("learned from 1,224 songs", "51 of 90 tags", "0.855 (0.842 to 0.867)"):
+    card = read_card(zoo.resolve("earmark"))
+    n = sum(map(card.is_calibrated, range(len(card.tags))))
+    mean, low, high = card.training["held_out_folds"]["16 tags in 4Q"]["roc_auc"]
+    for words in (
+        f"learned from {card.training['data']['n_train']:,} songs",
+        f"{n} of {len(card.tags)} tags",
+        f"{mean:.3f} ({low:.3f} to {high:.3f})",
+    ):
         assert words in text
     assert "{" not in text
     path = str(zoo.resolve("earmark"))
     assert all(len(line) <= 80 or path in line for line in text.splitlines())
 
 
-def test_info_shows_how_far_each_tag_can_be_trusted() -> None:
-    rows = [line.split() for line in run("info", "earmark", "--tags").stdout.splitlines()]
-    groups = [row[-1] for row in rows if row and row[0] in read_card(zoo.resolve("earmark")).tags]
-    assert groups == sorted(groups, key=["genre", "mood", "era", "instrument", "voice"].index)
+def test_info_shows_what_each_tag_means_and_how_far_it_can_be_trusted(tmp_path: Path) -> None:
+    measured = {"Hip-Hop": {"roc_auc": 0.96, "interval": [0.941, 0.979], "positives": 81}}
+    reliability: list[float | None] = [None] * 50
+    reliability[tags.MSD_50.index("Hip-Hop")] = 0.96
+    reliability[tags.MSD_50.index("jazz")] = 0.91
+    scale = tuple(2.0 if tag == "jazz" else 1.0 for tag in tags.MSD_50)
+    path = tiny_model.write(
+        tmp_path / "mine.onnx",
+        reliability=tuple(reliability),
+        calibration=Calibration(scale, (0.0,) * 50),
+        training={"measured": measured},
+    )
+    rows = run("info", path, "--tags").stdout.splitlines()
+    first = next(i for i, row in enumerate(rows) if row.startswith("Hip-Hop"))
+    share = tags.msd_50_priors()[33]
+    assert rows[first].split() == [
+        "Hip-Hop", f"{share:.4f}", "-", "0.96", "(0.94", "to", "0.98),", "81", "songs", "genre",
+    ]  # fmt: skip
+    assert rows[first + 1].strip() == tags.meaning("Hip-Hop")
+    cells = [row.split() for row in rows]
+    jazz = next(row for row in cells if row[:1] == ["jazz"])
+    assert jazz[2:] == ["yes", "0.91", "genre"]
+    groups = [row.split()[-1] for row in rows if row[:22].strip() in tags.MSD_50]
+    assert len(groups) == 50
+    assert groups == sorted(groups, key=tags.place_of_group)
 
 
 def test_info_of_a_name_that_is_not_installed_says_what_to_run() -> None:
