@@ -159,7 +159,8 @@ def test_info_tells_the_training_and_the_figures_of_the_shipped_model_in_words()
     text = run("info", "earmark").stdout
     card = read_card(zoo.resolve("earmark"))
     n = sum(map(card.is_calibrated, range(len(card.tags))))
-    mean, low, high = card.training["held_out_folds"]["16 tags in 4Q"]["roc_auc"]
+    folds = card.training["held_out_folds"].values()
+    mean, low, high = next(of["roc_auc"] for of in folds if "roc_auc" in of)
     for words in (
         f"learned from {card.training['data']['n_train']:,} songs",
         f"{n} of {len(card.tags)} tags",
