@@ -273,7 +273,7 @@ def test_a_quick_scan_hears_three_windows_and_a_whole_one_then_hears_the_rest(
     long = write_song(tmp_path / "music" / "long.flac", pitch=440, seconds=120)
     write_song(tmp_path / "music" / "short.flac", pitch=440, seconds=2)
     heard = tagger.listen(long, options=Options(spread=3))
-    expected = {"heard": 2, "doubted": 1}  # for two minutes are one tone
+    expected = {"heard": 2, "doubted": 1, "kinds": {"noise": 1}}  # for two minutes are one tone
     np.testing.assert_allclose(heard.starts / 12_000, [20 - 14.56, 60 - 14.56, 100 - 14.56])
     assert counted(scan_once(library, tagger, long.parent, quick=True)[0]) == expected
     assert songs(library)["long.flac"].seconds == pytest.approx(120, abs=0.1)
@@ -332,14 +332,16 @@ def test_a_library_of_another_kind_or_version_is_refused(tmp_path):
 def test_silence_is_kept_as_silence_wherever_it_moves(library, tagger, folder):
     write_silence(folder / "none.flac")
     counts, _ = scan_once(library, tagger, folder)
-    assert counted(counts) == {"heard": 4, "doubted": 1}
+    assert counted(counts) == {"heard": 4, "doubted": 1, "kinds": {"silence": 1}}
     found = songs(library)
     assert found["none.flac"].headline == "This is silence"
     assert [one.kind for one in found["none.flac"].warnings] == ["silent"]
     assert found["0.flac"].warnings == ()
     (folder / "none.flac").rename(folder / "elsewhere.flac")
     counts, _ = scan_once(library, tagger, folder)
-    assert counted(counts) == {"known": 1, "unchanged": 3, "gone": 1, "doubted": 1}
+    assert counted(counts) == {
+        "known": 1, "unchanged": 3, "gone": 1, "doubted": 1, "kinds": {"silence": 1},
+    }  # fmt: skip
     assert songs(library)["elsewhere.flac"].headline == "This is silence"
 
 
@@ -371,7 +373,9 @@ def test_a_library_of_version_1_keeps_its_songs_and_has_them_judged_when_asked(
         counts, _ = scan_once(library, tagger, folder)
         assert counted(counts) == {"heard": 1, "unchanged": 3, "unjudged": 3, "gone": 1}
         counts, _ = scan_once(library, tagger, folder, retry=True)
-        assert counted(counts) == {"heard": 3, "unchanged": 1, "doubted": 1}
+        assert counted(counts) == {
+            "heard": 3, "unchanged": 1, "doubted": 1, "kinds": {"silence": 1},
+        }  # fmt: skip
     with Library.open(path) as library:  # which is of version 2 now
         assert songs(library)["none.flac"].headline == "This is silence"
         assert library.rows("PRAGMA user_version") == [(2,)]
