@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+import tiny_model
 from mediafile import MediaFile
 from music_folder import write_silence, write_song
 
@@ -145,3 +146,11 @@ def test_silence_gets_no_genre_and_a_line_that_says_why(home):
     assert found.pop("") == ("", "")
     assert all(genres and moods for genres, moods in found.values())
     assert len(found) == 3
+
+
+def test_speech_gets_no_genre_and_a_line_that_says_speech(home, tmp_path):
+    write_config(home, tiny_model.write_hearing(tmp_path / "speech.onnx", "speech"))
+    done = beet(home, "import", "--quiet", "--noautotag", str(home / "album"))
+    assert done.stderr.count("This is speech; no genre is set") == 3
+    listed = beet(home, "ls", "-f", "$genres|$moods").stdout.splitlines()
+    assert sorted(listed) == ["Polka|", "|", "|"]  # what the files had

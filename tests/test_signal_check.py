@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+
 import numpy as np
 import pytest
 import soundfile
 from audio_files import music, tone
 
+from earmark import Tagger
 from earmark.audio import load_audio
 from earmark.signal_check import STEADY, Doubt, Level, doubts, headline
 
@@ -93,3 +97,30 @@ def test_silence_in_antiphase_is_silent_and_noise_is_noise(tagger, tmp_path):
         samples = level * noise(1)[:, None] * np.array([1, -1])
         soundfile.write(tmp_path / "opposed.wav", samples, RATE, subtype="FLOAT")
         assert [doubt.kind for doubt in tagger.tag(tmp_path / "opposed.wav").warnings] == [kind]
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    tagger = Tagger.load()
+    if "speech" not in tagger.tags:
+        pytest.skip("the shipped model has no words for what is not music")
+    return tagger
+
+
+@pytest.mark.parametrize("voice", ["en", "de", "fr+f3", "cmn"])
+def test_the_shipped_model_calls_speech_speech(shipped, tmp_path, voice):
+    speaker = shutil.which("espeak-ng")
+    if speaker is None:
+        pytest.skip("no espeak-ng here: apt install espeak-ng")
+    words = "One two three four five six seven eight nine ten. 11 12 13 14 15 16 17 18 19. " * 2
+    subprocess.run([speaker, "-v", voice, "-w", tmp_path / "a.wav", words], check=True, timeout=60)
+    heard = shipped.tag(tmp_path / "a.wav")
+    assert (heard.kind, heard.headline, heard.first_genre) == ("speech", "This is speech", None)
+
+
+def test_the_shipped_model_calls_music_music(shipped, shared):
+    files = sorted((shared / "songs" / "audio").iterdir())[::150]
+    assert len(files) > 5
+    assert {path.name: shipped.tag(path).kind for path in files} == dict.fromkeys(
+        (path.name for path in files), "music"
+    )

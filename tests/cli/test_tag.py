@@ -10,7 +10,8 @@ import subprocess
 import sys
 
 import pytest
-from audio_files import tone, write_audio
+import tiny_model
+from audio_files import music, tone, write_audio
 
 
 def earmark(*words, stdin=None, **environment):
@@ -93,6 +94,18 @@ def test_silence_is_called_silence(model, tmp_path):
     assert b"This is silence" in done.stdout
     (line,) = lines(earmark("tag", path, "--model", model, "--json"))
     assert line["warnings"][0]["kind"] == "silent"
+
+
+def test_speech_is_called_speech_and_its_tags_are_shown_below(tmp_path):
+    hears_speech = tiny_model.write_hearing(tmp_path / "tiny.onnx", "speech")
+    path = write_audio(tmp_path / "a.wav", music(3), codec="pcm_s16le")
+    done = earmark("tag", path, "--model", hears_speech)
+    assert done.stdout.splitlines()[0].endswith(b"a.wav  0:03  This is speech")
+    assert b"it is speech, not music" in done.stderr
+    assert b"not sure of the genre" not in done.stdout
+    (line,) = lines(earmark("tag", path, "--model", hears_speech, "--json", "--top", "99"))
+    assert (line["kind"], line["first_genre"]) == ("speech", None)
+    assert len(line["tags"]) == 50
 
 
 def test_a_person_sees_a_table_and_errors_apart(model, folder):

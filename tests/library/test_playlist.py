@@ -336,3 +336,23 @@ def test_silence_and_noise_have_no_place_in_a_playlist_unless_they_are_asked_for
     assert "hum" not in names(journey(library, model, song, end, length=Length(4)))
     assert "hum" in names(journey(library, model, song, end, length=Length(4), doubted=True))
     assert names(journey(library, model, hum, end, length=Length(2))) == ["hum", "end"]  # named
+
+
+@pytest.mark.parametrize(
+    ("name", "tag"),
+    [
+        ("hip hop", "Hip-Hop"),
+        ("drum & bass", "drum and bass"),
+        ("r&b", "rnb"),
+        ("R&B", "rnb"),
+        ("female voice", "female vocalists"),
+        ('"synthpop"', "synth pop"),
+        ("1980s", "80s"),
+    ],
+)
+def test_an_expression_knows_the_other_names_of_a_tag(name, tag):
+    names = ("rock", "Hip-Hop", "drum and bass", "rnb", "female vocalists", "synth pop", "80s")
+    scores = np.zeros((1, len(names)), dtype=np.float32)
+    scores[0, names.index(tag)] = 0.9
+    assert expression(f"{name} > .5", tags=names)(scores).holds[0]
+    assert not expression(f"{name} > .5", tags=names)(0.9 - scores).holds[0]

@@ -340,12 +340,8 @@ def test_silence_is_kept_as_silence_wherever_it_moves(library, tagger, folder):
     (folder / "none.flac").rename(folder / "elsewhere.flac")
     counts, _ = scan_once(library, tagger, folder)
     assert counted(counts) == {
-        "known": 1,
-        "unchanged": 3,
-        "gone": 1,
-        "doubted": 1,
-        "kinds": {"silence": 1},
-    }
+        "known": 1, "unchanged": 3, "gone": 1, "doubted": 1, "kinds": {"silence": 1},
+    }  # fmt: skip
     assert songs(library)["elsewhere.flac"].headline == "This is silence"
 
 
@@ -378,11 +374,8 @@ def test_a_library_of_version_1_keeps_its_songs_and_has_them_judged_when_asked(
         assert counted(counts) == {"heard": 1, "unchanged": 3, "unjudged": 3, "gone": 1}
         counts, _ = scan_once(library, tagger, folder, retry=True)
         assert counted(counts) == {
-            "heard": 3,
-            "unchanged": 1,
-            "doubted": 1,
-            "kinds": {"silence": 1},
-        }
+            "heard": 3, "unchanged": 1, "doubted": 1, "kinds": {"silence": 1},
+        }  # fmt: skip
     with Library.open(path) as library:  # which is of version 2 now
         assert songs(library)["none.flac"].headline == "This is silence"
         assert library.rows("PRAGMA user_version") == [(2,)]

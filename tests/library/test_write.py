@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -31,6 +32,7 @@ from earmark.library.writing.write import (
     write_tags,
 )
 from earmark.tagger import rank_tags
+from earmark.words import GENRES, MOODS
 
 SETTINGS = dataclasses.replace(
     read_settings(),
@@ -95,6 +97,28 @@ def test_tags_count_from_their_groups_least_score_on_and_the_best_few_are_writte
     assert found["mood"] == ("Sad",)
     assert found["EARMARK_SCORES"] == ("sad=0.95", "rnb=0.90", "happy=0.80")
     assert found["EARMARK_MODEL"] == ("tiny 0123456789ab",)
+
+
+def test_a_general_genre_is_written_behind_a_specific_one_and_umbrellas_never():
+    settings = read_settings()
+    found = said(tags(rock=0.9, grunge=0.5, pop=0.45), settings)
+    assert found["genre"] == ("Grunge", "Rock")
+    assert said(tags(rock=0.9, pop=0.6), settings)["genre"] == ("Rock", "Pop")
+    umbrellas = tags(**{"Pop/Rock": 0.9, "International": 0.8, "Vocal": 0.7, "ska": 0.5})
+    assert said(umbrellas, settings)["genre"] == ("Ska",)
+
+
+def test_every_word_is_written_as_people_write_it():
+    settings = read_settings()
+    expected = {
+        "Hip-Hop": "Hip-Hop", "rnb": "R&B", "drum and bass": "Drum and Bass", "k-pop": "K-Pop",
+        "classical": "Classical", "lo-fi": "Lo-Fi", "Progressive rock": "Progressive Rock",
+        "singer-songwriter": "Singer-Songwriter", "new wave": "New Wave", "Latin": "Latin",
+    }  # fmt: skip
+    assert {tag: settings.name(tag) for tag in expected} == expected
+    for word in (*GENRES, *MOODS):
+        parts = re.split("[ -]", settings.name(word.tag))
+        assert all(part[0].isupper() or part == "and" for part in parts), word.tag
 
 
 def test_an_era_is_never_written_but_as_a_score():

@@ -24,7 +24,7 @@ class GroupRule:
     min : least score with which a tag counts, in [0, 1]
     top : how many of them are written at most
     only : names that may be written; None for any
-    general : names that say little; of those that are written they come last
+    general : tags that say little: of what is written they come last
     """
 
     min: float
@@ -108,7 +108,7 @@ def _overlay(values: dict[str, Any], own: dict[str, Any], *, where: str) -> None
 
 
 def _check_rule(rule: Any, *, where: str) -> None:
-    allowed = "min = 0 to 1, top = a whole number, only = [names], general = [names]"
+    allowed = "min = 0 to 1, top = a whole number, only = [names], general = [tags]"
     if not isinstance(rule, dict) or not rule.keys() <= {"min", "top", "only", "general"}:
         raise BadValue(f"{where} has other keys than {allowed}")
     for key, value in rule.items():

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from earmark.library.settings import TagRules
 from earmark.tagger import Tag
+from earmark.tags import fold
 
 GENRE, MOOD = "genre", "mood"  # groups of earmark.tags, and the fields of the same names
 SCORES, MODEL = "EARMARK_SCORES", "EARMARK_MODEL"
@@ -32,17 +33,17 @@ def fields_from(
     fields: dict[str, Values] = {}
     for group in (GENRE, MOOD):
         rule = settings.rule(group)
-        names = [settings.name(tag.tag) for tag in tags if tag.group == group]
-        scores = [tag.score for tag in tags if tag.group == group]
         allowed = None if rule.only is None else {name.casefold() for name in rule.only}
-        counts = [
-            name
-            for name, score in zip(names, scores, strict=True)
-            if score >= rule.min and name and (allowed is None or name.casefold() in allowed)
-        ]
-        written = list(dict.fromkeys(counts))[: rule.top]
-        general = {name.casefold() for name in rule.general}
-        fields[group] = tuple(sorted(written, key=lambda name: name.casefold() in general))
+        general = {fold(tag) for tag in rule.general}
+        counts: dict[str, bool] = {}  # name -> whether it says little
+        for tag in tags:
+            name = settings.name(tag.tag)
+            if tag.group != group or tag.score < rule.min or not name:
+                continue
+            if allowed is None or name.casefold() in allowed:
+                counts[name] = counts.get(name, True) and fold(tag.tag) in general
+        written = list(counts)[: rule.top]
+        fields[group] = tuple(sorted(written, key=lambda name: counts[name]))
     if settings.scores.top:
         shown = [tag for tag in tags if tag.score >= settings.scores.min][: settings.scores.top]
         fields[SCORES] = tuple(f"{tag.tag}={tag.score:.2f}" for tag in shown)

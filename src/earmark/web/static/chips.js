@@ -67,8 +67,9 @@ export class Chips {
     const more = section.querySelector(".more");
     const hidden = section.querySelectorAll(".is-further").length;
     const dim = section.querySelectorAll(".is-further.is-unmeasured").length;
-    const note = dim === 0 ? "" : dim === hidden ? ", not measured" : `, ${dim} not measured`;
-    more.textContent = isOpen ? "Fewer" : `${hidden} more${note}`;
+    const none = section.querySelector("li:not(.is-further)") === null;
+    const note = dim ? `, ${dim} not measured` : "";
+    more.textContent = isOpen ? "Fewer" : none ? `${dim} not measured` : `${hidden} more${note}`;
     more.setAttribute("aria-expanded", String(isOpen));
     more.setAttribute("aria-describedby", section.getAttribute("aria-labelledby"));
   }
