@@ -135,7 +135,7 @@ def test_own_names_and_a_white_list_decide_what_is_written(tmp_path):
         '[group.genre]\nonly = ["indie", "Jazz", "R&B"]\ntop = 3\n[scores]\ntop = 0\n'
     )
     heard = tags(rock=0.9, indie_rock=0.8, indie_pop=0.7, rnb=0.6, pop=0.6, jazz=0.5)
-    assert said(heard, read_settings(own)) == {"genre": ("R&B", "Jazz", "Indie"), "mood": ()}
+    assert said(heard, read_settings(own)) == {"genre": ("Indie", "R&B", "Jazz"), "mood": ()}
 
 
 def test_a_tag_without_a_name_gets_capitals_and_keeps_those_it_has():
