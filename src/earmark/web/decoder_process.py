@@ -50,6 +50,7 @@ def _answer(pipe: Connection, job: dict[str, Any]) -> None:
     from earmark.errors import UnreadableAudio
 
     path = Path(job["path"])
+    bytearray(_ROOM)  # with less than these, FFmpeg may crash where it should say so
     try:
         stream = audio.stream_audio(
             path,
