@@ -13,6 +13,6 @@ from earmark.words import SOUNDS as _SOUNDS
 WORDS: dict[str, Word] = {
     word.tag: word for table in (GENRES, INSTRUMENTS, VOICES, ERAS, MOODS) for word in table
 }
-TAGS = (*MSD_50, *(tag for tag in WORDS if tag not in MSD_50))
 SOUNDS = tuple(word.tag for word in _SOUNDS)
+TAGS = (*MSD_50, *(tag for tag in WORDS if tag not in MSD_50), *SOUNDS)
 UMBRELLAS = ("Pop/Rock", "International", "Vocal")

@@ -1,4 +1,4 @@
-"""The process that decodes uploads, and its messages.
+"""The process that decodes uploads within limits of time and memory, and its messages.
 
 An upload may be crafted to break a decoder. So it is decoded here, with limits of time and memory,
 and only numbers and JSON go back: no pickles, which could run code in the server.
