@@ -48,7 +48,8 @@ def test_a_clip_of_one_window_scores_as_its_spectrogram_does(tagger):
     np.testing.assert_allclose([scores[tag] for tag in tagger.tags], expected, atol=1e-6)
     assert expected.dtype == np.float32
     assert heard.seconds == pytest.approx(29.12)
-    evidences = [tag.evidence for tag in heard.tags]
+    assert [tag.score for tag in heard.tags] == sorted(scores.values(), reverse=True)
+    evidences = [tag.evidence for tag in tagger.tag(clip, rate=RATE)]
     assert evidences == sorted(evidences, reverse=True)
 
 
