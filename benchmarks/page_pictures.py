@@ -52,7 +52,7 @@ def shoot(browser: Browser, url: str, song: Path, name: str) -> Image.Image:
             page.locator(".chip").first.click()
         if name == "page":
             page.locator("#sensitivity").click()
-            page.get_by_text("proves nothing").wait_for(timeout=120_000)
+            page.get_by_text("does not prove a cause").wait_for(timeout=120_000)
     page.evaluate("() => document.fonts.ready.then(() => scrollTo(0, 0))")
     shot = page.screenshot()
     context.close()
