@@ -73,3 +73,26 @@ def test_the_limit_counts_a_network_as_it_is_defined_however_its_graph_computes_
         path = tmp_path / f"{by_winograd}.onnx"
         path.write_bytes(build(network, by_winograd=by_winograd).SerializeToString())
         assert flop_of_a_window(path) == expected
+
+
+def test_the_limit_counts_the_layers_of_a_mobilenet_at_the_places_where_they_are_computed(tmp_path):
+    from benchmarks.suite.limit import flop_of_a_window
+
+    from earmark.graph import Conv, ConvBlock, Dense, InvertedResidual, Network, build
+
+    def conv(*shape: int) -> Conv:
+        return Conv(np.zeros(shape, np.float32), np.zeros(shape[0], np.float32))
+
+    first = conv(4, 1, 3, 3)
+    residual = InvertedResidual(
+        expand=conv(8, 4, 1, 1), depthwise=conv(8, 1, 5, 5), squeeze=None, project=conv(6, 8, 1, 1),
+        activation="relu", stride=2,
+    )  # fmt: skip
+    blocks = [ConvBlock(first.weight, first.bias, (1, 1), "relu", stride=(2, 2)), residual]
+    output = Dense(np.zeros((6, 3), np.float32), np.zeros(3, np.float32))
+    network = Network(16, 24, front=[], blocks=blocks, summary="mean", output=output)
+    path = tmp_path / "mobile.onnx"
+    path.write_bytes(build(network).SerializeToString())
+    places, fewer = 8 * 12, 4 * 6  # after the first stride, after the second
+    expected = places * (4 * 9 + 8 * 4) + fewer * (8 * 25 + 6 * 8) + 6 * 3
+    assert flop_of_a_window(path) == 2 * expected
