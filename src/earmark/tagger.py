@@ -103,12 +103,13 @@ class Tags:
 
     def as_json(self, *, top: int | None = None) -> dict[str, Any]:
         """The JSON line of a tagged file, with the first `top` tags."""
+        first = self.first_genre
         line: dict[str, Any] = {
             "path": None if self.path is None else str(self.path),
             "seconds": round(self.seconds, 3),
             "model": self.model,
             "kind": self.kind,
-            "first_genre": None if self.first_genre is None else self.first_genre.name,
+            "first_genre": None if first is None else first.name,
             "tags": [
                 {
                     "tag": tag.name,
