@@ -4,8 +4,8 @@ A model with words for speech, noise and the like (earmark.words.SOUNDS) says it
 others the signal is checked: silence, or the same sound throughout.
 
 The scores of those do not show it: on silence and noise they are as near to the priors as on some
-music (1.21 nats over the first shipped model's tags for silence, 1.08 for the nearest of 281 clips),
-and that model called loud white noise rock.
+music (1.21 nats over the first shipped model's tags for silence, 1.08 for the nearest of 281
+clips), and that model called loud white noise rock.
 """
 
 from __future__ import annotations
