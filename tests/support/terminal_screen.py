@@ -77,11 +77,13 @@ def see(
             data = os.read(ours, 1 << 16)
             for line in data.splitlines(keepends=True):
                 stream.feed(line)
-                bars = [row.rstrip() for row in screen.display if _BAR.search(row)]
+                rows = [row.rstrip() for row in screen.display]
+                bars = [row for row in rows if _BAR.search(row)]
                 seen.bars.update(bars)
                 if len(bars) > 1:
                     seen.crowds.append(bars)
-                if kill_at and kill_at.encode() in line:
+                # asked of the screen: a reading may end within a word
+                if kill_at and any(kill_at in row for row in rows):
                     process.terminate()
                     kill_at = None
         seen.code = process.wait()
