@@ -16,8 +16,8 @@ from earmark.library.settings import TagRules
 from earmark.library.song import ScannedFile
 from earmark.library.writing.delta import make_delta
 from earmark.library.writing.fields import FIELDS, Mode, Values, changed_fields, fields_from
-from earmark.library.writing.journal import JournalEntry, next_run, note
-from earmark.library.writing.rewrite import rewrite
+from earmark.library.writing.journal import JournalEntry, next_run, note, strike
+from earmark.library.writing.rewrite import WritingRun, only_writer, rewrite
 from earmark.library.writing.tag_file import read_fields, require_mutagen, write_fields
 from earmark.tagger import rank_tags
 
@@ -121,18 +121,21 @@ def write_tags(
     """Carry out a plan; yields each change, or why a file was not written. Undo: the journal.
 
     keep_mtime : keep the modification time of files
+
+    Raises FolderInUse while another run writes with this library.
     """
-    run = next_run(library)
-    for change in planned:
-        if isinstance(change, UnwritableFile):
-            yield change
-            continue
-        try:
-            _write_one(library, change, run=run, keep_mtime=keep_mtime)
-        except EarmarkError as error:
-            yield UnwritableFile(change.song, error)
-        else:
-            yield change
+    with only_writer(library) as writing:
+        run = next_run(library)
+        for change in planned:
+            if isinstance(change, UnwritableFile):
+                yield change
+                continue
+            try:
+                _write_one(library, writing, change, run=run, keep_mtime=keep_mtime)
+            except EarmarkError as error:
+                yield UnwritableFile(change.song, error)
+            else:
+                yield change
 
 
 def check_unchanged(song: ScannedFile) -> None:
@@ -145,28 +148,37 @@ def check_unchanged(song: ScannedFile) -> None:
         raise UnwritableTags(song.path, "it has changed since it was scanned. Scan again")
 
 
-def _write_one(library: Library, change: TagChange, *, run: int, keep_mtime: bool) -> None:
+def _write_one(
+    library: Library, writing: WritingRun, change: TagChange, *, run: int, keep_mtime: bool
+) -> None:
     song = change.song
     check_unchanged(song)
     audio = song.audio
     assert audio is not None  # it was heard
+    noted: list[JournalEntry] = []
 
     def make(file: Path, copy: Path) -> None:
         write_fields(copy, change.after)
-        require_same_audio(song.path, copy, audio=audio)
+        require_same_audio(file, copy)
         entry = JournalEntry(
             run, song.path, audio, song.mtime_ns, dict(change.before), dict(change.after),
             sha256(file), sha256(copy), make_delta(file, copy),
         )  # fmt: skip
-        note(library, entry)
+        noted.append(note(library, entry))
 
-    rewrite(song.path, make, mtime_ns=song.mtime_ns if keep_mtime else None)
+    try:
+        rewrite(writing, song.path, make, mtime_ns=song.mtime_ns if keep_mtime else None)
+    except EarmarkError:
+        for entry in noted:  # after a kill it stays, and undo finds that the file never changed
+            if sha256(song.path) != entry.after_sha256:
+                strike(library, entry)
+        raise
     library.restat(song.path, size=song.size, mtime_ns=song.mtime_ns)
 
 
-def require_same_audio(path: Path, copy: Path, *, audio: bytes) -> None:
+def require_same_audio(file: Path, copy: Path) -> None:
     """Raise UnwritableTags if a copy of a file has other audio."""
-    if audio_hash(copy) != audio:
+    if audio_hash(copy) != audio_hash(file):
         raise UnwritableTags(
-            path, "writing its tags would change its audio: it is damaged. The file is unchanged"
+            file, "writing its tags would change its audio: it is damaged. The file is unchanged"
         )
