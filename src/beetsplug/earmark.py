@@ -106,7 +106,8 @@ class EarmarkPlugin(BeetsPlugin):  # type: ignore[misc]  # its types are not fol
             before: dict[str, Values] = {
                 field: tuple(item.get(_NAMES[field]) or ()) for field in wanted
             }
-            for field, values in changed_fields(before, wanted, mode=mode).items():
+            changes = changed_fields(before, wanted, mode=mode, settings=self._settings)
+            for field, values in changes.items():
                 item[_NAMES[field]] = list(values)
             item.store()
             if write:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from audio_files import FORMATS, music, write_audio, write_format
 from music_folder import scan_once, songs, write_silence, write_song
+from mutagen import id3
 
 from earmark.audio import load_audio
 from earmark.errors import BadValue, NotScanned
@@ -154,7 +155,7 @@ def test_a_tag_without_a_name_gets_capitals_and_keeps_those_it_has():
         ("[group.genre]\nleast = 0.3", "other keys"),
         ("[group.mood]\nonly = 'Calm'", "only = 'Calm'"),
         ("[names]\nrock = 1", "not a name"),
-        ("[words]\ncalm = 'mellow'", "list of tags"),
+        ("[words]\ncalm = 'mellow'", "list of names"),
         ("[group", "not valid TOML"),
         ("scores = 3", "is a table"),
     ],
@@ -175,11 +176,96 @@ def test_each_mode_leaves_adds_or_replaces():
     ours = {"genre": ("Jazz", "Pop"), "mood": ()}
     theirs = {"genre": ("jazz", "Rock"), "mood": ("Calm",)}
     nothing = {"genre": (), "mood": ()}
-    assert changed_fields(theirs, ours, mode="fill") == {}
-    assert changed_fields(nothing, ours, mode="fill") == {"genre": ("Jazz", "Pop")}
-    assert changed_fields(theirs, ours, mode="merge") == {"genre": ("jazz", "Rock", "Pop")}
-    assert changed_fields(theirs, ours, mode="replace") == {"genre": ("Jazz", "Pop")}
-    assert changed_fields(ours, ours, mode="replace") == {}
+    settings = read_settings()
+    assert changed_fields(theirs, ours, mode="fill", settings=settings) == {}
+    assert changed_fields(nothing, ours, mode="fill", settings=settings) == {
+        "genre": ("Jazz", "Pop")
+    }
+    assert changed_fields(theirs, ours, mode="merge", settings=settings) == {
+        "genre": ("jazz", "Rock", "Pop")
+    }
+    assert changed_fields(theirs, ours, mode="replace", settings=settings) == {
+        "genre": ("Jazz", "Pop")
+    }
+    assert changed_fields(ours, ours, mode="replace", settings=settings) == {}
+
+
+THERE = {
+    ("jazz; hip-hop; soul",): ("House",),
+    ("Hip-Hop/Electronic",): ("House", "R&B"),
+    ("Hip Hop",): ("House", "R&B"),
+    ("Hip-Hop, Electronic",): ("House", "R&B"),
+    ("HipHop", "Rhythm & Blues"): ("House",),
+    ("Rap/Hip-Hop",): ("House", "R&B"),
+    ("contemporary R&B", "HIPHOP"): ("House",),
+    ("Folk, World, & Country",): ("Hip-Hop", "House", "R&B"),
+    ("Wonky",): ("Hip-Hop", "House", "R&B"),
+}
+
+
+@pytest.mark.parametrize("there", THERE)
+def test_a_genre_that_is_there_by_another_spelling_is_not_added_again(there):
+    settings = read_settings()
+    ours = {"genre": ("Hip-Hop", "House", "R&B")}
+    if "soul" in there[0]:
+        ours = {"genre": ("Hip-Hop", "House", "Soul")}
+    after = changed_fields({"genre": there}, ours, mode="merge", settings=settings)
+    assert after == {"genre": (*there, *THERE[there])}
+    assert changed_fields({"genre": there}, ours, mode="fill", settings=settings) == {}
+    again = changed_fields(after, ours, mode="merge", settings=settings)
+    assert again == {}
+
+
+def test_values_that_say_nothing_count_as_none_and_that_is_a_setting(tmp_path):
+    ours = {"genre": ("Jazz",), "mood": ("Calm",)}
+    theirs = {"genre": ("Other", "unknown"), "mood": ("Other",)}
+    settings = read_settings()
+    assert changed_fields(theirs, ours, mode="fill", settings=settings) == {"genre": ("Jazz",)}
+    merged = changed_fields(theirs, ours, mode="merge", settings=settings)
+    assert merged == {"genre": ("Jazz",), "mood": ("Other", "Calm")}
+    assert changed_fields(theirs, {"genre": ()}, mode="merge", settings=settings) == {}
+    (tmp_path / "own.toml").write_text('[group.genre]\nempty = ["Thing"]\n')
+    own = read_settings(tmp_path / "own.toml")
+    assert changed_fields(theirs, ours, mode="fill", settings=own) == {}
+    thing = {"genre": ("thing",)}
+    jazz = {"genre": ("Jazz",)}
+    assert changed_fields(thing, jazz, mode="fill", settings=own) == jazz
+
+
+def test_a_tree_of_genres_adds_what_is_broader_and_names_may_be_of_any_language(tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text(
+        '[also]\n"Reggae" = ["Jamaican"]\n"Ska" = ["reggae", "Brass"]\n"Jamaican" = ["Reggae"]\n'
+        '"Jazz" = ["Improvised"]\n[names]\n"jazz" = "ジャズ"\n'
+    )
+    settings = read_settings(own)
+    assert said(tags(reggae=0.9), settings)["genre"] == ("Reggae", "Jamaican")
+    found = said(tags(ska=0.9, soul=0.8), settings)["genre"]
+    assert found == ("Ska", "Soul", "reggae", "Brass", "Jamaican")
+    assert said(tags(jazz=0.9), settings)["genre"] == ("ジャズ", "Improvised")
+    jazz = {"genre": ("Jazz",)}
+    after = changed_fields(jazz, {"genre": ("ジャズ",)}, mode="merge", settings=settings)
+    assert after == {}
+
+
+def test_the_words_of_other_vocabularies_are_written_as_people_write_them():
+    settings = read_settings()
+    assert settings.name("genre---hiphop") == "Hip-Hop"
+    assert settings.name("genre---rock") == "Rock"
+    assert settings.name("genre---poprock") == ""
+    assert settings.name("mood/theme---happy") == "Happy"
+
+
+def test_a_number_that_stands_for_no_genre_makes_none_up(tmp_path):
+    path = write_song(tmp_path / "song.mp3", pitch=440)
+    for text, genres in (
+        ("(250)Wonky", ("Wonky",)), ("250", ()), ("(17)(RX)", ("Rock", "Remix")), ("17", ("Rock",)),
+        ("((Odd)", ("(Odd)",)), ("1984", ("1984",)), ("Jazz; Funk", ("Jazz; Funk",)),
+    ):  # fmt: skip
+        frames = id3.ID3()
+        frames.add(id3.TCON(encoding=3, text=[text]))
+        frames.save(path, v2_version=3)
+        assert read_fields(path, ["genre"]) == {"genre": genres}, text
 
 
 # The plan and the writing

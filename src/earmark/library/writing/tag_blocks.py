@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from earmark.audio.trailers import trailers
 from earmark.library.writing import riff_info
 from earmark.library.writing.fields import GENRE, Values
-from earmark.library.writing.tag_limits import id3_at_start, id3_options, open_tags
+from earmark.library.writing.tag_limits import id3_at_start, id3_options
 from earmark.library.writing.tag_values import (
     APE,
     ID3,
@@ -58,16 +58,10 @@ class FormatBlock:
 
         Only ID3v2.2, which is obsolete, becomes ID3v2.3.
         """
+        tags = self._file.tags
         options: dict[str, Any] = {}
         if self.kind == ID3:
-            version = _version(self._file.tags)
-            if self._file.tags.version >= (2, 3, 0) and self._file.tags.size:
-                # frames as they are, not translated to 2.4
-                self._file = open_tags(self._path, **id3_options(translate=False))
-            options = {"v2_version": version, "v23_sep": None}
-        tags = self._file.tags
-        if self.kind == ID3 and tags.version == (2, 2, 0):
-            tags.update_to_v23()
+            options = {"v2_version": _updated(tags), "v23_sep": None}
         for field, wanted in values.items():
             write_value(tags, field, wanted, version=options.get("v2_version", 0))
         self._file.save(self._path, **options)
@@ -93,9 +87,7 @@ class ByteBlock:
         version = 0
         out = BytesIO()
         if self.kind == ID3:
-            version = _version(self.tags)
-            if self.tags.version == (2, 2, 0):
-                self.tags.update_to_v23()
+            version = _updated(self.tags)
         for field, wanted in values.items():
             write_value(self.tags, field, wanted, version=version)
         if self.kind == ID3:
@@ -209,9 +201,15 @@ def _parsed(content: bytes, *, is_ape: bool) -> Any:
     return tags(BytesIO(content), load_v1=False, **id3_options(translate=False))
 
 
-def _version(tags: Any) -> int:
-    """The version in which ID3 tags are written: 3 or 4."""
-    return 3 if tags.version[:2] in ((2, 2), (2, 3)) else 4
+def _updated(tags: Any) -> int:
+    """The version in which ID3 tags are written, 3 or 4; tags of older ones are brought to it."""
+    if tags.version >= (2, 3, 0):
+        return int(tags.version[1])
+    genres = read_value(tags, GENRE)  # mutagen makes "Unknown" of numbers that it does not know
+    version = 3 if tags.version == (2, 2, 0) else 4  # ID3v1 alone gets a tag of today's version
+    tags.update_to_v23() if version == 3 else tags.update_to_v24()
+    write_value(tags, GENRE, genres, version=version)
+    return version
 
 
 def _starts(file: Any, mark: bytes) -> bool:

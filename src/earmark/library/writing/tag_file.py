@@ -95,7 +95,7 @@ def _own_block(path: Path) -> FormatBlock | ByteBlock:
 
     if reason := riff_info.why_not(path):
         raise UnwritableTags(path, reason)
-    file = open_tags(path, **id3_options())
+    file = open_tags(path, **id3_options(translate=False))
     if file is None:
         raise UnwritableTags(path, _NO_TAGS)
     if file.tags is None:

@@ -124,8 +124,8 @@ def _bounded_frames() -> dict[str, Any]:
         return made
 
     module: Any = id3
-    frames = {name: bounded(frame) for name, frame in module.Frames.items()}
-    return frames | module.Frames_2_2
+    frames: dict[str, Any] = {name: bounded(one) for name, one in module.Frames.items()}
+    return frames | dict(module.Frames_2_2)
 
 
 def _unfolded_bytes(data: bytes, *, most: int) -> int:

@@ -49,6 +49,7 @@ class _Compare:
     """The fields of a file that are to change: (before, after)."""
 
     mode: Mode
+    settings: TagRules
 
     def __call__(
         self, unit: tuple[ScannedFile, dict[str, Values]]
@@ -56,7 +57,7 @@ class _Compare:
         song, wanted = unit
         check_unchanged(song)
         before = read_fields(song.path, FIELDS)
-        after = changed_fields(before, wanted, mode=self.mode)
+        after = changed_fields(before, wanted, mode=self.mode, settings=self.settings)
         return {field: before[field] for field in after}, after
 
 
@@ -98,7 +99,7 @@ def plan_writing(
             )
             yield song, wanted
 
-    for outcome in engine.map_units(_Compare(mode), units(), workers=workers):
+    for outcome in engine.map_units(_Compare(mode, settings), units(), workers=workers):
         song = outcome.unit[0]
         if outcome.error is not None:
             yield UnwritableFile(song, outcome.error)
