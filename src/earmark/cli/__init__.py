@@ -13,7 +13,15 @@ from typing import Annotated, Any
 import typer
 
 from earmark import __version__
-from earmark.cli.terminal import Exit, Terminated, ended_by_kill, say
+from earmark.cli.terminal import (
+    Exit,
+    Terminated,
+    close_stdout,
+    ended_by_kill,
+    open_streams,
+    say,
+    show,
+)
 from earmark.errors import EarmarkError
 
 # name -> the first line of its help
@@ -67,7 +75,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"earmark {__version__}")
+        show(f"earmark {__version__}")
         raise typer.Exit
 
 
@@ -81,17 +89,22 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line; an EarmarkError or an OSError is one line, and exit code 1.
+    """Run the command line; an EarmarkError or an OSError is one message, and exit code 1.
 
-    Typer itself handles Ctrl-C (exit code 130) and to a reader that has gone (`| head`); SIGTERM is
-    exit code 143.
+    Typer itself handles Ctrl-C (exit code 130) and a reader that has gone (`| head`, code 1);
+    SIGTERM is exit code 143.
     """
-    for stream in (sys.stdout, sys.stderr):
-        # names of files and tags are UTF-8, whatever the terminal's locale
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    open_streams()
     try:
         with ended_by_kill():
-            app()
+            _run()
+    finally:
+        close_stdout()
+
+
+def _run() -> None:
+    try:
+        app()
     except ImportError as error:
         if isinstance(error.__cause__, KeyboardInterrupt):  # a native library was being loaded
             sys.exit(Exit.INTERRUPTED)
@@ -99,7 +112,8 @@ def main() -> None:
             sys.exit(Exit.TERMINATED)
         raise
     except EarmarkError as error:
-        say(f"error: {error}")
+        first, *others = error.lines
+        say(f"error: {first}", *others)
         sys.exit(Exit.ERROR)
     except OSError as error:
         place = "" if error.filename is None else f"{error.filename}: "
