@@ -78,7 +78,9 @@ def test_a_wrong_token_a_bad_file_and_a_wrong_address_each_have_their_reason(ser
         client.hear(song, server="localhost:8000")
 
 
-def heard(kind: str = "music", first: str | None = "metal", **tags: tuple[str, float]) -> dict:
+def heard(
+    kind: str = "music", first: str | None = "metal", **tags: tuple[str, float]
+) -> dict[str, object]:
     listed = [{"tag": tag, "group": group, "score": score} for tag, (group, score) in tags.items()]
     return {"kind": kind, "first_genre": first, "tags": listed}
 

@@ -29,7 +29,7 @@ def main(plugin: Path, home: Path, server: str, paths: list[str]) -> dict[str, A
     from PyQt6.QtCore import QThreadPool, pyqtSignal
     from PyQt6.QtWidgets import QApplication
 
-    class Application(QApplication):
+    class Application(QApplication):  # type: ignore[misc]  # its types are not followed
         """Picard's, without its window."""
 
         tagger_stats_changed = pyqtSignal()
@@ -43,7 +43,7 @@ def main(plugin: Path, home: Path, server: str, paths: list[str]) -> dict[str, A
             if isinstance(event, ProxyToMainEvent):
                 event.run()
                 return True
-            return super().event(event)
+            return bool(super().event(event))
 
     application = Application()
     picard.tagger.Tagger._Tagger__instance = application
@@ -90,4 +90,4 @@ def main(plugin: Path, home: Path, server: str, paths: list[str]) -> dict[str, A
 
 if __name__ == "__main__":
     plugin, home, server, *files = sys.argv[1:]
-    print(json.dumps(main(Path(plugin), Path(home), server, files)))
+    json.dump(main(Path(plugin), Path(home), server, files), sys.stdout)

@@ -16,7 +16,7 @@ from .client import NotHeard, genres_and_moods, hear
 DEFAULTS = {"server": "http://127.0.0.1:8000", "token": "", "least": 0.5, "replace": False}
 
 
-class HearAction(BaseAction):
+class HearAction(BaseAction):  # type: ignore[misc]  # its types are not followed
     """The entry of the context menu."""
 
     TITLE = "Hear genres and moods (earmark)"
@@ -51,7 +51,7 @@ class HearAction(BaseAction):
         file.update()
 
 
-class EarmarkOptions(OptionsPage):
+class EarmarkOptions(OptionsPage):  # type: ignore[misc]
     """The page of options."""
 
     NAME = "earmark"
