@@ -16,7 +16,7 @@ from earmark.tagger import Tagger
 
 # The libraries that earmark uses, with the extra that installs each.
 _LIBRARIES = {
-    "av": "core", "soxr": "core", "onnxruntime": "core", "onnx": "core", "numpy": "core",
+    "av": "core", "soxr": "core", "onnxruntime": "core", "onnx": "models", "numpy": "core",
     "openvino": "openvino", "pyarrow": "data", "crc32c": "data", "threadpoolctl": "data",
     "httpx2": "data", "stamina": "data", "aiolimiter": "data", "rapidfuzz": "data", "ray": "ray",
     "pydantic": "train", "torch": "train", "keras": "keras", "fastapi": "web", "uvicorn": "web",

@@ -105,16 +105,16 @@ def main() -> None:
 def _run() -> None:
     try:
         app()
+    except EarmarkError as error:  # before ImportError: a MissingExtra is both
+        first, *others = error.lines
+        say(f"error: {first}", *others)
+        sys.exit(Exit.ERROR)
     except ImportError as error:
         if isinstance(error.__cause__, KeyboardInterrupt):  # a native library was being loaded
             sys.exit(Exit.INTERRUPTED)
         if isinstance(error.__cause__, Terminated):
             sys.exit(Exit.TERMINATED)
         raise
-    except EarmarkError as error:
-        first, *others = error.lines
-        say(f"error: {first}", *others)
-        sys.exit(Exit.ERROR)
     except OSError as error:
         place = "" if error.filename is None else f"{error.filename}: "
         say(f"error: {place}{error.strerror or error}. Check the disk's space and permissions")
