@@ -93,7 +93,15 @@ class MissingExtra(EarmarkError, ImportError):
         self.extra = extra
 
     def __str__(self) -> str:
-        return f"{self.library} is not installed. Run: pip install 'earmark[{self.extra}]'"
+        return (
+            f"{self.library} is not installed. Run: {how_to_install(self.extra)} "
+            f"(in a checkout: pip install -e '.[{self.extra}]')"
+        )
+
+
+def how_to_install(extra: str) -> str:
+    """The command that installs an extra."""
+    return f"pip install 'earmark[{extra}]'"
 
 
 class UnreadableAudio(EarmarkError):

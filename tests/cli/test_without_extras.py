@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 import tiny_model
 from audio_files import tone, write_audio
+
+from earmark import doctor
+
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 # What the extras bring, in an environment that has none of it: importing it fails.
 EXTRAS = (
@@ -48,7 +54,6 @@ def run(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
         ["tag", "a.flac"],
         ["models", "list"],
         ["models", "info", "tiny.onnx", "--tags"],
-        ["doctor"],
         ["train", "--help"],
     ],
     ids=" ".join,
@@ -78,5 +83,20 @@ def test_what_needs_an_extra_names_it_in_one_line(home, extra, words):
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert last.startswith("error: ")
-    assert f"[{extra}]'" in last
+    assert f"pip install 'earmark[{extra}]'" in last
     assert "Traceback" not in done.stderr
+
+
+def test_the_doctor_says_what_an_installation_lacks_and_what_installs_it():
+    """Every extra that brings something by itself is on its list, with what it brings."""
+    declared = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
+    names = {
+        extra: {re.split(r"[\[>=<]", each)[0] for each in needs} - {"earmark"}
+        for extra, needs in declared["optional-dependencies"].items()
+        if extra != "dev"
+    }
+    assert {extra: set(libraries) for extra, (_, libraries) in doctor._EXTRAS.items()} == {
+        extra: {name for name in libraries if not (extra == "web" and name == "threadpoolctl")}
+        for extra, libraries in names.items()
+        if libraries
+    }

@@ -30,7 +30,7 @@ COMMANDS = {
     "library": "Your music folder: tags for every file, playlists, similar songs.",
     "serve": "Serve a page where you drop songs and see what is heard in them, and a JSON API.",
     "models": "The models that earmark can use: list, info, pull, import.",
-    "doctor": "Show what is installed, which runtime and model are used, and how fast they are.",
+    "doctor": "Show what is installed and in use, how fast it is, and what to do about the rest.",
     "data": "From song ids to a store of spectrograms.",
     "train": "Train a network.",
     "export": "Write the best weights of a run as a model file.",
