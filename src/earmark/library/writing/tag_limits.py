@@ -51,17 +51,18 @@ def id3_options(**options: Any) -> dict[str, Any]:
 
 def check(file: BinaryIO) -> None:
     """Raise TooLargeTags where the structure of a file's tags is beyond a limit."""
-    for start, end in id3_at_start(file):
-        check_id3(_bytes(file, start, end))
+    begin = 0  # of what follows them
+    for start, begin in id3_at_start(file):
+        check_id3(_bytes(file, start, begin))
     for kind, start, end in trailers(file):
         content = _bytes(file, start, end)
         if kind == "id3v2":
             check_id3(content)
         elif kind == "ape":
             _check_count(struct.unpack("<I", content[-16:-12])[0])
-    head = _bytes(file, 0, _OGG_HEAD)
+    head = _bytes(file, begin, begin + _OGG_HEAD)
     if head.startswith(b"fLaC"):
-        for start, _ in _flac_blocks(file):
+        for start in _flac_comments(file, begin):
             _check_comments(_bytes(file, start, start + _OGG_HEAD))
     elif head.startswith(b"OggS"):
         for mark in (b"\x03vorbis", b"OpusTags"):
@@ -158,19 +159,18 @@ def _check_comments(block: bytes) -> None:
             _check_count(int.from_bytes(block[at : at + 4], "little"))
 
 
-def _flac_blocks(file: BinaryIO) -> Iterator[tuple[int, int]]:
-    """(first byte, end) of the comments in a FLAC file."""
-    at, is_last = 4, False
+def _flac_comments(file: BinaryIO, begin: int) -> Iterator[int]:
+    """Where the blocks of comments begin in a FLAC file that begins at a byte."""
+    at, is_last = begin + 4, False
     for _ in range(MOST_ITEMS):
         file.seek(at)
         header = file.read(4)
         if is_last or len(header) < 4:
             return
         is_last = bool(header[0] & 0x80)
-        end = at + 4 + int.from_bytes(header[1:], "big")
         if header[0] & 0x7F == 4:
-            yield at + 4, end
-        at = end
+            yield at + 4
+        at += 4 + int.from_bytes(header[1:], "big")
 
 
 def _check_atoms(file: BinaryIO) -> None:
