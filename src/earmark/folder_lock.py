@@ -24,7 +24,8 @@ def only_run_in(folder: Path, *, lock: str = ".lock") -> Iterator[None]:
     """
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with only_run_with(folder / lock, work_on=folder) as file:
+    advice = "Wait until it ends, or take another folder"
+    with only_run_with(folder / lock, work_on=folder, advice=advice) as file:
         with disk_errors(folder):
             say_who(file)
             remove_unfinished(folder)
@@ -32,31 +33,33 @@ def only_run_in(folder: Path, *, lock: str = ".lock") -> Iterator[None]:
 
 
 @contextmanager
-def only_run_with(lock: Path, *, work_on: Path) -> Iterator[IO[str]]:
+def only_run_with(lock: Path, *, work_on: Path, advice: str) -> Iterator[IO[str]]:
     """Hold the lock of a folder or file; yields the lock's file, which says who has it.
 
     Until say_who is called, it holds what the last run wrote. Raises as only_run_in does.
 
     work_on : what the lock stands for, named in messages
+    advice : what to do while another run has it
     """
     with disk_errors(work_on):
-        file = lock.open("a+", encoding="utf-8")
+        file = os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT, 0o666), "r+", encoding="utf-8")
     with file:
         held = _lock(file)
         file.seek(0)
         if not held:
             raise FolderInUse(
                 f"another run works on {work_on} (process {file.readline().strip() or 'unknown'}). "
-                "Wait until it ends, or take another"
+                f"{advice}"
             )
         yield file
 
 
 def say_who(file: IO[str], *lines: str) -> None:
     """Write into a lock's file which process has it and since when, and lines of one's own."""
-    file.truncate(0)
     since = time.strftime("%H:%M:%S on %d %B", time.localtime())
+    file.seek(0)  # written over, not emptied first: another run may read it at any moment
     file.write("\n".join((f"{os.getpid()}, since {since}", *lines, "")))
+    file.truncate()
     file.flush()
 
 

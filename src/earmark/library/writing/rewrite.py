@@ -42,7 +42,7 @@ def only_writer(library: Library) -> Iterator[WritingRun]:
     Raises FolderInUse while another run writes, DataError where the lock cannot be made.
     """
     lock = library.path.with_name(f".{library.path.name}.lock")
-    with only_run_with(lock, work_on=library.path) as file:
+    with only_run_with(lock, work_on=library.path, advice="Wait until it ends") as file:
         file.readline()  # who it was
         left = file.readline()
         with suppress(OSError, ValueError):
