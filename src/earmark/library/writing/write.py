@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -210,9 +211,10 @@ def _write_one(
     try:
         rewrite(writing, song.path, make, mtime_ns=song.mtime_ns if keep_mtime else None)
     except EarmarkError:
-        for entry in noted:  # after a kill it stays, and undo finds that the file never changed
-            if sha256(song.path) != entry.after_sha256:
-                strike(library, entry)
+        with suppress(OSError):
+            for entry in noted:  # after a kill it stays, and undo finds that nothing changed
+                if sha256(song.path) != entry.after_sha256:
+                    strike(library, entry)
         raise
     library.restat(song.path, size=song.size, mtime_ns=song.mtime_ns)
 
