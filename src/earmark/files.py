@@ -32,18 +32,19 @@ _LONGEST_SUFFIX = 16  # characters; what is longer says nothing about a file's f
 
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | Path, *, keep_suffix: bool = False) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well.
 
     The file is flushed to disk before the rename, so that under its final name it is whole. On an
     error the temporary file is removed, and a file that was at `path` stays. The temporary name is
-    short, since that of `path` may be as long as names can be, and ends as it does, since some
-    programs read a file by the end of its name.
+    short, since that of `path` may be as long as names can be.
+
+    keep_suffix : it ends as `path` does, for programs that tell formats apart by the name
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # not tempfile, which makes private files: these get the mode of the user's umask
-    suffix = path.suffix if len(path.suffix) <= _LONGEST_SUFFIX else ""
+    suffix = path.suffix if keep_suffix and len(path.suffix) <= _LONGEST_SUFFIX else ""
     temporary = path.with_name(f".earmark-{secrets.token_hex(4)}.part{suffix}")
     try:
         yield temporary

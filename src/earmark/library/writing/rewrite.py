@@ -82,7 +82,7 @@ def rewrite(
         before = target.stat()
         if not os.access(target, os.W_OK):
             raise UnwritableTags(path, "it is read-only. Change its permissions first")
-        with atomic_path(target) as copy:
+        with atomic_path(target, keep_suffix=True) as copy:
             run.begin(copy)
             shutil.copy2(target, copy)  # with permissions and extended attributes
             try:
