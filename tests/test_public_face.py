@@ -14,6 +14,7 @@ import pytest
 
 import earmark
 from earmark import arrays
+from earmark.audio.given import AudioSource
 from earmark.errors import BadValue
 
 ROOT = Path(__file__).parents[1]
@@ -53,7 +54,8 @@ def public():
 
 def hints(function):
     """The types of a function's parameters and result, the parameters' under their names."""
-    return get_type_hints(function, localns=vars(earmark) | vars(arrays) | public())
+    aliases = vars(arrays) | {"AudioSource": AudioSource}
+    return get_type_hints(function, localns=vars(earmark) | aliases | public())
 
 
 def classes_in(hint):
