@@ -387,17 +387,18 @@ def _results(
     """What map_files gives, with a Failure for each file that failed."""
     if isinstance(paths, str | bytes | os.PathLike):
         raise BadValue(f"this takes a list of files: give [{os.fspath(paths)!r}], or call tag")
-    outcomes = map_files(function, list(paths), tagger=tagger, workers=workers)
-    return (_result(outcome) for outcome in outcomes)
+    return _values(map_files(function, list(paths), tagger=tagger, workers=workers))
 
 
-def _result(outcome: engine.Outcome[Path, Value]) -> Value | Failure:
-    if outcome.error is not None:
-        log.info("failed: %s", outcome.error)
-        return Failure(outcome.unit, outcome.error)
-    assert outcome.value is not None
-    log.debug("heard %s", outcome.unit)
-    return outcome.value
+def _values(outcomes: Iterator[engine.Outcome[Path, Value]]) -> Iterator[Value | Failure]:
+    for outcome in outcomes:
+        if outcome.error is not None:
+            log.info("failed: %s", outcome.error)
+            yield Failure(outcome.unit, outcome.error)
+        else:
+            assert outcome.value is not None
+            log.debug("heard %s", outcome.unit)
+            yield outcome.value
 
 
 @dataclass(frozen=True)

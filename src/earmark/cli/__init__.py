@@ -27,6 +27,7 @@ COMMANDS = {
     "train": "Train a network.",
     "export": "Write the best weights of a run as a model file.",
     "evaluate": "Measure how well a model's scores agree with known tags.",
+    "probe": "Measure how well a model's embeddings tell the tags of a store.",
 }
 _MODULES = {"export": "train"}  # modules with another name than the command
 
