@@ -35,9 +35,9 @@ def probe(
     replicates: DrawsOfSongs = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 0,
 ) -> None:
-    """Measure how well a model's embeddings tell the tags of a store, any tags.
+    """Measure how well a model's embeddings tell the tags of a store.
 
-    The model stays as it is; one logistic regression a tag learns from its embeddings.
+    The tags may be any, and the model stays as it is: one logistic regression a tag learns from its embeddings.
     """
     from earmark import training, zoo
     from earmark.evaluation import ProbeOptions, probe_model
