@@ -25,7 +25,7 @@ COMMANDS = {
     "doctor": "Show what is installed, which runtime and model are used, and how fast they are.",
     "data": "From song ids to a store of spectrograms.",
     "train": "Train a network.",
-    "export": "Write the best weights of a run as a model file, or any model as a graph for others.",
+    "export": "Write a run as a model file, or any model as a graph that takes samples.",
     "evaluate": "Measure how well a model's scores agree with known tags.",
     "probe": "Measure how well a model's embeddings tell the tags of a store.",
 }

@@ -37,7 +37,8 @@ def probe(
 ) -> None:
     """Measure how well a model's embeddings tell the tags of a store.
 
-    The tags may be any, and the model stays as it is: one logistic regression a tag learns from its embeddings.
+    The tags may be any, and the model stays as it is: one logistic regression a tag learns from
+    its embeddings.
     """
     from earmark import training, zoo
     from earmark.evaluation import ProbeOptions, probe_model

@@ -108,9 +108,9 @@ def export(
     description: Annotated[str | None, typer.Option(help="A line about the model.")] = None,
     json: Annotated[bool, typer.Option("--json", help="The model's card as JSON.")] = False,
 ) -> None:
-    """Write the best weights of a run as a model file, or any model as a graph for others.
+    """Write a run as a model file, or any model as a graph that takes samples.
 
-    --name, --licence and --description fill in the card of a run's model.
+    A run's best weights are written, and --name, --licence and --description fill in its card.
     """
     from earmark import zoo
 
