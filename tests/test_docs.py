@@ -9,12 +9,14 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 from audio_files import example
 
 import earmark
-from earmark import zoo
+from earmark import environment, zoo
+from earmark.cli.terminal import EXIT_MEANINGS, Exit
 from earmark.data.previews.sources.itunes import ITunes
 from earmark.data.store.format import CLIPS_PER_SHARD
 from earmark.library import scan, settings
@@ -57,6 +59,35 @@ def generate():
 def test_the_page_of_the_command_line_is_the_one_it_makes(generate, tmp_path):
     generate.commands(tmp_path / "cli.md")
     assert text_of("docs/reference/cli.md") == (tmp_path / "cli.md").read_text(), "run: make docs"
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return run_path(str(DOCS / "make_tables.py"))["pages"]()
+
+
+def test_the_pages_of_tables_are_the_ones_it_makes(tables):
+    for name, page in tables.items():
+        assert text_of(f"docs/reference/{name}") == page, "run: make docs"
+
+
+def test_each_key_of_a_recipe_says_what_it_does(tables):
+    rows = [line.split(" | ") for line in tables["recipe.md"].splitlines() if "| `" in line]
+    assert len(rows) > 40
+    assert [row[0] for row in rows if len(row[-1].strip(" |")) < 8] == []
+
+
+def test_each_environment_variable_that_is_read_is_on_its_page_and_no_other():
+    read = set()
+    for path in (ROOT / "src").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        read |= set(re.findall(r"environ(?:\.get\(|\[)\"(EARMARK_\w+)\"", text))
+        read |= set(re.findall(r"envvar=\"(EARMARK_\w+)\"", text))
+    assert read == environment.VARIABLES.keys()
+
+
+def test_each_exit_code_has_its_meaning():
+    assert EXIT_MEANINGS.keys() == set(Exit)
 
 
 def test_every_module_says_what_it_is_and_stands_on_the_page_of_the_architecture(generate):

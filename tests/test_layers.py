@@ -38,6 +38,7 @@ LAYERS = [
         "provenance",
         "arrays",
         "lazy_names",
+        "environment",
     },
     {"errors"},
 ]

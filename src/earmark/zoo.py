@@ -1,12 +1,7 @@
 """Models by name: where their files lie on this machine, and how published ones get here.
 
-Environment variables:
-
-EARMARK_MODEL      the model to use where none is named: a name or a file
-EARMARK_CACHE      the folder for models, instead of the user's cache folder
-EARMARK_PUBLISHED  a folder of weights that were fetched some other way; looked into first
-EARMARK_ZOO_URL    a mirror: the weights are fetched from <this address>/<file name>
-EARMARK_OFFLINE    1 forbids the network
+earmark.environment says what EARMARK_MODEL, EARMARK_CACHE, EARMARK_PUBLISHED, EARMARK_ZOO_URL and
+EARMARK_OFFLINE do.
 """
 
 from __future__ import annotations
