@@ -144,7 +144,7 @@ def test_the_package_tags_in_one_call_and_says_how_to_get_a_model(model, songs):
 
 
 def test_embeddings_of_many_files_are_those_of_each_and_the_bad_ones_fail_alone(tagger, songs):
-    results = list(tagger.embed_files(songs, workers=2))
+    results = list(tagger.embed_files(iter(songs), workers=2))
     assert [result.path for result in results] == songs
     assert sum(isinstance(result, Failure) for result in results) == 3
     for result in results:
@@ -181,6 +181,10 @@ def test_bytes_and_an_array_of_two_channels_are_tagged_as_the_file(tagger, songs
 def test_one_path_in_place_of_a_list_is_refused_at_once(tagger, method):
     with pytest.raises(BadValue, match=r"a list of files: give \['song.mp3'\], or call tag"):
         getattr(tagger, method)("song.mp3")
+
+
+def test_a_tagger_says_which_model_it_has(tagger):
+    assert repr(tagger) == f"<Tagger tiny, 50 tags, {tagger.model.path}>"
 
 
 def test_what_happens_to_each_file_is_logged_under_earmark(tagger, songs, caplog):

@@ -95,7 +95,7 @@ def tag(
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__version__"])
 
 
 if not TYPE_CHECKING:  # else a type checker would take any name for one of ours

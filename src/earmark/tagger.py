@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -172,6 +172,10 @@ class Tagger:
     def __init__(self, model: LoadedModel) -> None:
         self.model = model
 
+    def __repr__(self) -> str:
+        """Which model it is, and how many tags it knows."""
+        return f"<Tagger {self.card.name}, {len(self.tags)} tags, {self.model.path}>"
+
     @classmethod
     def load(
         cls,
@@ -288,7 +292,7 @@ class Tagger:
 
     def tag_files(
         self,
-        paths: Sequence[str | os.PathLike[str]],
+        paths: Iterable[str | os.PathLike[str]],
         *,
         workers: int | None = None,
         options: Options = Options(),
@@ -305,7 +309,7 @@ class Tagger:
 
     def embed_files(
         self,
-        paths: Sequence[str | os.PathLike[str]],
+        paths: Iterable[str | os.PathLike[str]],
         *,
         workers: int | None = None,
         options: Options = Options(),
@@ -379,7 +383,7 @@ def map_files(
 
 def _results(
     function: Callable[[Tagger, Path], Value],
-    paths: Sequence[str | os.PathLike[str]],
+    paths: Iterable[str | os.PathLike[str]],
     *,
     tagger: Tagger,
     workers: int | None,

@@ -7,6 +7,7 @@ EARMARK_OFFLINE do.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from earmark.errors import BadValue, DownloadFailed, ModelError, ModelNotFound
 from earmark.files import cache_folder, sha256, write_bytes
 from earmark.published.weights import PUBLISHED as PUBLISHED
 from earmark.published.weights import Weights as Weights
+
+log = logging.getLogger("earmark.zoo")
 
 SHIPPED = "earmark"  # the default model, a file of this package
 _SHIPPED_FILE = Path(__file__).parent / "models" / "earmark.onnx"
@@ -113,6 +116,7 @@ def fetch(name: str, *, deadline: float | None = None, progress: OnBytes | None 
             f"EARMARK_OFFLINE forbids fetching {name} from {url}. {_by_hand(name)}"
         )
 
+    log.info("fetching %s from %s", name, url)
     if deadline is None:
         deadline = max(DEADLINE, weights.size / _SLOWEST)
     try:
