@@ -17,6 +17,7 @@ from earmark.features import LogMel, hann, mel_filters
 from earmark.files import write_bytes
 from earmark.graph.nodes import Nodes
 from earmark.model_file import EMBEDDING, INPUT, LOGITS, Card, card_in, read_bytes
+from earmark.onnx_file import load_onnx
 
 if TYPE_CHECKING:
     import onnx
@@ -33,7 +34,7 @@ def waveform_model(graph: onnx.ModelProto, card: Card) -> onnx.ModelProto:
     "scores" float32 (batch, n_tags), calibrated, in [0, 1], and "embedding". The card is in the
     metadata under "earmark_waveform".
     """
-    import onnx
+    onnx = load_onnx()
     from onnx import compose, helper
 
     front = front_end(card.features)
@@ -54,12 +55,10 @@ def write_waveform(model: str | Path, output: str | Path) -> Card:
 
     Raises BadValue for another name, ModelNotFound, and BadModel for what is no model file.
     """
-    import onnx
-
     check_name(output)
     data = read_bytes(model)
     card = card_in(model, data)
-    graph = waveform_model(onnx.load_model_from_string(data), card)
+    graph = waveform_model(load_onnx().load_model_from_string(data), card)
     write_bytes(output, graph.SerializeToString(deterministic=True))
     return card
 
