@@ -61,15 +61,15 @@ def _sections() -> Iterator[str]:
         yield f"## [{name}]\n{summary}\n\n{table}"
 
 
-def _keys(section: type) -> Iterator[tuple[str, Any, Any]]:
+def _keys(section: Any) -> Iterator[tuple[str, Any, Any]]:
     """(name, type, default) of each key; Ellipsis for no default."""
     hints = get_type_hints(section)
     if issubclass(section, BaseModel):
         for name, field in section.model_fields.items():
             yield name, hints[name], ... if field.is_required() else field.default
     else:
-        for field in dataclasses.fields(section):
-            yield field.name, hints[field.name], field.default
+        for of_class in dataclasses.fields(section):
+            yield of_class.name, hints[of_class.name], of_class.default
 
 
 def _has_keys(hint: Any) -> bool:

@@ -130,6 +130,23 @@ def test_every_link_leads_to_a_file(page):
         assert target.startswith("http") or (page.parent / target).exists(), target
 
 
+def test_on_a_package_index_every_link_of_the_readme_is_an_address_of_a_file_that_is_there():
+    """As hatch-fancy-pypi-readme makes it while a wheel is built."""
+    project = tomllib.loads(text_of("pyproject.toml"))
+    hook = project["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
+    readme = "".join(text_of(fragment["path"]) for fragment in hook["fragments"])
+    for change in hook["substitutions"]:
+        readme = re.sub(change["pattern"], change["replacement"], readme)
+    targets = re.findall(r"(!?)\[[^\]]*\]\(([^)#]+)", readme)
+    assert len(targets) > 20
+    ours = r"https://(?:github\.com/earmark-music/earmark/blob|raw\S+/earmark-music/earmark)/main/"
+    for is_picture, target in targets:
+        assert target.startswith("https://"), target
+        assert not is_picture or "raw.githubusercontent.com" in target
+        if place := re.match(ours, target):
+            assert (ROOT / target[place.end() :]).exists(), target
+
+
 def test_the_index_leads_to_every_page():
     targets = re.findall(r"\]\(([^)#]+)", text_of("docs/index.md"))
     linked = {(DOCS / target).resolve() for target in targets}
