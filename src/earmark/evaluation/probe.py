@@ -29,7 +29,7 @@ from earmark.runtime import BATCH, Model
 # (features, labels, strength) -> weights (n_tags, n_features), biases (n_tags,)
 Fit = Callable[[Float32Array, BoolArray, float], tuple[Float32Array, Float32Array]]
 
-STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0)
 
 
 @dataclass(frozen=True)
