@@ -24,7 +24,7 @@ MOST_CHANNELS = 64  # of an array of samples: Opus, AAC and wav files have fewer
 _INTEGERS = {"uint8": (2.0**7, 2.0**7), "int16": (2.0**15, 0.0), "int32": (2.0**31, 0.0)}
 _GIVE = (
     "give the path of a file, its bytes, a file opened with open(path, 'rb'), or an array of "
-    "samples with rate=..."
+    "samples and its rate"
 )
 
 
