@@ -71,7 +71,8 @@ def test_json_lines_keep_unicode_and_the_bytes_of_odd_names():
 
 def test_unfinished_files_have_short_names_and_are_known_by_them(tmp_path):
     target = tmp_path / ("あ" * 80 + ".flac")
-    theirs = [tmp_path / name for name in (".song.part.txt", ".earmark-0123abcd.partial", "earmark.part")]
+    names = (".song.part.txt", ".earmark-0123abcd.partial", "earmark.part")
+    theirs = [tmp_path / name for name in names]
     for path in theirs:
         path.write_bytes(b"theirs")
     older = tmp_path / ".song.mp3.0123abcd.part"
@@ -90,3 +91,4 @@ def test_unfinished_files_have_short_names_and_are_known_by_them(tmp_path):
             for path in (plain, kept, left):
                 path.write_bytes(b"whole")
     assert target.read_bytes() == b"whole"
+    assert all(path.read_bytes() == b"theirs" for path in theirs)
