@@ -19,7 +19,7 @@ export class Refused extends Error {
 export const setToken = (token) => sessionStorage.setItem(TOKEN, token);
 
 export async function models() {
-  const response = await fetch("/api/models", { headers: headers() });
+  const response = await fetch("api/models", { headers: headers() });
   const body = await response.json();
   if (!response.ok) throw new Refused(response.status, body.error.message);
   return body.models;
@@ -29,7 +29,7 @@ export async function models() {
 // "listening", and how far, from 0 to 1, or null if it is not known. Returns the promise of the
 // result and a function that calls it off.
 export function listen(file, onProgress) {
-  const request = post("/api/listen", file);
+  const request = post("api/listen", file);
   request.upload.onprogress = (event) =>
     event.lengthComputable && onProgress("sending", event.loaded / event.total);
   request.upload.onload = () => onProgress("decoding", null);
@@ -49,7 +49,7 @@ export function listen(file, onProgress) {
 }
 
 export async function sensitivity(file, start) {
-  const request = post(`/api/sensitivity?start=${start.toFixed(3)}`, file);
+  const request = post(`api/sensitivity?start=${start.toFixed(3)}`, file);
   const result = answer(request);
   request.send(form(file));
   return JSON.parse(await result);
