@@ -145,7 +145,10 @@ class _Connection(H11Protocol):
         super().on_response_complete()
         if self.transport.is_closing():
             self._expect_reading()
-        self.table.note(self)
+        if self.conn.trailing_data[0]:
+            self._follow()  # the begin of the next header came before the answer was sent
+        else:
+            self.table.note(self)
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()

@@ -21,7 +21,7 @@ from typing import BinaryIO, NoReturn, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from earmark import files, taggrams, tags, zoo
+from earmark import chapters, files, taggrams, tags, zoo
 from earmark.audio import Audio
 from earmark.errors import BadValue
 from earmark.files import Json
@@ -202,6 +202,7 @@ class Service:
         tagger = Tagger(ReportingModel(self._model, on_run))
         heard, embedding = self._tags(tagger, upload, audio, options)
         gram = taggrams.taggram(tagger, audio.samples, rate=audio.rate)
+        parts = chapters.chapters(gram, self.tagger.card) if not heard.headline else ()
         return {
             "song": heard.as_json(),
             "headline": heard.headline,
@@ -210,6 +211,9 @@ class Service:
             "spectrogram": drawing.mel_image(audio.samples, settings=settings),
             "taggram": drawing.over_time(gram),
             "csv": taggrams.as_csv(gram),
+            "chapters": chapters.as_json(parts),
+            "chapter_list": chapters.as_text(parts),
+            "cue": chapters.as_cue(parts, name=upload.name),
             "similar": self._similar(embedding) if self._similar and not heard.headline else None,
         }
 
