@@ -1,4 +1,5 @@
-// What is asked of the server.
+// What is asked of the server: the only file here that knows of one. The rest of the page needs
+// `models`, `listen`, `sensitivity`, `setToken` and `Refused`, from wherever they come.
 
 const TOKEN = "earmark-token";
 
@@ -10,9 +11,10 @@ if (given) {
 }
 
 export class Refused extends Error {
-  constructor(status, message) {
+  constructor(status, message, retryAfter = 0) {
     super(message);
     this.status = status;
+    this.retryAfter = retryAfter; // seconds, of a server that is full
   }
 }
 
@@ -66,7 +68,8 @@ function answer(request) {
   return new Promise((resolve, reject) => {
     request.onload = () => {
       if (request.status === 200) resolve(request.responseText);
-      else reject(new Refused(request.status, sentence(request)));
+      else reject(new Refused(request.status, sentence(request),
+        Number(request.getResponseHeader("Retry-After") ?? 0)));
     };
     request.onerror = () => reject(new Refused(0, "The server does not answer. Is it running?"));
     request.onabort = () => reject(new DOMException("called off", "AbortError"));

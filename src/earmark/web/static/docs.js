@@ -1,6 +1,6 @@
 // The API's description, drawn from /api/openapi.json.
 
-import { make } from "./chips.js";
+import { make } from "./dom.js";
 
 const description = await (await fetch("api/openapi.json")).json();
 
