@@ -147,21 +147,28 @@ def _cuts(cells: Float64Array, *, least: int) -> Int64Array:
 
 
 def _stands_out(gram: Taggram, card: Card, first: int, end: int) -> tuple[str, ...]:
-    """The tags of some cells that are likely, by evidence where the priors are known."""
+    """The likely tags of some cells, best first: a genre, then one of each other group."""
     scores = gram.scores[first:end].mean(axis=0)
+    column = {tag: i for i, tag in enumerate(card.tags)}
+    columns = [column[tag] for tag in gram.tags]
     values = scores
     if card.priors is not None:
-        prior_of = dict(zip(card.tags, card.priors, strict=True))
-        values = evidence(scores, np.array([prior_of[tag] for tag in gram.tags], dtype=np.float32))
-    order = [
-        i
-        for i in np.argsort(-values, kind="stable")
-        if scores[i] >= _LEAST_TITLE_SCORE and _counts(gram.tags[i])
-    ]
-    groups = [vocabulary.group(gram.tags[i]) for i in order]
-    genre = [i for i, group in zip(order, groups, strict=True) if group == "genre"][:1]
-    chosen = [*genre, *(i for i in order if i not in genre)][:_TITLE_TAGS]
-    return tuple(gram.tags[i] for i in chosen)
+        values = evidence(scores, np.array(card.priors, dtype=np.float32)[columns])
+    best: dict[str, str] = {}
+    for i in np.argsort(-values, kind="stable"):
+        tag = gram.tags[i]
+        if scores[i] >= _LEAST_TITLE_SCORE and _counts(tag) and _is_told(card, columns[i]):
+            best.setdefault(vocabulary.group(tag), tag)
+    genre = [best.pop("genre")] if "genre" in best else []
+    return tuple([*genre, *best.values()][:_TITLE_TAGS])
+
+
+def _is_told(card: Card, column: int) -> bool:
+    """Whether a tag was compared with labels, or none was."""
+    if card.reliability is None and card.calibration is None:
+        return True
+    measured = card.reliability is not None and card.reliability[column] is not None
+    return measured or card.is_calibrated(column)
 
 
 def _clock(seconds: float) -> str:

@@ -25,9 +25,10 @@ export class TagGroups {
     const sections = [], quiet = [];
     for (const group of GROUPS) {
       const members = tags.filter((tag) => tag.group === group && told(tag));
-      members.sort((a, b) => (b.tag === first) - (a.tag === first));
       if (!members.length) continue;
-      const few = members.filter((tag) => tag.tag === first || standsOut(tag)).length;
+      const place = (tag) => (tag.tag === first ? 0 : standsOut(tag) ? 1 : 2);
+      members.sort((a, b) => place(a) - place(b));
+      const few = members.filter((tag) => place(tag) < 2).length;
       if (few) sections.push(this.section(group, members, Math.min(FEW, few)));
       else quiet.push(this.folded(`${capital(group)}: nothing stands out`, members));
     }

@@ -17,7 +17,7 @@ const FALLS = [
   [0, "rgba(120,170,255,.85)"], [0.35, "rgba(120,170,255,.18)"], [0.5, "rgba(0,0,0,0)"],
   [0.62, "rgba(255,212,46,.12)"], [1, "rgba(255,212,46,.85)"],
 ];
-const LABELS = [250, 500, 1000, 2000, 4000, 7000]; // Hz
+const LABELS = [250, 1000, 2000, 4000, 7000]; // Hz
 const FEW_ROWS = 10;
 const DRAG = 4; // pixels; less is a click
 const HEIGHTS = { wave: 56, mel: 150, curve: 74, row: 20, gap: 14, foot: 34, top: 8 };
