@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from earmark import chapters, taggrams
+from earmark.arrays import Float32Array
 from earmark.audio import load_audio
 from earmark.tagger import Tagger
 from earmark.taggrams import Taggram
@@ -29,7 +30,8 @@ _PRICES = (1.0, 2.0, 4.0, 6.0, 8.0, 12.0)
 def recording(tagger: Tagger, songs: list[list[Path]]) -> tuple[list[float], Taggram]:
     """Where each song begins, and the taggram of all."""
     rate = tagger.card.features.rate
-    begins, parts = [], []
+    begins: list[float] = []
+    parts: list[Float32Array] = []
     for clips in songs:
         begins.append(sum(part.size for part in parts) / rate)
         parts += [load_audio(clip, rate=rate).samples for clip in (clips * 4)[:4]]

@@ -16,7 +16,7 @@ from earmark.errors import BadValue
 from earmark.web.access import Access
 from earmark.web.server import checked_root_path
 
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin") or ""
 CONFIG = """
 daemon off; master_process off; error_log stderr warn; pid {folder}/pid;
 events {{}}
@@ -82,7 +82,7 @@ def test_what_is_no_path_is_refused(given):
         checked_root_path(given)
 
 
-@pytest.mark.skipif(NGINX is None, reason="no nginx here: apt install nginx-light")
+@pytest.mark.skipif(not NGINX, reason="no nginx here: apt install nginx-light")
 @pytest.mark.parametrize("target", ["{url}", "{url}/"])  # with the path, and without
 def test_nginx_shows_it_below_a_path(model, song, tmp_path, target):
     with serving(model, root_path="/earmark") as server:
