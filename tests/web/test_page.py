@@ -332,6 +332,31 @@ def test_a_folder_is_heard_song_by_song_compared_and_taken_along(browser, server
                 assert float(cells[tag["tag"]]) == tag["score"]
 
 
+def test_a_server_that_is_busy_is_asked_again_unless_it_is_stopped(browser, server, song):
+    said = json.dumps({"error": {"kind": "busy", "message": "the server is full"}})
+    seconds = ["1"]
+
+    def busy(route):
+        if seconds:
+            headers = {"Retry-After": seconds.pop()}
+            route.fulfill(status=503, headers=headers, body=said)
+        else:
+            route.continue_()
+
+    with opened(browser, server) as page:
+        page.route("**/api/listen", busy)
+        page.set_input_files("#file", song)
+        page.locator("#song").wait_for()
+        assert not seconds
+        page.get_by_role("button", name="Forget all").click()
+        seconds.append("600")
+        page.set_input_files("#file", song)
+        page.locator(".words").get_by_text("The server is busy").wait_for()
+        page.get_by_role("button", name="Stop").click()
+        page.locator(".words").get_by_text("Stopped").wait_for()
+        page.get_by_role("progressbar").wait_for(state="hidden")
+
+
 def test_dropped_folders_are_read_to_their_depth(browser, server, song):
     with opened(browser, server) as page:
         names = page.evaluate(

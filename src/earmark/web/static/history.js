@@ -26,9 +26,10 @@ export async function lines() {
 // { result, card } of a song, or undefined.
 export const answer = (key) => work("readonly", (store) => store("answers").get(key));
 
+// Whether all of it was kept.
 export async function keep(line, result, card) {
   const old = (await lines()).filter((one) => one.key !== line.key).slice(MOST - 1);
-  await work("readwrite", (store) => {
+  const kept = await work("readwrite", (store) => {
     for (const one of old) {
       store("lines").delete(one.key);
       store("answers").delete(one.key);
@@ -36,6 +37,7 @@ export async function keep(line, result, card) {
     store("answers").put({ result, card }, line.key);
     return store("lines").put(line);
   });
+  return kept !== undefined;
 }
 
 export const forget = (key) => work("readwrite", (store) => {

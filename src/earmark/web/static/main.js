@@ -39,8 +39,7 @@ const queue = new Queue({
     const { song: line, headline } = result;
     Object.assign(entry, { state: "heard", line, headline, answer: { result, card } });
     list.show(entry);
-    const { key, name, added } = entry;
-    history.keep({ key, name, added, line, headline }, result, card);
+    keep(entry);
     if (entry === wanted) await openEntry(entry);
     else if (queue.length <= 1) $("live").textContent = `Heard ${heard().length} songs`;
   },
@@ -74,6 +73,12 @@ addEventListener("drop", async (event) => {
   document.body.classList.remove("is-over");
   take(await dropped(event.dataTransfer));
 });
+
+// What was kept need not lie in memory too: hundreds of songs would not fit.
+async function keep(entry) {
+  const { key, name, added, line, headline, answer: { result, card: its } } = entry;
+  if (await history.keep({ key, name, added, line, headline }, result, its)) delete entry.answer;
+}
 
 function take(files) {
   if (!files.length) {
@@ -153,6 +158,12 @@ function counted() {
 async function openEntry(entry, at = 0) {
   wanted = null;
   const answer = entry.answer ?? await history.answer(entry.key);
+  if (!answer && entry.file) { // one of very many
+    delete entry.line;
+    wanted = entry;
+    queue.add(entry);
+    return;
+  }
   if (!answer) {
     complain(`This browser no longer has ${entry.name}. Drop it again`);
     return;

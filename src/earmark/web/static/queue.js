@@ -9,12 +9,13 @@ export class Queue {
   constructor({ listen, onChange, onHeard, onLess, onToken }) {
     Object.assign(this, { listen, onChange, onHeard, onLess, onToken });
     this.waiting = [];
+    this.later = new Map(); // entry to its timer, where the server was busy
     this.underWay = new Map(); // entry to its cancel function
     this.token = null; // the question for one, while it is open
   }
 
   get length() {
-    return this.waiting.length + this.underWay.size;
+    return this.waiting.length + this.later.size + this.underWay.size;
   }
 
   // entry: { file, name, state, done, message }
@@ -26,8 +27,10 @@ export class Queue {
 
   // Calls all off.
   stop() {
-    const entries = [...this.waiting, ...this.underWay.keys()];
+    const entries = [...this.waiting, ...this.later.keys(), ...this.underWay.keys()];
     this.waiting = [];
+    for (const timer of this.later.values()) clearTimeout(timer);
+    this.later.clear();
     for (const cancel of this.underWay.values()) cancel();
     this.underWay.clear();
     for (const entry of entries) this.put(entry, "stopped");
@@ -35,6 +38,8 @@ export class Queue {
 
   remove(entry) {
     this.waiting = this.waiting.filter((one) => one !== entry);
+    clearTimeout(this.later.get(entry));
+    this.later.delete(entry);
     this.underWay.get(entry)?.();
     this.underWay.delete(entry);
     this.next();
@@ -81,11 +86,11 @@ export class Queue {
       else this.put(entry, "failed", 0, error.message);
     } else if (error.retryAfter) {
       this.put(entry, "waiting", 0, "The server is busy");
-      setTimeout(() => {
-        if (entry.state !== "waiting") return; // stopped meanwhile
+      this.later.set(entry, setTimeout(() => {
+        this.later.delete(entry);
         this.waiting.unshift(entry);
         this.next();
-      }, 1000 * error.retryAfter);
+      }, 1000 * error.retryAfter));
     } else {
       this.put(entry, "failed", 0, error.message);
     }
