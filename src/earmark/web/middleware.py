@@ -124,7 +124,7 @@ class GuardMiddleware:
                 status=response["status"],
                 seconds=round(seconds, 4),
                 bytes=body.n,
-                client=_client(scope),  # the last: contrib/fail2ban relies on it
+                client=_client(scope),  # the last: deploy/fail2ban relies on it
             )
             logs.request_id.reset(context)
 

@@ -162,5 +162,8 @@ function legend(tags) {
     ? "Percentages are checked: of all songs that get 30%, about 30 in 100 carry the tag."
     : "The percentages of this model were not checked: they put the tags in order, no more.";
   const known = tags.some(measured) ? "" : " How well it knows each tag was not measured.";
-  return sure + known;
+  const order = tags.some((tag) => tag.lift != null)
+    ? " The order weighs how rare a tag is: a rare one says more than a common one of the same score."
+    : "";
+  return sure + known + order;
 }
