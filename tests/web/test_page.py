@@ -565,6 +565,10 @@ def test_the_headline_leads_with_the_first_genre_and_unchecked_tags_lie_apart(
             tag = known[chip.get_attribute("data-tag")]
             assert tag["reliability"] is not None or tag["tag"] == genre
             assert chip.locator(".meaning").inner_text() == tag["meaning"]
+        strongest = page.locator("#live").inner_text().partition("Strongest: ")[2].split(", ")
+        for one in strongest:  # what a screen reader says is of tags that were checked
+            (said_tag,) = (tag for tag in tags if one.startswith(f"{tag['tag'].lower()} "))
+            assert said_tag["reliability"] is not None
         apart = page.get_by_text("tags were never checked")
         apart.click()
         further = page.locator("details[open] .chip").first

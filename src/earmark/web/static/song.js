@@ -47,7 +47,8 @@ export class SongView {
     await this.choose(null);
     this.player.load(file, result.taggram.duration);
     if (at) this.player.seek(at);
-    const found = headline ? `${headline}.` : `Strongest: ${song.tags.slice(0, 5)
+    const told = song.tags.filter(measured);
+    const found = headline ? `${headline}.` : `Strongest: ${(told.length ? told : song.tags).slice(0, 5)
       .map((tag) => `${shown(tag.tag)} ${percent(tag.score)}`).join(", ")}.`;
     $("live").textContent =
       `Heard ${clock(song.seconds)} of ${song.path}. ${found} ${warnings}`.trim();
