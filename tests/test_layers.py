@@ -52,6 +52,7 @@ ALSO = {
     ("web", "chapters"),
     ("chapters", "taggrams"),
     ("web", "library"),
+    ("folder_lock", "files"),
 }
 # Inside a folder: which of its parts a part may import. A part that is not named is free.
 WALLS = {
