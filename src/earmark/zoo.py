@@ -11,7 +11,7 @@ import logging
 import os
 from pathlib import Path
 
-from earmark import model_file, published
+from earmark import environment, model_file, published
 from earmark.download import OnBytes, download
 from earmark.errors import BadValue, DownloadFailed, ModelError, ModelNotFound
 from earmark.files import cache_folder, sha256, write_bytes
@@ -111,7 +111,7 @@ def fetch(name: str, *, deadline: float | None = None, progress: OnBytes | None 
     url = f"{mirror.rstrip('/')}/{weights.file}" if mirror else weights.url
     if url is None:
         raise ModelNotFound(f"no public address of {name} is known. {_by_hand(name)}")
-    if os.environ.get("EARMARK_OFFLINE", "0").lower() not in ("", "0", "no", "false"):
+    if environment.is_offline():
         raise DownloadFailed(
             f"EARMARK_OFFLINE forbids fetching {name} from {url}. {_by_hand(name)}"
         )

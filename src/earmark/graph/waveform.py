@@ -31,8 +31,9 @@ def waveform_model(graph: onnx.ModelProto, card: Card) -> onnx.ModelProto:
     """A model file's graph with its front end before it and its scores behind.
 
     Input "samples" float32 (batch, window_samples), mono at the features' rate, in [-1, 1]; outputs
-    "scores" float32 (batch, n_tags), calibrated, in [0, 1], and "embedding". The card is in the
-    metadata under "earmark_waveform".
+    "scores" float32 (batch, n_tags), calibrated, in [0, 1], the "logits" before them, which the
+    windows of a long track are pooled by, and "embedding". The card is in the metadata under
+    "earmark_waveform".
     """
     onnx = load_onnx()
     from onnx import compose, helper
@@ -40,7 +41,7 @@ def waveform_model(graph: onnx.ModelProto, card: Card) -> onnx.ModelProto:
     front = front_end(card.features)
     merged = compose.merge_models(front, graph, io_map=[(INPUT, INPUT)])
     whole = compose.merge_models(
-        merged, _scores(card), io_map=[(LOGITS, LOGITS)], outputs=[SCORES, EMBEDDING]
+        merged, _scores(card), io_map=[(LOGITS, LOGITS)], outputs=[SCORES, LOGITS, EMBEDDING]
     )
     whole.producer_name = graph.producer_name
     helper.set_model_props(whole, {CARD_KEY: card.to_json()})
