@@ -32,9 +32,6 @@ Array = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
 MN04 = SHARED / "published" / TEACHERS["efficientat-mn04"].file
 N_FROZEN = 13  # of mn04's 17 blocks; learning on from the seventh costs three times as much
-# Mels from here on, above 12 kHz, are silenced: the excerpts, low-rate Opus, have nothing there,
-# and the music of whoever uses the model has.
-FIRST_UNHEARD = 118
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,6 @@ def images_of(catalog: Catalog, output: Path, *, audio: Path, name: str) -> Halv
         parts = []
         for first in range(0, len(store), 16):
             x = store.log_mels(np.arange(first, min(first + 16, len(store))))
-            x[:, FIRST_UNHEARD:] = store.settings.silence
             with torch.inference_mode():
                 parts.append(frozen(torch.from_numpy(x).unsqueeze(1)).numpy().astype(np.float16))
         with atomic_path(path) as temporary, temporary.open("wb") as file:

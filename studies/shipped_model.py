@@ -157,7 +157,7 @@ def targets(lesson: Lesson, output: Path, without: int | None) -> tuple[Array, A
     values = np.zeros((len(lesson.folds), len(lesson.heads)), dtype=np.float32)
     weights = np.full(values.shape, ABSENT, dtype=np.float32)
     values[:n_music, :n_words], weights[:n_music, :n_words] = make_targets(
-        lesson.labels, np.load(path), lesson.folds[:n_music], without=without
+        lesson.labels, np.load(path), lesson.clips, without=without
     )
     weights[:, n_words:] = 1
     values[:n_music, n_words + SOUNDS.index("music")] = 1

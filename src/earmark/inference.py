@@ -20,6 +20,7 @@ from earmark.errors import BadValue
 from earmark.features import LogMel, log_mel
 from earmark.ranking import RANKINGS, Ranking
 from earmark.runtime import BATCH, LoadedModel, Model
+from earmark.signal_check import knows_sounds
 from earmark.tags import VOCABULARIES, Vocabulary
 from earmark.windows import Track, Window, centre, spread, stretches, whole
 
@@ -105,7 +106,8 @@ class Listening:
     logits : float32 (n_windows, n_tags)
     embeddings : float32 (n_windows, n_dimensions)
     damaged_packets : packets of the file that the decoder had to leave out
-    peak, unrest : of what was heard (earmark.signal_check)
+    peak, unrest : of what was heard (earmark.signal_check); unrest is None where the model knows
+        sounds
     """
 
     seconds: float
@@ -134,7 +136,7 @@ def listen(model: LoadedModel, windows: Iterable[Window]) -> Answers:
         starts += [window.start for window in batch]
         lengths += [window.n_valid for window in batch]
         mels = [log_mel(window.samples, settings=settings) for window in batch]
-        parts.append(model.run(np.stack(mels)))
+        parts.append(model.run(np.stack(mels) if len(mels) > 1 else mels[0][None]))
     if not parts:
         raise BadValue(f"the track is shorter than one sample at {settings.rate} Hz")
     logits, embeddings = map(np.concatenate, zip(*parts, strict=True))
@@ -155,7 +157,13 @@ def hear(
     Raises UnreadableAudio for a file that holds no audio.
     """
     settings = model.card.features
-    track = Track(source, rate=rate, target_rate=settings.rate, max_seconds=options.max_seconds)
+    track = Track(
+        source,
+        rate=rate,
+        target_rate=settings.rate,
+        max_seconds=options.max_seconds,
+        with_unrest=not knows_sounds(model.card.tags),
+    )
     answers = listen(model, _chosen(track, options, settings=settings))
     return Listening(
         seconds=track.n_samples / settings.rate,

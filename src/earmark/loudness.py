@@ -55,8 +55,8 @@ def at_level(samples: Float32Array, *, rate: int, level: float) -> Float32Array:
 def _power(samples: Float32Array, *, rate: int, mean: np.float32) -> float:
     """Mean square of the blocks that sound, once the mean is off; block by block, in the cache."""
     size = max(1, round(BLOCK_SECONDS * rate))
-    blocks = [samples[start : start + size] for start in range(0, samples.size, size)]
-    energies = np.array([np.square(block - mean).sum() for block in blocks], dtype=np.float64)
+    blocks = [samples[start : start + size] - mean for start in range(0, samples.size, size)]
+    energies = np.array([block @ block for block in blocks], dtype=np.float64)
     lengths = np.array([block.size for block in blocks])
     gate = GATE * energies.sum() / samples.size
     if not gate:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 
 from earmark.errors import BadValue
-from earmark.graph import winograd
+from earmark.graph import stem, winograd
 from earmark.graph.activations import activate
 from earmark.graph.mobile import inverted_residual
 from earmark.graph.musicnn import musicnn, pooled_conv
@@ -55,7 +55,11 @@ def build(network: Network, *, by_winograd: bool = True) -> onnx.ModelProto:
             x, shape = _pad(graph, x, shape, step, f"pad{number}")
         else:
             x = _affine(graph, x, shape, step, f"norm{number}")
-    for number, block in enumerate(network.blocks, start=1):
+    n_done = 0
+    if stem.suits(network.blocks, n_channels=shape.channels):
+        x, shape = stem.convolve(graph, x, shape, network.blocks)
+        n_done = stem.N_BLOCKS
+    for number, block in enumerate(network.blocks[n_done:], start=n_done + 1):
         if isinstance(block, InvertedResidual):
             x, shape = inverted_residual(graph, x, shape, block, f"block{number}")
         elif isinstance(block, AveragePool):
