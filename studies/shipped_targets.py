@@ -25,9 +25,6 @@ Array = npt.NDArray[np.float32]
 Said = Mapping[str, tuple[Array, Array]]  # of each teacher: logits and embedding
 
 STRENGTH = 0.003  # C of the regressions; .002 and .006 are within .003 of it on the folds
-# Of what is taught, the label's share; the rest is what the teachers make of the clip. Of songs the
-# labels are few: alone in judging them, the regressions are better than who learns from labels.
-LABEL = {"q4": 0.6, "songs": 0.3, "unlabelled": 0.6}
 UNLABELLED = 0.5  # weight of what only teachers say
 ENOUGH = 14, 60  # clips that have and that lack a word, for a regression
 SURE = 0.4  # least weight of a label that counts towards it
@@ -115,11 +112,19 @@ def heard_by_teachers(
 
 
 def make_targets(
-    labels: Labels, heard: Array, clips: Sequence[Clip], *, without: int | None
+    labels: Labels,
+    heard: Array,
+    clips: Sequence[Clip],
+    *,
+    without: int | None,
+    shares: Mapping[str, float],
 ) -> tuple[Array, Array]:
-    """Values and weights, float32 (n, n_heads); the labels of the fold `without` are not used."""
+    """Values and weights, float32 (n, n_heads); the labels of the fold `without` are not used.
+
+    shares : of the label in what is taught, by the source of the clip
+    """
     folds = folds_of(clips)
-    most = np.array([[LABEL[clip.source]] for clip in clips], dtype=np.float32)
+    most = np.array([[shares[clip.source]] for clip in clips], dtype=np.float32)
     given = (labels.weights > 0) & (folds != without)[:, None]
     share = np.where(given, most * np.minimum(1, labels.weights / 0.5), 0)
     values = share * np.nan_to_num(labels.values) + (1 - share) * heard

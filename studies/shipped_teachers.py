@@ -25,7 +25,7 @@ from studies.q4 import SHARED
 
 Array = npt.NDArray[np.float32]
 FEATURES = PRESETS["efficientat-level"]  # of the shipped model
-# mn04 as a teacher hears all of its mels, as loud as the shipped model does.
+# mn04 teaches from all of its mels, as loud as the shipped model; its blocks learn from them too.
 MN04 = dataclasses.replace(PRESETS["efficientat"], name="efficientat-loud", level=FEATURES.level)
 _PART = 32  # clips at once
 _KEPT = 8  # parts between two savings

@@ -89,11 +89,17 @@ class Tags:
 
     @property
     def first_genre(self) -> Tag | None:
-        """The genre that fits best, by evidence where the priors are known; None if not sure."""
+        """The genre that fits best, by evidence where the priors are known; None if not sure.
+
+        A specific genre goes before a vague one (earmark.ranking.first_genre).
+        """
         genres = [tag for tag in self.tags if tag.group == "genre"]
         if not genres or self.kind != "music":
             return None
-        first = max(genres, key=lambda tag: tag.score if tag.evidence is None else tag.evidence)
+        scores = np.array([tag.score for tag in genres], dtype=np.float32)
+        values = [tag.score if tag.evidence is None else tag.evidence for tag in genres]
+        names = [tag.name for tag in genres]
+        first = genres[ranking.first_genre(names, scores, np.array(values, dtype=np.float32))]
         return first if first.score >= SURE else None
 
     @property
