@@ -12,12 +12,12 @@ import torch
 
 from earmark import __version__
 from earmark.errors import BadModel
-from earmark.graph import build
+from earmark.graph import SilentMels, build
 from earmark.model_file import INPUT, LOGITS, Calibration, Card, sigmoid, write_model
 from earmark.privacy import keep_private
 from earmark.training.mobile import Blocks, MobileGru, to_network
-from studies.shipped_learning import blocks
-from studies.shipped_teachers import FEATURES
+from studies.shipped_learning import blocks, with_all_mels
+from studies.shipped_teachers import FEATURES, MN04
 from studies.shipped_words import SOUNDS, TAGS
 
 Array = npt.NDArray[np.float32]
@@ -55,9 +55,15 @@ def write_file(
     slope = np.concatenate([fit.scale, np.ones(len(SOUNDS))])
     offset = np.concatenate([fit.offset, np.zeros(len(SOUNDS))])
     priors = sigmoid(logits * slope + offset).mean(0).clip(1e-4, 1 - 1e-4)
+    front = [SilentMels(MN04.n_mels - FEATURES.n_mels, FEATURES.silence)]
     networks = {
         n_frames: to_network(
-            model, blocks()[0], n_mels=FEATURES.n_mels, n_frames=n_frames, columns=columns
+            model,
+            blocks()[0],
+            n_mels=FEATURES.n_mels,
+            n_frames=n_frames,
+            columns=columns,
+            front=front,
         )
         for n_frames in (FEATURES.n_frames, FEATURES.n_frames // 2)
     }
@@ -110,6 +116,7 @@ def _difference(
     session = onnxruntime.InferenceSession(graph)
     (written,) = session.run([LOGITS], {INPUT: x})
     with torch.inference_mode():
-        images = Blocks(blocks()[0]).eval()(torch.from_numpy(x).unsqueeze(1))
+        whole = with_all_mels(x, silence=FEATURES.silence)
+        images = Blocks(blocks()[0]).eval()(torch.from_numpy(whole).unsqueeze(1))
         said = model(images).numpy()[:, columns]
     return float(np.abs(said - written).max())

@@ -31,11 +31,11 @@ from earmark.training.mobile import Blocks, MobileGru
 from earmark.training.seeds import generator, seed_torch
 from studies.q4 import SHARED
 from studies.shipped_music import SOURCES
-from studies.shipped_teachers import TEACHERS, make_store
+from studies.shipped_teachers import MN04, TEACHERS, make_store
 
 Array = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
-MN04 = SHARED / "published" / TEACHERS["efficientat-mn04"].file
+WEIGHTS = SHARED / "published" / TEACHERS["efficientat-mn04"].file
 # Mels from here on, above 12 kHz, are silenced: the excerpts, low-rate Opus, have nothing there,
 # and the music of whoever uses the model has.
 FIRST_UNHEARD = 118
@@ -47,6 +47,7 @@ class Learning:
     """rate : of all weights, one cycle; crop : share of the frames of a clip; mix : of mixup's beta
     distribution; average : of the weights so far that a step keeps
 
+    dropout : share of the embedding that the output does without
     labels : the share of the label in what is taught of a clip, by its source; the rest is what the
     teachers make of it
     """
@@ -58,19 +59,23 @@ class Learning:
     crop: float = 0.5
     mix: float = 0.3
     average: float = 0.99
+    dropout: float = 0.3
     longest: float = 5.0  # gradient
     loss_scale: float = 20.0  # of the mean over all heads, most of which are quiet on any clip
     seed: int = 0
     labels: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(SOURCES, 0.6))
 
 
-# Of songs the labels are few: by themselves, the regressions that teach are right more often.
-HEAD = Learning(epochs=10, rate=1e-3, labels={"q4": 0.6, "songs": 0.3, "unlabelled": 0.6})
+# Here the labels teach more: on two folds, with .3, .6, .75 and .85 of songs, 24 genres have an AP
+# of .522, .541, .549 and .534, decades .449, .455, .463 and .458.
+HEAD = Learning(
+    epochs=12, rate=1e-3, dropout=0.4, labels={"q4": 0.75, "songs": 0.75, "unlabelled": 0.6}
+)
 
 
 def blocks() -> tuple[list[ConvBlock | InvertedResidual], list[ConvBlock | InvertedResidual]]:
     """mn04's blocks that stay, and those that learn on."""
-    of_all = trunk(read_tensors(MN04))
+    of_all = trunk(read_tensors(WEIGHTS))
     return of_all[:N_FROZEN], of_all[N_FROZEN:]
 
 
@@ -85,12 +90,17 @@ def images_of(
         parts = []
         for first in range(0, len(store), 16):
             x = store.log_mels(np.arange(first, min(first + 16, len(store))))
-            x[:, FIRST_UNHEARD:] = store.settings.silence
+            x = with_all_mels(x[:, :FIRST_UNHEARD], silence=store.settings.silence)
             with torch.inference_mode():
                 parts.append(frozen(torch.from_numpy(x).unsqueeze(1)).numpy().astype(np.float16))
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.save(file, np.concatenate(parts))
     return np.asarray(np.load(path, mmap_mode="r"))
+
+
+def with_all_mels(x: Array, *, silence: float) -> Array:
+    """float32 (n, mn04's mels, frames): those that are not there are silent."""
+    return np.pad(x, ((0, 0), (0, MN04.n_mels - x.shape[1]), (0, 0)), constant_values=silence)
 
 
 def moments_of(model: MobileGru, images: Halves) -> Halves:
@@ -131,6 +141,7 @@ def learn(
         model = head_of
         of_model = [*model.recurrent.parameters(), *model.output.parameters()]
         answer = model.answer_moments
+    model.dropout.p = settings.dropout
     optimiser = torch.optim.AdamW(of_model, lr=settings.rate, weight_decay=settings.decay)
     n_steps = len(places) // settings.batch
     schedule = torch.optim.lr_scheduler.OneCycleLR(

@@ -95,7 +95,7 @@ def heard_by_teachers(
     logits = np.zeros((len(x), len(columns)), dtype=np.float32)
     for fold in others:
         places = learned & (folds != fold)
-        heard = _regress(x, labels, places, columns)
+        heard = regress(x, labels, places, columns)
         logits[folds == fold] = heard[folds == fold]
         logits[~learned] += heard[~learned] / len(others)
     result = np.full(labels.values.shape, np.nan, dtype=np.float32)
@@ -132,7 +132,7 @@ def make_targets(
     return values.astype(np.float32), weights.astype(np.float32)
 
 
-def _regress(
+def regress(
     x: Array, labels: Labels, places: npt.NDArray[np.bool_], columns: npt.NDArray[np.intp]
 ) -> Array:
     weight, bias = fit(

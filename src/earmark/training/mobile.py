@@ -94,7 +94,7 @@ def to_network(
     n_mels: int,
     n_frames: int,
     columns: Sequence[int] | None = None,
-    front: Sequence[graph.Affine | graph.Pad] = (),
+    front: Sequence[graph.Affine | graph.Pad | graph.SilentMels] = (),
 ) -> graph.Network:
     """What the model computes in evaluation, with the blocks that came before its own.
 
