@@ -334,26 +334,16 @@ def _frames(samples: Float32Array, settings: LogMel, *, mean: np.float32) -> Ite
 
 @lru_cache(maxsize=8)
 def _bands(settings: LogMel) -> list[tuple[slice, slice, Float32Array]]:
-    """Rows of the filter bank, a few at a time; the bins outside which these are zero; what is
-    between, times what the power has to be for `like_rate`.
+    """Rows of the filter bank, a few at a time; the bins outside which these are zero; their part
+    of the bank.
     """
     filters, bands = mel_filters(settings), []
-    if settings.like_rate is not None:
-        ratio = _emphasis(settings, settings.like_rate) / _emphasis(settings, settings.rate)
-        ratio *= (settings.like_rate / settings.rate) ** 2  # as many more samples are summed
-        filters = (filters * ratio).astype(np.float32)
     for first in range(0, settings.n_mels, _BAND):
         rows = slice(first, first + _BAND)
         used = np.flatnonzero(filters[rows].any(axis=0))
         bins = slice(used[0], used[-1] + 1) if used.size else slice(0)
         bands.append((rows, bins, np.ascontiguousarray(filters[rows, bins])))
     return bands
-
-
-def _emphasis(settings: LogMel, rate: int) -> npt.NDArray[np.float64]:
-    """What pre-emphasis at `rate` does to the power of each bin."""
-    hz = np.fft.rfftfreq(settings.n_fft, 1 / settings.rate)
-    return np.asarray(np.abs(1 - settings.pre_emphasis * np.exp(-2j * np.pi * hz / rate)) ** 2)
 
 
 @lru_cache(maxsize=8)
@@ -364,7 +354,8 @@ def mel_filters(settings: LogMel) -> npt.NDArray[np.float32]:
 
     Slaney's scale (Auditory Toolbox, 1998) is linear to 1 kHz and logarithmic above; HTK's is
     2595 log10(1 + f / 700). Kaldi's is HTK's, with triangles whose sides are straight over mels,
-    not over Hz. The slaney norm gives every triangle the same area.
+    not over Hz. The slaney norm gives every triangle the same area. With `like_rate` each bin
+    counts as much as there.
     """
     to_mel, to_hz = (
         (_hz_to_slaney, _slaney_to_hz)
@@ -385,9 +376,18 @@ def mel_filters(settings: LogMel) -> npt.NDArray[np.float32]:
     filters = np.maximum(0, np.minimum(rising, falling))
     if settings.mel_norm == "slaney":
         filters *= (2 / (corners[2:] - corners[:-2]))[:, None]
+    if settings.like_rate is not None:
+        filters *= _emphasis(settings, settings.like_rate) / _emphasis(settings, settings.rate)
+        filters *= (settings.like_rate / settings.rate) ** 2  # as many more samples are summed
     result = filters.astype(np.float32)
     result.setflags(write=False)
     return result
+
+
+def _emphasis(settings: LogMel, rate: int) -> npt.NDArray[np.float64]:
+    """What pre-emphasis at `rate` does to the power of each bin."""
+    hz = np.fft.rfftfreq(settings.n_fft, 1 / settings.rate)
+    return np.asarray(np.abs(1 - settings.pre_emphasis * np.exp(-2j * np.pi * hz / rate)) ** 2)
 
 
 @lru_cache(maxsize=8)
