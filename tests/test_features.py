@@ -252,6 +252,16 @@ def test_a_clip_of_a_few_samples_has_a_spectrogram(name, n_samples):
     assert np.isfinite(result).all()
 
 
+def test_a_spectrogram_is_written_where_it_is_wanted():
+    settings, samples = PRESETS["won2020"], music(16_000, 1.0)
+    two = np.zeros((2, settings.n_mels, settings.frames_of(samples.size)), dtype=np.float32)
+    log_mel(samples, settings=settings, out=two[1])
+    np.testing.assert_array_equal(two[1], log_mel(samples, settings=settings))
+    assert not two[0].any()
+    with pytest.raises(BadValue, match=r"out has the shape \(2, 96, 63\)"):
+        log_mel(samples, settings=settings, out=two)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_samples_that_are_not_finite_are_refused(bad):
     samples = np.zeros(4000)

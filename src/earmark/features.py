@@ -245,10 +245,13 @@ def preset(name: str) -> LogMel:
     return PRESETS[name]
 
 
-def log_mel(samples: Float32Array, *, settings: LogMel) -> npt.NDArray[np.float32]:
+def log_mel(
+    samples: Float32Array, *, settings: LogMel, out: Float32Array | None = None
+) -> npt.NDArray[np.float32]:
     """Log-scaled mel spectrogram of all samples, with frames centred on multiples of the hop.
 
     samples : float32 (n_samples,), mono at settings.rate, in [-1, 1]; at least one
+    out : where to write it; a new array by default
     returns : float32 (n_mels, settings.frames_of(n_samples)), dB
 
     Silence gives the floor everywhere; with a level in the settings, no gain changes the result.
@@ -260,7 +263,7 @@ def log_mel(samples: Float32Array, *, settings: LogMel) -> npt.NDArray[np.float3
         raise BadValue(f"log_mel needs a mono signal of one sample or more, not {samples.shape}")
     if not np.isfinite(samples).all():
         raise BadValue("the samples hold values that are not finite (NaN or infinity)")
-    mel = _mel_power(samples, settings)
+    mel = _mel_power(samples, settings, out)
 
     floored = np.add if settings.floor == "add" else np.maximum
     decibels = np.log(floored(mel, np.float32(settings.amin), out=mel), out=mel)
@@ -271,7 +274,7 @@ def log_mel(samples: Float32Array, *, settings: LogMel) -> npt.NDArray[np.float3
     return decibels
 
 
-def _mel_power(samples: Float32Array, settings: LogMel) -> Float32Array:
+def _mel_power(samples: Float32Array, settings: LogMel, out: Float32Array | None) -> Float32Array:
     """Mel power before the logarithm, float32 (n_mels, n_frames).
 
     All blocks of frames use the same memory: fresh pages cost as much as the arithmetic.
@@ -285,7 +288,10 @@ def _mel_power(samples: Float32Array, settings: LogMel) -> Float32Array:
     sounding = np.flatnonzero(window)
     heard = slice(sounding[0], sounding[-1] + 1)  # of a frame; around it the window is zero
     n_bins = 1 + settings.n_fft // 2
-    mel = np.empty((settings.n_mels, settings.frames_of(samples.size)), dtype=np.float32)
+    shape = settings.n_mels, settings.frames_of(samples.size)
+    mel = np.empty(shape, dtype=np.float32) if out is None else out
+    if mel.shape != shape:
+        raise BadValue(f"out has the shape {mel.shape}, but the spectrogram has {shape}")
     n_block = min(_BLOCK, mel.shape[1])
     windowed = np.zeros((n_block, settings.n_fft), dtype=np.float32)
     spectrum = np.empty((n_block, n_bins), dtype=np.complex64)

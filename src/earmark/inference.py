@@ -135,8 +135,10 @@ def listen(model: LoadedModel, windows: Iterable[Window]) -> Answers:
     while batch := list(islice(rest, BATCH)):
         starts += [window.start for window in batch]
         lengths += [window.n_valid for window in batch]
-        mels = [log_mel(window.samples, settings=settings) for window in batch]
-        parts.append(model.run(np.stack(mels) if len(mels) > 1 else mels[0][None]))
+        mels = np.empty((len(batch), settings.n_mels, settings.n_frames), dtype=np.float32)
+        for window, mel in zip(batch, mels, strict=True):
+            log_mel(window.samples, settings=settings, out=mel)
+        parts.append(model.run(mels))
     if not parts:
         raise BadValue(f"the track is shorter than one sample at {settings.rate} Hz")
     logits, embeddings = map(np.concatenate, zip(*parts, strict=True))

@@ -29,7 +29,7 @@ STEADY = 0.25
 LEAST_SECONDS = 10  # that are judged
 # The same for a model that hears each sound at one level (features.LogMel.level).
 NOTHING = 3e-5
-# Nats that another sound must lie above music: of 2,705 clips of music in five folds one is called
+# Nats that another sound must lie above music: of 2,705 clips of music in five folds none is called
 # something else, of 453 of speech one is called music (studies/shipped_kind.py).
 MARGIN = 1.0
 
