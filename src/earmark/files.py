@@ -23,6 +23,7 @@ def cache_folder() -> Path:
 
 
 Json = dict[str, Any]  # a JSON object
+_NAMED = 40  # characters of a file's name that its temporary name keeps: that too has 255 bytes
 
 
 @contextmanager
@@ -35,7 +36,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # not tempfile, which makes private files: these get the mode of the user's umask
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f".{path.name[:_NAMED]}.{secrets.token_hex(4)}.part")
     try:
         yield temporary
         with temporary.open("rb+") as file:

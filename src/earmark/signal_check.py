@@ -40,7 +40,10 @@ _LEAST_POWER = 1e-9
 
 @dataclass(frozen=True)
 class Doubt:
-    """A reason to doubt the tags of a track; `kind` is silent, steady, speech, applause or tone."""
+    """A reason to doubt the tags of a track.
+
+    kind : silent, steady, speech, applause or tone, which are no music; or cut_short
+    """
 
     kind: str
     message: str

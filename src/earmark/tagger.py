@@ -13,6 +13,7 @@ import numpy as np
 
 from earmark import engine, ranking, tags, windows, zoo
 from earmark.arrays import Float32Array
+from earmark.audio.budget import deadline
 from earmark.errors import BadValue, EarmarkError
 from earmark.inference import Listening, Options, hear, model_of_worker
 from earmark.model_file import Card
@@ -241,7 +242,10 @@ class Tagger:
     def doubts_of(self, heard: Listening) -> tuple[Doubt, ...]:
         """The reasons to doubt the tags of a track, from what `listen` returned."""
         sound = sound_of(self.card.log_odds(self._pooled(heard)), self.tags)
-        return doubts(peak=heard.peak, unrest=heard.unrest, sound=sound)
+        found = doubts(peak=heard.peak, unrest=heard.unrest, sound=sound)
+        if heard.cut_short is not None:
+            found += (Doubt("cut_short", str(heard.cut_short)),)
+        return found
 
     def _pooled(self, heard: Listening) -> Float32Array:
         return windows.pool(heard.logits, pooling=self.card.pooling)
@@ -276,7 +280,9 @@ class Tagger:
         if isinstance(paths, str | os.PathLike):
             raise BadValue(f"tag_files takes a list of files; for the one file {paths}, use tag")
         tag_file = _TagFile(options)
-        for outcome in map_files(tag_file, paths, tagger=self, workers=workers):
+        for outcome in map_files(
+            tag_file, paths, tagger=self, workers=workers, limits=options.limits
+        ):
             if outcome.error is not None:
                 yield Failure(outcome.unit, outcome.error)
             else:
@@ -329,11 +335,13 @@ def map_files(
     *,
     tagger: Tagger,
     workers: int | None = None,
+    limits: bool = True,
 ) -> Iterator[engine.Outcome[Path, Value]]:
     """function(tagger, path) for each file, in order; a file that fails does so alone.
 
     function : picklable; each worker process calls it with a tagger of its own
     workers : as of Tagger.tag_files
+    limits : a worker process has audio.budget.DEADLINE seconds for a file
     """
     if workers is None and len(paths) < _FEW_FILES:
         workers = 1
@@ -341,7 +349,7 @@ def map_files(
     if workers == 1:
         return engine.map_units(partial(function, tagger), files, workers=1)
     work = _InWorker(function, tagger.model.path, tagger.model.runtime)
-    return engine.map_units(work, files, workers=workers)
+    return engine.map_units(work, files, workers=workers, deadline=deadline(limits=limits))
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,10 @@ class Track:
 
     source : a file, or float32 (n_samples,) mono samples at `rate` Hz
     max_seconds : the track ends there; None takes all of it
+    limits : as of audio.load_audio
     n_samples, damaged_packets, level : of what has been read so far
+    cut_short : of a file, once it was read to its end (audio.AudioStream)
+    stated_seconds : of the whole file by its header, where only parts of it were read; else None
 
     Raises BadValue for samples without a rate, a file with one, and no samples.
     """
@@ -52,12 +55,16 @@ class Track:
         target_rate: int,
         rate: int | None = None,
         max_seconds: float | None = None,
+        limits: bool = True,
     ) -> None:
         self.rate = target_rate
         self.path = None if isinstance(source, np.ndarray) else Path(source)
         self.n_samples = 0
         self.damaged_packets = 0
         self.level = Level(target_rate)
+        self.cut_short: audio.CutShort | None = None
+        self.stated_seconds: float | None = None
+        self._limits = limits
         self._blocks: audio.AudioStream | list[Float32Array]
         if isinstance(source, np.ndarray):
             if rate is None:
@@ -65,12 +72,14 @@ class Track:
             if source.size == 0:
                 raise BadValue("there are no samples to listen to: the array is empty")
             resampled = audio.resample(source, rate=rate, target_rate=target_rate)
-            end = None if max_seconds is None else round(max_seconds * target_rate)
+            end = None if max_seconds is None else max(1, round(max_seconds * target_rate))
             self._blocks = [resampled[:end]]
         else:
             if rate is not None:
                 raise BadValue("a file states its own rate: give rate=... only with samples")
-            self._blocks = audio.stream_audio(source, rate=target_rate, seconds=max_seconds)
+            self._blocks = audio.stream_audio(
+                source, rate=target_rate, seconds=max_seconds, limits=limits
+            )
 
     def __iter__(self) -> Iterator[Float32Array]:
         for block in self._blocks:
@@ -78,6 +87,12 @@ class Track:
             yield block
         if isinstance(self._blocks, audio.AudioStream):
             self.damaged_packets = self._blocks.damaged_packets
+            self.cut_short = self._blocks.cut_short
+
+    def duration(self) -> float | None:
+        """Seconds that the file states; None if it does not."""
+        assert self.path is not None
+        return audio.probe(self.path, limits=self._limits).duration
 
     def parts(self, starts: Iterable[float], *, seconds: float) -> list[Float32Array]:
         """The samples from each of these starts (seconds) on, reached by seeking in the file.
@@ -88,7 +103,9 @@ class Track:
         parts = []
         for start in starts:
             try:
-                part = audio.load_audio(self.path, rate=self.rate, start=start, seconds=seconds)
+                part = audio.load_audio(
+                    self.path, rate=self.rate, start=start, seconds=seconds, limits=self._limits
+                )
             except UnreadableAudio:  # no audio at that place
                 return []
             if part.samples.size == 0:
@@ -169,7 +186,7 @@ def spread(track: Track, number: int, *, settings: LogMel) -> Iterator[Window]:
     """
     if track.path is None:
         raise BadValue("spread seeks in a file, and these are samples: leave it out")
-    duration = audio.probe(track.path).duration
+    duration = track.duration()
     parts: list[Float32Array] = []
     starts: list[float] = []
     if duration is not None and duration > number * settings.seconds:
@@ -178,6 +195,7 @@ def spread(track: Track, number: int, *, settings: LogMel) -> Iterator[Window]:
     if not parts:
         yield from whole(track, settings=settings)
         return
+    track.stated_seconds = duration
     for start, samples in zip(starts, parts, strict=True):
         first = round(start * settings.rate)
         yield Window(first, fit(samples, settings=settings), samples.size)
