@@ -18,6 +18,7 @@ _STATED_BY_STREAM = {
 }  # fmt: skip
 _STATED_BY_CONTAINER = {"matroska,webm", "flv"}  # of the longest stream in it
 _LONGEST_MISSING = 1.0, 0.01  # seconds, and share of the whole: rounding, delays of encoders
+_BELIEVED = 1e6  # seconds, eleven days; more is damage of the header
 
 _ID3 = Struct(">3s3x4B")  # what it is, then its bytes, seven bits in each
 _CHUNK = {b"RIFF": Struct("<4sI"), b"RIFX": Struct(">4sI"), b"RF64": Struct("<4sI")}
@@ -47,7 +48,9 @@ class CutShort(NamedTuple):
 def cut_short(seconds: float, *, stated: float | None) -> CutShort | None:
     """Whether a file of so many seconds lacks some of those that it states."""
     least, share = _LONGEST_MISSING
-    if stated is None or stated - seconds <= max(least, share * stated):
+    if stated is None or not 0 < stated < _BELIEVED:
+        return None
+    if stated - seconds <= max(least, share * stated):
         return None
     return CutShort(seconds, stated)
 
