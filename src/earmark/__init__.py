@@ -20,6 +20,7 @@ from earmark.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from earmark.audio import Audio, load_audio
+    from earmark.audio.stated import CutShort
     from earmark.features import LogMel, log_mel
     from earmark.inference import Listening, Options
     from earmark.model_file import Calibration, Card
@@ -34,6 +35,7 @@ __all__ = [
     "Audio",
     "Calibration",
     "Card",
+    "CutShort",
     "Doubt",
     "EarmarkError",
     "Failure",
@@ -58,6 +60,7 @@ _MODULES = {
     "Audio": "audio",
     "Calibration": "model_file",
     "Card": "model_file",
+    "CutShort": "audio.stated",
     "Doubt": "signal_check",
     "Failure": "tagger",
     "Listening": "inference",

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from earmark.arrays import Float32Array, Int64Array
-from earmark.audio import CutShort
+from earmark.audio.stated import CutShort
 from earmark.errors import BadValue
 from earmark.features import LogMel, log_mel
 from earmark.ranking import RANKINGS, Ranking

@@ -16,6 +16,7 @@ import numpy as np
 
 from earmark import audio
 from earmark.arrays import Float32Array, Int64Array
+from earmark.audio.stated import CutShort
 from earmark.errors import BadValue, UnreadableAudio
 from earmark.features import LogMel
 from earmark.model_file import Pooling
@@ -62,7 +63,7 @@ class Track:
         self.n_samples = 0
         self.damaged_packets = 0
         self.level = Level(target_rate)
-        self.cut_short: audio.CutShort | None = None
+        self.cut_short: CutShort | None = None
         self.stated_seconds: float | None = None
         self._limits = limits
         self._blocks: audio.AudioStream | list[Float32Array]

@@ -42,7 +42,7 @@ def test_a_watched_file_whose_clock_is_ahead_is_heard_when_two_looks_agree(
 
 def test_a_file_is_at_rest_once_it_has_been_the_same_for_some_seconds(monkeypatch):
     clock = [100.0]
-    monkeypatch.setattr(changes.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     rest, song = changes.Rest(), Path("song.mp3")
     ahead = time.time_ns() + 3_600_000_000_000
     assert rest.is_at_rest(song, (5, time.time_ns() - 6_000_000_000))  # by its own time

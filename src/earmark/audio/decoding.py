@@ -6,7 +6,7 @@ It seeks, keeps time, and goes on after damage.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
@@ -158,7 +158,7 @@ def _pieces(
         tally.stated = None if seek or link else stated_seconds(container, stream, source)
         tick = float(stream.time_base)  # seconds
         is_vorbis = (container.format.name, stream.codec_context.name) == ("ogg", "vorbis")
-        time_of = _vorbis_time if is_vorbis else attrgetter("pts")
+        time_of: Callable[[Any], int | None] = _vorbis_time if is_vorbis else attrgetter("pts")
         if _keeps_no_time(container.format.name, stream.codec_context.name):
             time_of = _no_time
         frames = frames_of(container, stream, tally)

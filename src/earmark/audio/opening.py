@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
@@ -170,7 +169,7 @@ def _is_protected_asf(source: SimpleNamespace) -> bool:
 
 def _file_like(file: FileIO, link: tuple[int, int] | None, *, budget: Budget) -> SimpleNamespace:
     """What PyAV asks of a file object, for a stretch of the file."""
-    begin, end = link or (0, sys.maxsize)
+    begin, end = link or (0, 0)
     file.seek(begin)
     suffix = Path(budget.path).suffix.lower()
     name = f"audio{suffix}" if suffix in _HEADERLESS else ""
@@ -180,13 +179,11 @@ def _file_like(file: FileIO, link: tuple[int, int] | None, *, budget: Budget) ->
         budget.read(len(content))
         return content
 
+    if link is None:
+        return SimpleNamespace(read=read, seek=file.seek, tell=file.tell, name=name)
+
     def seek(offset: int, whence: int = os.SEEK_SET) -> int:
         base = {os.SEEK_SET: begin, os.SEEK_CUR: file.tell(), os.SEEK_END: end}[whence]
         return file.seek(base + offset) - begin
 
-    def tell() -> int:
-        return file.tell() - begin
-
-    if link is None:
-        seek, tell = file.seek, file.tell
-    return SimpleNamespace(read=read, seek=seek, tell=tell, name=name)
+    return SimpleNamespace(read=read, seek=seek, tell=lambda: file.tell() - begin, name=name)

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from earmark.audio import Audio, CutShort
+from earmark.audio import Audio
+from earmark.audio.stated import CutShort
 from earmark.engine.processes import worker_environment
 from earmark.errors import UnreadableAudio, WorkerDied
 from earmark.web import decoder_process
