@@ -26,7 +26,7 @@ LAYERS = [
     {"zoo", "engine", "inference"},
     {"published"},
     {"graph", "runtime", "windows"},
-    {"audio", "signal_check", "download", "model_file", "metrics", "ranking"},
+    {"audio", "signal_check", "download", "model_file", "metrics", "ranking", "pictures"},
     {"features", "tags"},
     {"loudness", "privacy"},
     {
@@ -34,6 +34,7 @@ LAYERS = [
         "folder_lock",
         "sqlite_file",
         "parquet_file",
+        "onnx_file",
         "words",
         "provenance",
         "arrays",

@@ -19,7 +19,7 @@ from earmark.audio import load_audio
 from earmark.errors import BadValue
 from earmark.features import LogMel, log_mel
 from earmark.inference import Options
-from earmark.privacy import keep_private
+from earmark.pictures import new_figure
 from earmark.tagger import Tagger
 
 # A cell is 1/8 of a window; its scores come from the stretches, twice as long, that cover it.
@@ -108,18 +108,16 @@ def write_csv(path: str | Path, gram: Taggram) -> None:
 def write_png(path: str | Path, gram: Taggram, *, tagger: Tagger) -> None:
     """Write a PNG: the spectrogram above, below it the tags with the highest scores.
 
-    Raises BadValue for the taggram of samples, which came from no file.
+    Raises BadValue for the taggram of samples, which came from no file, and MissingExtra without
+    matplotlib.
     """
-    keep_private()
-    from matplotlib.figure import Figure
-
     if gram.path is None:
         raise BadValue(
             "a PNG needs the audio file; this taggram was made from samples. Make it from a file"
         )
 
     order = np.argsort(-gram.scores.max(axis=0), kind="stable")[:_PICTURE_TAGS]
-    figure = Figure(figsize=(11, 7), layout="constrained")
+    figure = new_figure(11, 7)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.6])
     edges = [0.0, gram.duration]
     features = tagger.card.features
@@ -146,7 +144,7 @@ def write_png(path: str | Path, gram: Taggram, *, tagger: Tagger) -> None:
     below.set_xlabel("seconds")
     figure.colorbar(mesh, ax=below, label="score")
     with files.atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=100)
+        figure.savefig(temporary, format="png")
 
 
 def names(paths: Sequence[Path]) -> list[str]:

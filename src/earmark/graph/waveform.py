@@ -14,6 +14,7 @@ from earmark import loudness
 from earmark.features import LogMel, hann, mel_filters
 from earmark.graph.nodes import Nodes
 from earmark.model_file import EMBEDDING, INPUT, LOGITS, Card
+from earmark.onnx_file import load_onnx
 
 if TYPE_CHECKING:
     import onnx
@@ -30,7 +31,7 @@ def waveform_model(graph: onnx.ModelProto, card: Card) -> onnx.ModelProto:
     "scores" float32 (batch, n_tags), calibrated, in [0, 1], and "embedding". The card is in the
     metadata under "earmark_waveform".
     """
-    import onnx
+    onnx = load_onnx()
     from onnx import compose, helper
 
     front = front_end(card.features)
