@@ -22,6 +22,7 @@ FREE_SECONDS = 3600.0  # of audio that any file may hold
 BYTES_A_SECOND = 250
 PATIENCE = 60.0  # seconds of work; beyond them a second of work must give a second of audio
 INDEX_ENTRIES = 1 << 23  # of an MP4, 32 bytes each in memory: 54 hours of AAC
+PACKET_SECONDS = 0.02  # of audio in one, where it is not decoded
 DEADLINE = 1800.0  # seconds for a file in a worker process, by the clock
 
 _ANYWAY = "If it is real, hear it with --no-limits (limits=False in Python)"
@@ -68,9 +69,10 @@ class Budget:
         if work > PATIENCE + self._seconds:
             self._refuse(f"{work:.0f} s of work gave {self._seconds:.0f} s of audio")
 
-    def progress(self) -> None:
-        """Some audio was among what was read."""
+    def packet(self) -> None:
+        """A packet of encoded audio was among what was read."""
         self._idle = 0
+        self._seconds += PACKET_SECONDS
 
     def heard(self, seconds: float) -> None:
         """So many more seconds of audio came out of it."""

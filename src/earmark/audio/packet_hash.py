@@ -27,8 +27,8 @@ def audio_hash(path: str | Path, *, limits: bool = True) -> bytes:
         streams = [stream for stream in container.streams if stream.type == "audio"]
         try:
             for packet in container.demux(streams):
-                budget.progress()
                 if packet.size:
+                    budget.packet()
                     digest.update(packet)
         except av.FFmpegError as error:
             # what comes before the damage tells files apart; decoding judges the damage
