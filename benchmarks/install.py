@@ -60,7 +60,7 @@ def installed(environment: Path, requirement: str) -> dict[str, int]:
     """Bytes of each distribution in a new environment with this requirement, without pip."""
     venv.create(environment, with_pip=True)
     python = environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    pip = [python, "-m", "pip", "-q", "--disable-pip-version-check"]
+    pip: list[str | Path] = [python, "-m", "pip", "-q", "--disable-pip-version-check"]
     constraints = ROOT / "constraints.txt"
     subprocess.run([*pip, "install", "-c", constraints, requirement], check=True)
     asked = subprocess.run([python, "-c", _SIZES], check=True, capture_output=True, text=True)

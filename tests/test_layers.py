@@ -39,6 +39,7 @@ LAYERS = [
         "provenance",
         "arrays",
         "lazy_names",
+        "environment",
     },
     {"errors"},
 ]
@@ -65,7 +66,7 @@ WALLS = {
     },
 }
 # What may import earmark.training, beside itself: it brings torch.
-TRAINERS = {"cli/train.py"}
+TRAINERS = {"cli/train.py", "cli/probe.py"}
 # The rules of matching read and write nothing; catalogs and stores ask no network.
 INPUT_AND_OUTPUT = {"io", "os", "pathlib", "shutil", "sqlite3", "subprocess", "tempfile"}
 NETWORK = {"asyncio", "http", "httpx2", "requests", "socket", "ssl", "urllib"}

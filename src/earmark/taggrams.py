@@ -16,6 +16,7 @@ from earmark import files, windows
 from earmark import tags as vocabulary
 from earmark.arrays import Float32Array, Float64Array
 from earmark.audio import load_audio
+from earmark.audio.given import AudioSource, path_of
 from earmark.errors import BadValue
 from earmark.features import LogMel, log_mel
 from earmark.inference import Options
@@ -50,14 +51,15 @@ class Taggram:
 
 def taggram(
     tagger: Tagger,
-    source: str | os.PathLike[str] | Float32Array,
+    source: AudioSource,
     *,
     rate: int | None = None,
     max_seconds: float | None = None,
     limits: bool = True,
 ) -> Taggram:
-    """The tags of a file, or of mono samples at `rate` Hz, over time.
+    """The tags of a file, or of samples at `rate` Hz, over time.
 
+    source : what Tagger.tag takes
     max_seconds : the track ends there; None takes all of it
     limits : as of inference.Options
 
@@ -82,7 +84,7 @@ def taggram(
     # the words for what is not music are no tags
     columns = [i for i, tag in enumerate(tagger.tags) if vocabulary.group(tag) != "sound"]
     return Taggram(
-        path=None if isinstance(source, np.ndarray) else Path(source),
+        path=path_of(source),
         tags=tuple(tagger.tags[column] for column in columns),
         seconds=np.arange(len(logits), dtype=np.float64) * (moment / features.rate),
         scores=tagger.card.scores(logits)[:, columns],

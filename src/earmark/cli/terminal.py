@@ -37,6 +37,16 @@ class Exit(IntEnum):
     TERMINATED = 143  # by `kill`
 
 
+EXIT_MEANINGS = {
+    Exit.WELL: "All went well.",
+    Exit.ERROR: "An error, which stands on stderr: what was given, what is wrong, what to do next.",
+    Exit.USAGE: "The command line is wrong: an unknown command or option, or a value that is none.",
+    Exit.SOME_FAILED: "Some files failed, and the others went well. Each has its line.",
+    Exit.INTERRUPTED: "Interrupted with Ctrl-C (SIGINT).",
+    Exit.TERMINATED: "Ended by `kill` (SIGTERM).",
+}
+
+
 class Terminated(SystemExit):
     """SIGTERM has ended the command; open files and workers are closed on the way out."""
 
@@ -134,7 +144,7 @@ def read_list(paths: list[str]) -> list[str]:
         data = sys.stdin.buffer.read()
         separator = b"\0" if b"\0" in data else b"\n"
         names = (part.removesuffix(b"\r") for part in data.split(separator))
-        listed = [name.decode(errors="surrogateescape") for name in names if name.strip()]
+        listed = [os.fsdecode(name) for name in names if name.strip()]  # as arguments are
         if not listed:
             raise BadValue("the list on stdin is empty")
         result += listed
