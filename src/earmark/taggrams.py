@@ -28,7 +28,7 @@ MOMENTS_PER_WINDOW = 8
 _PICTURE_TAGS = 20  # rows that stay readable
 _PICTURE_SECONDS = 0.25  # width of a spectrogram column, at the finest
 _PICTURE_COLUMNS = 2000
-_LONGEST_NAME = 240  # bytes, of the 255 that a file may have; a number and a suffix follow
+_LONGEST_STEM = 240  # bytes; file systems allow names of 255
 
 
 @dataclass(frozen=True)
@@ -154,9 +154,9 @@ def names(paths: Sequence[Path]) -> list[str]:
     taken: set[str] = set()
     result = []
     for path in paths:
-        stem = path.stem
-        while len(os.fsencode(stem)) > _LONGEST_NAME:
-            stem = stem[:-1]
+        stem, encoded = path.stem, os.fsencode(path.stem)
+        if len(encoded) > _LONGEST_STEM:
+            stem = encoded[:_LONGEST_STEM].decode(errors="ignore")  # cut between two letters
         name, number = stem, 2
         while name.casefold() in taken:
             name, number = f"{stem}-{number}", number + 1
