@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import stores
+from audio_files import write_hours_of_silence
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -216,6 +217,16 @@ def test_audio_is_found_by_id_and_then_by_path(tmp_path: Path) -> None:
     assert [row["source"] for row in sidecar(store, 0)] == [
         "audio/a.wav", "b.dotted.WAV", "deep/c.wav", (tmp_path / "elsewhere/d.wav").as_posix(), "",
     ]  # fmt: skip
+
+
+def test_a_song_that_costs_too_much_is_a_row_unless_limits_are_off(tmp_path: Path) -> None:
+    write_hours_of_silence(tmp_path / "A.flac", hours=1.2)
+    songs = Catalog.from_songs([Song("A")])
+    for name, limits, kind in (("with", True, "unreadable_audio"), ("without", False, None)):
+        write_shards(
+            songs, tmp_path / name, store_format=FORMAT, audio=tmp_path, limits=limits, workers=1
+        )
+        assert [row["error_kind"] for row in sidecar(tmp_path / name, 0)] == [kind]
 
 
 def test_a_catalog_without_any_audio_is_an_error_and_not_an_empty_store(tmp_path: Path) -> None:

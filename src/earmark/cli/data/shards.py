@@ -15,7 +15,7 @@ from earmark.cli.data.options import (
     NewStore,
     StoreFolder,
 )
-from earmark.cli.options import JsonLines, Workers
+from earmark.cli.options import JsonLines, NoLimits, Workers
 from earmark.cli.terminal import Exit, print_json, progress, say
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def shards(
     clips_per_shard: Annotated[
         int, typer.Option(min=1, help="Songs in one shard: the most that a killed run loses.")
     ] = 1000,
+    no_limits: NoLimits = False,
     json: JsonLines = False,
 ) -> None:
     """Make spectrograms of a catalog's audio, or go on making them after a stop."""
@@ -87,6 +88,7 @@ def shards(
             workers=workers,
             ray=ray,
             retry=retry,
+            limits=not no_limits,
             progress=advance,
         )
     with open_store(output, resident=False) as store:

@@ -18,6 +18,8 @@ from typing import Any
 from earmark import windows
 from earmark.arrays import Float32Array
 from earmark.audio import AUDIO_SUFFIXES, stream_audio
+from earmark.audio.budget import deadline
+from earmark.audio.find import FILM_SUFFIXES
 from earmark.data.catalog.catalog import Catalog, Song
 from earmark.data.catalog.song_audio import SongAudio, files_in
 from earmark.data.store.format import (
@@ -40,6 +42,9 @@ from earmark.features import log_mel
 from earmark.files import json_line
 from earmark.folder_lock import disk_errors, only_run_in
 
+# A file that has a song's id for its name is that song's audio, be it a film.
+_SUFFIXES = AUDIO_SUFFIXES | FILM_SUFFIXES
+
 
 def write_shards(
     catalog: Catalog,
@@ -50,6 +55,7 @@ def write_shards(
     workers: int | None = None,
     ray: str | None = None,
     retry: bool = False,
+    limits: bool = True,
     progress: Callable[[int], object] = lambda _: None,
 ) -> StoreIndex:
     """Write, or go on writing, the store of a catalog; returns its index.
@@ -59,6 +65,7 @@ def write_shards(
     workers, ray : as of engine.map_units
     retry : make shards again that have a song which failed, except where it still has no audio
         file
+    limits : refuse a file that costs too much for the music in it; False hears it all the same
     progress : called with how many more songs are done
 
     A song without a clip has a row that says why. Raises BadStore where the folder holds another
@@ -88,7 +95,13 @@ def write_shards(
             _Unit(song, files.of(song.id, song.path)) for shard in todo for song in shard.songs()
         )
         with closing(
-            map_units(_MakeClip(store_format), units, workers=workers, ray=ray)
+            map_units(
+                _MakeClip(store_format, limits=limits),
+                units,
+                workers=workers,
+                ray=ray,
+                deadline=deadline(limits=limits),
+            )
         ) as outcomes:
             for shard in todo:
                 # a shard counts only with its sidecar, so no pair can be half old and half new
@@ -130,12 +143,13 @@ class _MakeClip:
     """The work on one song: from its audio to its clip."""
 
     format: StoreFormat
+    limits: bool
 
     def __call__(self, unit: _Unit) -> StoredClip:
         if unit.path is None:
             raise NoAudio("no audio file")
         settings = self.format.features
-        stream = _CountedStream(unit.path, settings.rate)
+        stream = _CountedStream(unit.path, settings.rate, limits=self.limits)
         [window] = windows.centre(stream, settings=settings)
         with _blas().limit(limits=1):  # sums of several threads differ in their last bits
             spectrogram = log_mel(window.samples, settings=settings)
@@ -156,12 +170,12 @@ def _blas() -> Any:
 class _CountedStream:
     """The blocks of a file, whose samples it counts."""
 
-    def __init__(self, path: Path, rate: int) -> None:
+    def __init__(self, path: Path, rate: int, *, limits: bool) -> None:
         self.n_samples = self.damaged_packets = 0
-        self._path, self._rate = path, rate
+        self._path, self._rate, self._limits = path, rate, limits
 
     def __iter__(self) -> Iterator[Float32Array]:
-        stream = stream_audio(self._path, rate=self._rate)
+        stream = stream_audio(self._path, rate=self._rate, limits=self._limits)
         for block in stream:
             self.n_samples += block.size
             yield block
@@ -175,7 +189,7 @@ def _song_audio(folder: Path | None) -> SongAudio:
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}")
     places = (folder / "audio", folder)
-    files = [file for place in places for file in files_in(place, suffixes=AUDIO_SUFFIXES)]
+    files = [file for place in places for file in files_in(place, suffixes=_SUFFIXES)]
     return SongAudio(files, root=folder)
 
 
