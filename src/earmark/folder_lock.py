@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from earmark.errors import DataError, FolderInUse
+
+_A_LOOK = 0.05  # seconds; much longer than `is_free` takes
 
 
 @contextmanager
@@ -24,7 +27,7 @@ def only_run_in(folder: Path, *, lock: str = ".lock") -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / lock).open("a+")
     with file:
-        if not _lock(file):
+        if not _locked_soon(file):
             file.seek(0)
             raise FolderInUse(
                 f"another run works on {folder} (process {file.read().strip() or 'unknown'}). "
@@ -39,6 +42,20 @@ def only_run_in(folder: Path, *, lock: str = ".lock") -> Iterator[None]:
         yield
 
 
+def is_free(folder: Path, *, lock: str = ".lock") -> bool:
+    """Whether no run holds the lock on a folder; False where that cannot be told."""
+    if sys.platform == "win32":
+        return False
+    import fcntl
+
+    try:
+        with (folder / lock).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # which ends with the file
+    except OSError:
+        return False
+    return True
+
+
 @contextmanager
 def disk_errors(place: Path) -> Iterator[None]:
     """Turn an OSError into a DataError that says what to do."""
@@ -49,6 +66,13 @@ def disk_errors(place: Path) -> Iterator[None]:
             f"cannot write to {place}: {error.strerror or error}. Finished work is safe: free some "
             "space or change the permissions of the folder, and run the same command again"
         ) from error
+
+
+def _locked_soon(file: IO[str]) -> bool:
+    if _lock(file):
+        return True
+    time.sleep(_A_LOOK)  # it may only be `is_free` that looks at it
+    return _lock(file)
 
 
 def _lock(file: IO[str]) -> bool:

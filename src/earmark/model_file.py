@@ -19,7 +19,7 @@ import numpy.typing as npt
 from earmark.arrays import Float32Array
 from earmark.errors import BadModel, BadValue, ModelNotFound
 from earmark.features import LogMel
-from earmark.files import write_bytes
+from earmark.files import parse_json, write_bytes
 
 if TYPE_CHECKING:
     import onnx
@@ -105,7 +105,7 @@ class Card:
         Raises BadModel for another format version and for text that is not a card.
         """
         try:
-            values = json.loads(text)
+            values = parse_json(text)
             version = values["format_version"]
         except (ValueError, KeyError, TypeError) as error:
             raise BadModel(f"the model's card cannot be read ({error})") from error

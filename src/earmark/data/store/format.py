@@ -21,7 +21,7 @@ import numpy.typing as npt
 from earmark.arrays import Float32Array
 from earmark.errors import BadStore, BadValue, FeatureMismatch, MissingExtra
 from earmark.features import LogMel
-from earmark.files import atomic_path
+from earmark.files import atomic_path, parse_json
 from earmark.parquet_file import load_pyarrow, read_parquet
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ def _readable(path: Path) -> Iterator[None]:
 
 def _card(path: Path, schema: pa.Schema) -> dict[str, Any]:
     try:
-        card: dict[str, Any] = json.loads((schema.metadata or {})[_METADATA_KEY])
+        card: dict[str, Any] = parse_json((schema.metadata or {})[_METADATA_KEY])
     except (KeyError, ValueError) as error:
         raise BadStore(f"{path} is not a sidecar that earmark wrote") from error
     check_version(path, card)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 from earmark.data.store.format import FORMAT, VERSION, StoreFormat, check_version, read_sidecar
 from earmark.errors import BadStore
-from earmark.files import sha256, write_json
+from earmark.files import parse_json, sha256, write_json
 
 INDEX = "store.json"
 
@@ -93,7 +92,7 @@ def read_index(folder: Path) -> StoreIndex:
     """Read store.json. Raises BadStore, with what to do."""
     path = folder / INDEX
     try:
-        values = json.loads(path.read_bytes())
+        values = parse_json(path.read_bytes())
     except FileNotFoundError:
         if any(folder.glob("shard-*")):
             raise BadStore(
