@@ -66,6 +66,10 @@ def shards(
     retry: Annotated[
         bool, typer.Option("--retry", help="Make the shards with failures again.")
     ] = False,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Make the shards again that `data verify` finds damaged."),
+    ] = False,
     clips_per_shard: Annotated[
         int, typer.Option(min=1, help="Songs in one shard: the most that a killed run loses.")
     ] = 1000,
@@ -87,6 +91,7 @@ def shards(
             workers=workers,
             ray=ray,
             retry=retry,
+            repair=repair,
             progress=advance,
         )
     with open_store(output, resident=False) as store:
@@ -124,7 +129,10 @@ def verify(store: StoreFolder, workers: Workers = None, json: JsonLines = False)
         else:
             print(f"{problem.file}: {problem.problem}")
     if problems:
-        say(f"{store}: {len(problems)} problems")
+        say(
+            f"{store}: {len(problems)} problems. To mend it, run `earmark data shards` as when it "
+            "was made, with --repair"
+        )
         raise typer.Exit(Exit.ERROR)
     index = read_index(store)
     say(
