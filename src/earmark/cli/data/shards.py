@@ -13,6 +13,8 @@ from earmark.cli.data.options import (
     DType,
     DTypeName,
     NewStore,
+    Seed,
+    SplitByName,
     StoreFolder,
 )
 from earmark.cli.options import JsonLines, Workers
@@ -167,12 +169,33 @@ def import_(
         ),
     ] = None,
     dtype: DType = DTypeName.float16,
+    validation: Annotated[
+        float, typer.Option(metavar="SHARE", help="Draw splits: this share becomes valid.")
+    ] = 0.0,
+    test: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Draw splits: this share becomes test; without it test songs stay where they are.",
+        ),
+    ] = None,
+    split_by: Annotated[
+        SplitByName, typer.Option(help="Draw splits by song, or by artist where DIR names artists.")
+    ] = SplitByName.song,
+    seed: Seed = 0,
 ) -> None:
     """Make a store of spectrograms that were exported, or made elsewhere."""
-    from earmark.data.store import import_store
+    from earmark.data.store import NewSplits, import_store, open_store
 
-    index = import_store(folder, output, features=features, dtype=dtype.value)
+    draw = bool(validation) or test is not None
+    splits = NewSplits(validation, test, split_by.value, seed) if draw else None
+    index = import_store(folder, output, features=features, dtype=dtype.value, splits=splits)
     say(f"{output}: {index.n_clips} clips in {len(index.shards)} shards")
+    with open_store(output, resident=False) as store:
+        if not any(store.splits):
+            say(
+                "no clip has a split, which training needs: --validation 0.06 --test 0.1 draws them"
+            )
 
 
 def _show_failures(failures: list[FailedSong], *, json: bool) -> None:

@@ -26,6 +26,11 @@ def is_id(text: str) -> bool:
     return bool(re.fullmatch(_ID_PATTERN, text)) and len(text.encode()) <= _ID_BYTES
 
 
+def is_split(text: str) -> bool:
+    """Whether a text is a split, a fold number, or empty."""
+    return bool(re.fullmatch(_SPLIT_PATTERN, text))
+
+
 def schema() -> pa.Schema:
     """The columns of a catalog; `seconds` and `tags` may be null, and null means not known."""
     pa = load_pyarrow()
