@@ -24,9 +24,9 @@ from hypothesis.extra.numpy import arrays
 
 from earmark.audio import load_audio
 from earmark.data.catalog.catalog import Catalog, Song
-from earmark.data.store import writer
 from earmark.data.store.format import StoreFormat, pack
 from earmark.data.store.writer import write_shards
+from earmark.engine import map_units
 from earmark.errors import BadStore, BadValue, DataError, FolderInUse
 from earmark.features import PRESETS, log_mel
 from earmark.folder_lock import only_run_in
@@ -370,7 +370,7 @@ def test_workers_get_absolute_paths_and_rows_keep_relative_ones(
 ) -> None:
     stores.write_audio(tmp_path / "audio", 4)
     seen: list[Path | None] = []
-    spread = writer.map_units
+    spread = map_units
 
     def elsewhere(work: Any, units: Iterable[Any], **options: Any) -> Iterator[Any]:
         def listed() -> Iterator[Any]:
@@ -380,11 +380,11 @@ def test_workers_get_absolute_paths_and_rows_keep_relative_ones(
 
         return spread(work, listed(), **options)
 
-    monkeypatch.setattr(writer, "map_units", elsewhere)
+    monkeypatch.setattr("earmark.data.store.writer.map_units", elsewhere)
     monkeypatch.chdir(tmp_path)
     store_format = stores.tiny_format()
     for name, folder in (("a", Path("audio")), ("b", tmp_path / "audio")):
-        writer.write_shards(
+        write_shards(
             stores.catalog(4), tmp_path / name, store_format=store_format, audio=folder, workers=1
         )
     assert len(seen) == 8

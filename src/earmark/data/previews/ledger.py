@@ -260,7 +260,12 @@ class Ledger(Database):
         """How many songs are in each state, zeros included."""
         with self.errors():
             rows = self._connection.execute("SELECT state, count(*) FROM songs GROUP BY state")
+        try:
             found = {State(state): number for state, number in rows}
+        except ValueError as error:
+            raise BadLedger(
+                f"the ledger {self.path} has a row that no earmark wrote: {error}"
+            ) from error
         return {state: found.get(state, 0) for state in State}
 
     def finished_since(self, at: float) -> int:
@@ -279,6 +284,8 @@ class Ledger(Database):
             row = self._connection.execute(
                 "SELECT min(retry_at) FROM songs WHERE state = 'failed_retry'"
             ).fetchone()
+        if not isinstance(row[0], float | int | None):
+            raise BadLedger(f"the ledger {self.path} has a damaged retry_at: {row[0]!r:.80}")
         return None if row[0] is None else float(row[0])
 
     def note(self, name: str, value: Any) -> None:
