@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from earmark.errors import BadModel
+from earmark.errors import BadModel, MissingExtra
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _LARGEST = 1 << 26  # bytes of all arrays: twenty times what the largest of these networks has
@@ -38,8 +38,12 @@ def read_keras(path: Path) -> KerasWeights:
 
     Raises BadModel for a damaged file, and for one that asks for more than to be read: data in
     other files, links, filters that HDF5 would load from a library, arrays larger than weights are.
+    Raises MissingExtra without h5py.
     """
-    import h5py
+    try:
+        import h5py
+    except ImportError as error:
+        raise MissingExtra("h5py", "models") from error
 
     try:
         with h5py.File(path, "r") as file:
