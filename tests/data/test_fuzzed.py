@@ -97,6 +97,15 @@ def _places(value: Any, place: tuple[Any, ...]) -> Any:
             yield from _places(inner, (*place, step))
 
 
+class Damaged(bytes):
+    """A damaged file, shown as what was changed: its bytes are too many to print."""
+
+    changes: list[tuple[float, int, bytes]]
+
+    def __repr__(self) -> str:
+        return f"Damaged({self.changes})"
+
+
 def damaged(data: bytes) -> st.SearchStrategy[bytes]:
     """The bytes with some of them changed, cut out, or doubled."""
 
@@ -105,7 +114,9 @@ def damaged(data: bytes) -> st.SearchStrategy[bytes]:
         for share, length, new in changes:
             start = int(share * len(out))
             out[start : start + length] = new
-        return bytes(out)
+        made = Damaged(out)
+        made.changes = changes
+        return made
 
     change = st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 40), st.binary(max_size=8))
     return st.lists(change, min_size=1, max_size=5).map(apply)
