@@ -50,6 +50,7 @@ ALSO = {
     ("evaluation", "taggrams"),
     ("web", "taggrams"),
     ("web", "library"),
+    ("folder_lock", "files"),
 }
 # Inside a folder: which of its parts a part may import. A part that is not named is free.
 WALLS = {
