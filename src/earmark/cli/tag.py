@@ -207,7 +207,7 @@ def _write_taggrams(
                 say(f"error: {error}")
             except OSError as error:
                 say(
-                    f"error: the tags over time of {path} cannot be written to {folder or chapters} "
+                    f"error: the tags over time of {path} cannot be written "
                     f"({error.strerror or error}). Check the disk and your permissions"
                 )
             advance(1)

@@ -189,10 +189,21 @@ def _join(ray: Any, address: str) -> None:
         _reach(address, what_to_do)
     try:
         ray.init(address=address, **_QUIET)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise WorkerDied(
-            f"cannot join a Ray cluster at {address!r}: {error} {what_to_do}"
+            f"cannot join a Ray cluster at {address!r}: {error} {what_to_do}{_about_tokens()}"
         ) from error
+
+
+def _about_tokens() -> str:
+    """What to do where Ray has kept a token of an earlier cluster, which it then asks all for."""
+    token = Path("~/.ray/auth_token").expanduser()
+    if "RAY_AUTH_MODE" in os.environ or not token.is_file():
+        return ""
+    return (
+        f". Ray found {token} and so asks for tokens; if the cluster was started without, set "
+        "RAY_AUTH_MODE=disabled and run this again"
+    )
 
 
 def _reach(address: str, what_to_do: str) -> None:

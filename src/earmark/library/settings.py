@@ -13,6 +13,7 @@ from typing import Any
 
 from earmark import tags
 from earmark.errors import BadValue
+from earmark.files import parse_toml
 from earmark.tags import fold, meant_by
 
 _BETWEEN_GENRES = re.compile("[;/,|\0]")  # where other programs split the text of a genre
@@ -118,10 +119,10 @@ def read_settings(path: str | Path | None = None) -> TagRules:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadValue(f"cannot read the settings {path}: {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except ValueError as error:
         raise BadValue(f"the settings {path} are not valid TOML: {error}") from error
 
 

@@ -36,6 +36,7 @@ from earmark.data.store.format import (
     write_shard,
 )
 from earmark.data.store.index import INDEX, StoreIndex, make_index, read_index, write_index
+from earmark.data.store.verify import damaged_shards
 from earmark.engine import Outcome, map_units
 from earmark.errors import BadStore, DataError, EarmarkError, MissingExtra, NoAudio, UnreadableAudio
 from earmark.features import log_mel
@@ -56,6 +57,7 @@ def write_shards(
     ray: str | None = None,
     retry: bool = False,
     limits: bool = True,
+    repair: bool = False,
     progress: Callable[[int], object] = lambda _: None,
 ) -> StoreIndex:
     """Write, or go on writing, the store of a catalog; returns its index.
@@ -66,6 +68,7 @@ def write_shards(
     retry : make shards again that have a song which failed, except where it still has no audio
         file
     limits : refuse a file that costs too much for the music in it; False hears it all the same
+    repair : read every shard that is there, as `verify_store` does, and make damaged ones again
     progress : called with how many more songs are done
 
     A song without a clip has a row that says why. Raises BadStore where the folder holds another
@@ -82,7 +85,9 @@ def write_shards(
                 f"none of the {len(catalog)} songs has an audio file{where}. Check the "
                 "audio folder, or the paths in the catalog"
             )
-        _check_folder(folder, shards)
+        _check_folder(folder, shards, repair=repair)
+        if repair:
+            _drop_damaged(folder, shards, store_format, catalog.tags, workers)
         todo = [
             shard
             for shard in shards
@@ -92,7 +97,9 @@ def write_shards(
         if todo:
             (folder / INDEX).unlink(missing_ok=True)  # the store is unfinished until the end
         units = (
-            _Unit(song, files.of(song.id, song.path)) for shard in todo for song in shard.songs()
+            _unit(song, files.of(song.id, song.path), audio_folder)
+            for shard in todo
+            for song in shard.songs()
         )
         with closing(
             map_units(
@@ -106,7 +113,7 @@ def write_shards(
             for shard in todo:
                 # a shard counts only with its sidecar, so no pair can be half old and half new
                 (folder / f"{shard.name}.parquet").unlink(missing_ok=True)
-                rows = (_row(outcome, audio_folder) for outcome in islice(outcomes, shard.n_songs))
+                rows = (_row(outcome) for outcome in islice(outcomes, shard.n_songs))
                 write_shard(folder, shard.number, _counted(rows, progress), card=shard.card)
         names = [shard.name for shard in shards]
         index = make_index(folder, names, store_format=store_format, tags=catalog.tags)
@@ -134,8 +141,15 @@ class _PlannedShard:
 
 @dataclass(frozen=True)
 class _Unit:
+    """One song, and its audio.
+
+    path : absolute, since a worker on another machine has another working folder
+    source : the path as the row holds it
+    """
+
     song: Song
     path: Path | None
+    source: str
 
 
 @dataclass(frozen=True)
@@ -193,13 +207,13 @@ def _song_audio(folder: Path | None) -> SongAudio:
     return SongAudio(files, root=folder)
 
 
-def _relative(path: Path | None, folder: Path | None) -> str:
-    """The path of an audio file as its row holds it: the same text wherever the folder is."""
+def _unit(song: Song, path: Path | None, folder: Path | None) -> _Unit:
     if path is None:
-        return ""
-    if folder is not None and path.is_relative_to(folder):
-        path = path.relative_to(folder)
-    return path.as_posix()
+        return _Unit(song, None, "")
+    # in the row, the same text wherever the folder is
+    inside = folder is not None and path.is_relative_to(folder)
+    source = path.relative_to(folder) if folder is not None and inside else path
+    return _Unit(song, path.absolute(), source.as_posix())
 
 
 def _plan(catalog: Catalog, store_format: StoreFormat) -> Iterator[_PlannedShard]:
@@ -214,10 +228,10 @@ def _plan(catalog: Catalog, store_format: StoreFormat) -> Iterator[_PlannedShard
         yield _PlannedShard(catalog, number, first, n_songs, card)
 
 
-def _row(outcome: Outcome[_Unit, StoredClip], folder: Path | None) -> ShardRow:
-    song, path = outcome.unit.song, outcome.unit.path
+def _row(outcome: Outcome[_Unit, StoredClip]) -> ShardRow:
+    song, source = outcome.unit.song, outcome.unit.source
     error = None if outcome.error is None else _in_words(outcome.error)
-    return ShardRow(song.id, song.split, song.tags, _relative(path, folder), outcome.value, error)
+    return ShardRow(song.id, song.split, song.tags, source, outcome.value, error)
 
 
 def _counted(rows: Iterable[ShardRow], progress: Callable[[int], object]) -> Iterator[ShardRow]:
@@ -231,8 +245,31 @@ def _in_words(error: EarmarkError) -> tuple[str, str]:
     return error.kind, error.reason if isinstance(error, UnreadableAudio) else str(error)
 
 
-def _check_folder(folder: Path, shards: list[_PlannedShard]) -> None:
-    if (folder / INDEX).exists():
+def _drop_damaged(
+    folder: Path,
+    shards: list[_PlannedShard],
+    store_format: StoreFormat,
+    tags: tuple[str, ...],
+    workers: int | None,
+) -> None:
+    """Delete the sidecars of damaged shards: without its sidecar a shard is not done."""
+    there = [shard for shard in shards if (folder / f"{shard.name}.parquet").exists()]
+    damaged = damaged_shards(
+        folder,
+        [shard.name for shard in there],
+        store_format=store_format,
+        tags=tags,
+        workers=workers,
+    )
+    for shard in there:
+        if shard.name not in damaged:
+            _is_done(folder, shard)  # before anything is deleted: this is the same store
+    for name in damaged:
+        (folder / f"{name}.parquet").unlink()
+
+
+def _check_folder(folder: Path, shards: list[_PlannedShard], *, repair: bool) -> None:
+    if (folder / INDEX).exists() and not repair:
         read_index(folder)  # for its version
     extra = set(shard_names(folder)) - {shard.name for shard in shards}
     if extra:
