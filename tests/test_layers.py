@@ -21,7 +21,7 @@ PACKAGE = ROOT / "src" / "earmark"
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"web", "library", "evaluation", "data", "training", "doctor", "taggrams"},
+    {"web", "library", "evaluation", "data", "training", "doctor", "taggrams", "chapters"},
     {"tagger"},
     {"zoo", "engine", "inference"},
     {"published"},
@@ -49,6 +49,8 @@ ALSO = {
     ("__main__", "cli"),
     ("evaluation", "taggrams"),
     ("web", "taggrams"),
+    ("web", "chapters"),
+    ("chapters", "taggrams"),
     ("web", "library"),
     ("folder_lock", "files"),
 }

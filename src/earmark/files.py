@@ -93,10 +93,10 @@ def json_line(value: Any) -> str:
     """One JSON document on one line, without its newline.
 
     A file name that is not UTF-8 is written with escapes, which os.fsencode turns back into its
-    bytes.
+    bytes. Raises ValueError for NaN and infinity, which JSON has no number for.
     """
-    line = json.dumps(value, ensure_ascii=False)
-    return line if _encodes(line) else json.dumps(value)
+    line = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return line if _encodes(line) else json.dumps(value, allow_nan=False)
 
 
 def _encodes(text: str) -> bool:
