@@ -291,5 +291,5 @@ def test_a_taggram_that_cannot_be_written_is_a_line_and_the_others_are_written(
     (tmp_path / "one.csv").mkdir()  # in the way
     done = earmark("tag", folder, "--model", model, "--json", "--taggram", tmp_path)
     assert done.returncode == 3
-    assert b"the taggram of" in done.stderr
+    assert b"the tags over time of" in done.stderr
     assert {path.name for path in tmp_path.glob("*.png")} == {"two.png", "three.png"}
