@@ -39,7 +39,7 @@ LAYERS = [
         "arrays",
         "lazy_names",
     },
-    {"errors"},
+    {"errors", "counted"},
 ]
 ALSO = {
     ("training", "data"),

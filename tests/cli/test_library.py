@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 import tiny_model
 from music_folder import write_silence, write_song, write_songs
 
-from earmark.library.writing.tag_file import read_fields
+from earmark.library.writing.tag_file import read_fields, write_fields
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +50,40 @@ def lines(done):
 
 def test_a_scan_says_what_became_of_every_file(home, model):
     done = earmark(home, "scan", home / "music", "--model", model)
-    assert done.returncode == 3
+    assert done.returncode == 0  # nothing failed this time
     assert done.stdout == b""
-    assert b"0 songs heard" in done.stderr
-    assert b"5 unchanged, 1 failed" in done.stderr
+    assert b"5 songs: 5 unchanged\n" in done.stderr
+    assert b"1 file could not be heard before and did not change" in done.stderr
     again = lines(earmark(home, "scan", home / "music", "--model", model, "--json", "--retry"))
     assert [line["error"]["kind"] for line in again if "error" in line] == ["unreadable_audio"]
     assert again[-1] == {
         "heard": 0, "known": 0, "unchanged": 5, "failed": 1, "gone": 0, "unsettled": 0,
         "doubted": 0, "unjudged": 0, "forgotten": 0, "kinds": {},
+        "new": 0, "moved": 0, "retagged": 0, "copies": 0, "failed_before": 0,
+    }  # fmt: skip
+
+
+def test_a_scan_tells_new_moved_copied_retagged_changed_and_gone(tmp_path, model):
+    music = tmp_path / "music"
+    write_songs(music, 6)
+    assert b"6 songs: 6 new\n" in earmark(tmp_path, "scan", music, "--model", model).stderr
+    write_song(music / "new.flac", pitch=999)
+    (music / "0.flac").rename(music / "moved.flac")
+    shutil.copyfile(music / "1.flac", music / "copy.flac")
+    write_fields(music / "2.flac", {"title": ("Other",)})
+    write_song(music / "3.flac", pitch=888)
+    (music / "4.flac").unlink()
+    (music / "empty.mp3").touch()
+    done = earmark(tmp_path, "scan", music, "--model", model, "--json")
+    assert done.returncode == 3
+    assert (
+        b"7 songs: 1 new, 1 heard again, 1 moved, 1 with another tag only, 1 a copy of another "
+        b"song, 2 unchanged, 1 gone\n1 file could not be heard; "
+    ) in done.stderr
+    counts = {name: number for name, number in lines(done)[-1].items() if number}
+    assert counts == {
+        "heard": 2, "known": 3, "unchanged": 2, "failed": 1, "gone": 1,
+        "new": 1, "moved": 1, "retagged": 1, "copies": 1,
     }  # fmt: skip
 
 
@@ -214,7 +240,9 @@ def test_a_watcher_hears_what_comes_until_ctrl_c(tmp_path, model):
         os.utime(new, (time.time() - 60,) * 2)
         new.rename(tmp_path / "music" / "new.flac")  # seen whole and old, or not at all
         assert json.loads(process.stdout.readline())["path"].endswith("new.flac")
-        assert json.loads(process.stdout.readline())["heard"] == 1
+        counts = json.loads(process.stdout.readline())
+        assert counts["heard"] == counts["new"] == 1
+        time.strptime(counts["at"], "%Y-%m-%d %H:%M:%S")
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 130
 
@@ -225,7 +253,7 @@ def test_silence_is_said_to_be_silence_by_every_command(tmp_path, model):
     done = earmark(tmp_path, "scan", tmp_path / "music", "--model", model)
     assert done.returncode == 0, done.stderr
     assert b"none.flac: it is silent: its tags mean nothing" in done.stderr
-    assert b"1 of them are not music: 1 are silence. They get no genre" in done.stderr
+    assert b"1 of them is not music: 1 silence. It gets no genre" in done.stderr
     shown = earmark(tmp_path, "show").stdout.decode().splitlines()
     assert shown[0].startswith(str(tmp_path / "music" / "0.flac"))
     assert "This is silence" not in shown[0]
@@ -255,7 +283,7 @@ def test_what_a_model_hears_as_speech_is_counted_shown_and_left_alone(tmp_path):
     write_silence(tmp_path / "music" / "none.flac")
     done = earmark(tmp_path, "scan", tmp_path / "music", "--model", hears_speech, "--json")
     assert lines(done)[-1]["kinds"] == {"speech": 2, "silence": 1}
-    assert b"3 of them are not music: 2 are speech, 1 silence. They get" in done.stderr
+    assert b"3 of them are not music: 2 speech, 1 silence. They get" in done.stderr
     (line, *_, silent) = lines(earmark(tmp_path, "show", "--json", "--top", 99))
     assert (line["kind"], line["first_genre"], silent["kind"]) == ("speech", None, "silence")
     assert len(line["tags"]) == 50

@@ -50,16 +50,16 @@ def opened(library: Path | None, model: str | None) -> Iterator[tuple[Library, L
 
 
 def place_in(library: Library, model: LibraryModel, path: Path | None) -> Path | None:
-    """The absolute path of a folder or file of a library; None for all of it.
+    """A folder of a library, or the path by which it knows a file; None for all of it.
 
     Raises NotScanned where nothing was scanned there.
     """
     from earmark.errors import NotScanned
-    from earmark.library.song import absolute
+    from earmark.library.identity import absolute
 
     if path is None:
         return None
-    place = absolute(path)
+    place = library.known_path(model, path) or absolute(path)
     if next(library.songs(model, below=place, missing=None), None) is None:
         raise NotScanned(f"{place} is not in the library; scan it first")
     return place

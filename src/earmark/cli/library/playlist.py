@@ -112,8 +112,8 @@ def similar(
 ) -> None:
     """Find the songs of the library that sound most like one."""
     from earmark.library import similar_songs
+    from earmark.library.identity import absolute
     from earmark.library.playlists.similar import near_duplicates
-    from earmark.library.song import absolute
 
     if (song is None) != duplicates:
         raise BadValue("give one song, or --duplicates for all groups of copies")

@@ -12,10 +12,11 @@ from earmark.arrays import Float32Array
 from earmark.errors import BadValue, NotScanned
 from earmark.library.database import Library, LibraryModel
 from earmark.library.embeddings import unit
+from earmark.library.identity import absolute
 from earmark.library.playlists.expression import Evaluate, parse
 from earmark.library.playlists.similar import embedding_of
 from earmark.library.settings import TagRules
-from earmark.library.song import ScannedFile, absolute
+from earmark.library.song import ScannedFile
 from earmark.tagger import Tagger
 
 _USUAL_SONGS = 25  # of a playlist without a length
@@ -99,11 +100,12 @@ def make_playlist(
         expression = parse(request.expression, tags=model.card.tags, settings=settings)
     if request.start is not None and request.end is not None:
         return journey(
-            library, model, absolute(request.start), absolute(request.end),
+            library, model, _known(library, model, request.start),
+            _known(library, model, request.end),
             expression=expression, length=request.length, doubted=request.doubted,
         )  # fmt: skip
     if request.like:
-        examples = [absolute(path) for path in request.like]
+        examples = [_known(library, model, path) for path in request.like]
         return like(
             library,
             model,
@@ -279,6 +281,11 @@ class _Limit:
         if self._songs is not None:
             self._songs -= 1
         return True
+
+
+def _known(library: Library, model: LibraryModel, path: Path) -> Path:
+    """The path by which the library knows a file; for another file its own."""
+    return library.known_path(model, path) or absolute(path)
 
 
 def _end(library: Library, model: LibraryModel, path: Path) -> tuple[ScannedFile, Float32Array]:
