@@ -53,6 +53,9 @@ class BadValue(EarmarkError, ValueError):
     """A setting or array that cannot be used."""
 
 
+_SHOWN = 160  # characters of an expression
+
+
 class BadExpression(BadValue):
     """A playlist expression with a syntax error.
 
@@ -72,11 +75,12 @@ class BadExpression(BadValue):
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What is wrong, the expression, and a mark below the place."""
+        """What is wrong, the expression, and a mark below the place; of a long text a part."""
+        start = max(0, self.position - _SHOWN // 2) if len(self.text) > _SHOWN else 0
         return (
             f"{self.reason} (at character {self.position + 1})",
-            f"  {self.text}",
-            f"  {' ' * self.position}^",
+            f"  {self.text[start : start + _SHOWN]}",
+            f"  {' ' * (self.position - start)}^",
         )
 
 

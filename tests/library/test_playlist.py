@@ -131,6 +131,28 @@ def test_an_error_says_where_and_what_to_do(text, position, match):
         assert str(caught.value).splitlines()[-1] == "  " + " " * position + "^"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 10_000 + "jazz" + ")" * 10_000,
+        "(" * 10_000,
+        "not " * 10_000 + "jazz",
+        "jazz and (" * 10_000 + "jazz" + ")" * 10_000,
+        "not (" * 10_000 + "jazz" + ")" * 10_000,
+    ],
+)
+def test_an_expression_that_is_nested_without_end_is_refused(text):
+    with pytest.raises(BadExpression, match="more than 50 brackets and nots around this") as caught:
+        expression(text)
+    assert len(str(caught.value)) < 500
+
+
+def test_an_expression_may_be_long_and_fifty_deep():
+    assert holds(" or ".join(["rock"] * 10_000 + ["jazz"]), jazz=0.9)
+    assert not holds(", ".join(["jazz"] * 10_000 + ["rock"]), jazz=0.9)
+    assert holds("(rock or " * 50 + "jazz" + ")" * 50, jazz=0.9)
+
+
 def test_a_word_goes_before_a_tag_of_its_name_and_quotes_mean_the_tag():
     tags = ("Vocal", "female vocalists")
     sung = np.array([[0.0, 0.9]], dtype=np.float32)

@@ -405,6 +405,24 @@ def test_a_library_of_version_1_that_cannot_be_written_to_is_refused(tmp_path, m
     assert path.read_bytes() == before
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
+def test_a_library_is_readable_by_its_owner_alone(tmp_path, tagger, folder):
+    old, path = os.umask(0), tmp_path / "new.sqlite"
+    try:
+        with Library.open(path, make=True) as library:
+            scan_once(library, tagger, folder)
+            found = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.glob("new*")}
+            assert found == dict.fromkeys(("new.sqlite", "new.sqlite-wal", "new.sqlite-shm"), 0o600)
+        path.chmod(0o644)  # its owner may give it to others
+        Library.open(path, make=True).close()
+        assert path.stat().st_mode & 0o777 == 0o644
+        as_version_1(path)  # whose files were as the umask made them
+        Library.open(path).close()
+        assert path.stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(old)
+
+
 def test_processes_that_bring_a_library_to_the_next_version_at_once_do_it_once(tmp_path):
     path = tmp_path / "old.sqlite"
     Library.open(path, make=True).close()

@@ -86,6 +86,7 @@ FORM = SqliteFormat(
     foreign=BadLibrary,
     damaged=BadLibrary,
     failed=LibraryError,
+    is_private=True,  # what somebody listens to, and where it lies
 )
 
 

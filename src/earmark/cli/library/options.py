@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earmark.cli.terminal import say
+
 if TYPE_CHECKING:
     from earmark.library.database import Library, LibraryModel
+    from earmark.library.settings import TagRules
     from earmark.tagger import Tagger
 
 LibraryFile = Annotated[
@@ -47,6 +50,16 @@ def opened(library: Path | None, model: str | None) -> Iterator[tuple[Library, L
     name = sha256(model) if model is not None and Path(model).is_file() else model
     with Library.open(library) as opened_library:
         yield opened_library, opened_library.model(name)
+
+
+def settings_in(path: Path | None, *, model: LibraryModel) -> TagRules:
+    """The settings in a file of the user's, or the defaults; names that mean nothing are told."""
+    from earmark.library.settings import read_settings, unknown_names
+
+    rules = read_settings(path)
+    for message in () if path is None else unknown_names(path, tags=model.card.tags):
+        say(f"warning: {message}")
+    return rules
 
 
 def place_in(library: Library, model: LibraryModel, path: Path | None) -> Path | None:

@@ -14,6 +14,7 @@ from earmark.cli.library.options import (
     ScannedWith,
     SettingsFile,
     opened,
+    settings_in,
     tagger_for,
 )
 from earmark.cli.options import JsonLines
@@ -68,7 +69,7 @@ def playlist(
 ) -> None:
     """Make a playlist: by what is heard, by examples, or on the way from one song to another."""
     from earmark.files import write_bytes
-    from earmark.library import PlaylistRequest, make_playlist, read_settings
+    from earmark.library import PlaylistRequest, make_playlist
     from earmark.library.playlists.m3u import m3u8
     from earmark.library.playlists.playlist import Length
 
@@ -77,7 +78,8 @@ def playlist(
     )
     with opened(library, model) as (library_, scan_model):
         chosen = make_playlist(
-            library_, request, model=scan_model, settings=read_settings(settings),
+            library_, request, model=scan_model,
+            settings=settings_in(settings, model=scan_model),
             load=lambda: tagger_for(model, model=scan_model),
         )  # fmt: skip
     if not chosen:

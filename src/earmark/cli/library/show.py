@@ -17,6 +17,7 @@ from earmark.cli.library.options import (
     SettingsFile,
     opened,
     place_in,
+    settings_in,
 )
 from earmark.cli.options import JsonLines, Rank
 from earmark.cli.tag import print_table
@@ -65,7 +66,6 @@ def show(
     """Show what was heard."""
     from earmark.library.playlists.expression import parse
     from earmark.library.playlists.playlist import matching
-    from earmark.library.settings import read_settings
     from earmark.library.show import as_json, tags_of
 
     if least is not None and tag is None:
@@ -75,7 +75,8 @@ def show(
         songs: Iterable[ScannedFile]
         if tag is not None:
             text = tag if least is None else f'"{tag}" >= {least:.9f}'
-            expression = parse(text, tags=scan_model.card.tags, settings=read_settings(settings))
+            rules = settings_in(settings, model=scan_model)
+            expression = parse(text, tags=scan_model.card.tags, settings=rules)
             songs = matching(library_, scan_model, expression, below=below, doubted=True)
         else:
             songs = library_.songs(

@@ -16,6 +16,7 @@ from earmark.cli.library.options import (
     SettingsFile,
     opened,
     place_in,
+    settings_in,
 )
 from earmark.cli.options import JsonLines
 from earmark.cli.terminal import Exit, print_json, say
@@ -53,7 +54,7 @@ def write(
     json: JsonLines = False,
 ) -> None:
     """Write genre, mood and scores into files; genre and mood into empty fields only by default."""
-    from earmark.library import plan_writing, read_settings, write_tags
+    from earmark.library import plan_writing, write_tags
     from earmark.library.writing.write import UnwritableFile, n_doubted
 
     if merge and replace:
@@ -62,7 +63,7 @@ def write(
         below = place_in(library_, scan_model, path)
         planned: Iterable[TagChange | UnwritableFile] = plan_writing(
             library_, scan_model,
-            settings=read_settings(settings),
+            settings=settings_in(settings, model=scan_model),
             mode="merge" if merge else "replace" if replace else "fill",
             below=below, doubted=doubted,
         )  # fmt: skip
