@@ -22,10 +22,12 @@ from earmark.library.writing.tag_file import read_fields, write_fields
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory, model):
-    """A folder with music/ and a library that has scanned it."""
+    """A folder with music/ and a library that has scanned it; each song has a length of its own."""
     home = tmp_path_factory.mktemp("home")
-    write_songs(home / "music", 4)
-    write_song(home / "music" / "long.mp3", pitch=600, seconds=3, artist="Long", title="Song")
+    for i in range(4):
+        song = home / "music" / f"{i}.flac"
+        write_song(song, pitch=110 * (i + 2), seconds=1 + 1.5 * i, artist="Some", title=f"T{i}")
+    write_song(home / "music" / "long.mp3", pitch=600, seconds=8, artist="Long", title="Song")
     (home / "music" / "empty.mp3").touch()
     done = earmark(home, "scan", home / "music", "--model", model, "--json")
     assert done.returncode == 3, done.stderr
@@ -107,7 +109,7 @@ def test_show_gives_lines_a_table_and_the_failures(home):
     assert rows[0]["warnings"] == ""
     assert all(0 <= float(row["rock"]) <= 1 for row in rows)
     one = earmark(home, "show", home / "music" / "long.mp3")
-    assert b"long.mp3  0:03" in one.stdout
+    assert b"long.mp3  0:08" in one.stdout
     assert b"lift" in one.stdout
 
 
@@ -168,6 +170,7 @@ def test_playlists_go_to_stdout_or_beside_the_music(home, tmp_path):
         (("playlist", "jazz andd rock"), 1, b"^"),
         (("playlist", "jazz > .999999"), 1, b"loosen the expression"),
         (("playlist", "--from", "a.mp3"), 1, b"--from and --to"),
+        (("playlist", "jazz", "--save", "x"), 1, b"name that with -o FILE"),
         (("playlist", "--like", "none.mp3"), 1, b"no such file"),
         (("similar",), 1, b"give one song"),
         (("show", "--min", ".5"), 1, b"name it with --tag"),
@@ -187,16 +190,76 @@ def test_wrong_usage_is_answered_with_what_is_right(home, model, words, code, sa
 
 
 def test_similar_hears_a_song_that_was_never_scanned(home, model, tmp_path):
-    stray = write_song(tmp_path / "stray.flac", pitch=220)
+    stray = write_song(tmp_path / "stray.flac", pitch=220, seconds=1)
     other = tiny_model.write(tmp_path / "other.onnx", seed=1)
     done = earmark(home, "similar", stray, EARMARK_MODEL=str(other))
     assert done.returncode == 1
     assert b"is not the model that the library was scanned with" in done.stderr
     done = earmark(home, "similar", stray, "--json", "--model", model)
     assert done.returncode == 0, done.stderr
+    assert len(lines(done)) == 4  # without 0.flac, which it is a copy of
+    assert not any(line["path"].endswith("0.flac") for line in lines(done))
+    done = earmark(home, "similar", stray, "--json", "--model", model, "--copies")
     assert len(lines(done)) == 5
     assert lines(done)[0]["path"].endswith("0.flac")
+    assert lines(done)[0]["near_duplicate"] is True
     assert lines(done)[0]["similarity"] == pytest.approx(1, abs=1e-3)
+
+
+def test_a_title_with_a_carriage_return_is_one_line_of_a_table(tmp_path, model):
+    song = write_song(tmp_path / "music" / "a.flac", pitch=300, title="One\rTwo", artist="A")
+    write_song(tmp_path / "music" / "b.flac", pitch=300, title='Three, "Four"', artist="B")
+    earmark(tmp_path, "scan", song.parent, "--model", model)
+    done = earmark(tmp_path, "show", "--csv")
+    rows = list(csv.DictReader(io.StringIO(done.stdout.decode(), newline="")))
+    assert [row["title"] for row in rows] == ["One\rTwo", 'Three, "Four"']
+    assert [row["kind"] for row in rows] == ["music", "music"]
+
+
+def test_a_saved_playlist_follows_the_library(home, tmp_path, model):
+    own = tmp_path / "music"
+    shutil.copytree(home / "music", own)
+    (own / "empty.mp3").unlink()
+    earmark(tmp_path, "scan", own, "--model", model)
+    listed = tmp_path / "lists" / "like.m3u8"
+    like = ("playlist", "--like", own / "0.flac", "-o", listed, "--save", "like it")
+    assert earmark(tmp_path, *like).returncode == 0
+    names = listed.read_text(encoding="utf-8").splitlines()[2::2]
+    assert sorted(names) == [
+        f"../music/{name}" for name in ("1.flac", "2.flac", "3.flac", "long.mp3")
+    ]
+    everything = ("playlist", "rock >= 0", "-o", tmp_path / "all.m3u8", "--save", "all")
+    assert earmark(tmp_path, *everything, "--prefix", own, "M:\\music").returncode == 0
+    assert "M:\\music\\0.flac" in (tmp_path / "all.m3u8").read_text(encoding="utf-8")
+
+    before = listed.stat()
+    done = earmark(tmp_path, "scan", own, "--model", model, "--json")
+    assert [line for line in lines(done) if "playlist" in line] == []  # nothing has changed
+    (own / "0.flac").rename(own / "zero.flac")  # an example that has moved
+    (own / "1.flac").unlink()
+    write_song(own / "new.flac", pitch=900, seconds=6.9)
+    done = earmark(tmp_path, "scan", own, "--model", model, "--json")
+    assert done.returncode == 0, done.stderr
+    assert [line for line in lines(done) if "playlist" in line] == [
+        {"playlist": "all", "file": str(tmp_path / "all.m3u8"), "songs": 5, "changed": True},
+        {"playlist": "like it", "file": str(listed), "songs": 4, "changed": True},
+    ]
+    assert b"like it: 4 songs, made anew: " in done.stderr
+    names = listed.read_text(encoding="utf-8").splitlines()[2::2]
+    assert sorted(names) == [
+        f"../music/{name}" for name in ("2.flac", "3.flac", "long.mp3", "new.flac")
+    ]
+    assert listed.stat().st_mtime_ns > before.st_mtime_ns
+
+    (own / "zero.flac").unlink()
+    done = earmark(tmp_path, "scan", own, "--model", model)
+    assert done.returncode == 3
+    assert b"error: the saved playlist like it: cannot read" in done.stderr
+    assert listed.read_text(encoding="utf-8").splitlines()[2::2] == names  # as it was
+    assert earmark(tmp_path, "playlist", "--forget", "like it").returncode == 0
+    assert b"the saved ones are: all" in earmark(tmp_path, "playlist", "--forget", "x").stderr
+    (line,) = lines(earmark(tmp_path, "playlist", "--saved", "--json"))
+    assert (line["playlist"], line["songs"], line["changed"]) == ("all", 4, False)
 
 
 def test_without_a_library_one_line_says_how_to_make_one(tmp_path):

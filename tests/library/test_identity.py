@@ -11,15 +11,17 @@ from music_folder import scan_once, songs, write_song, write_songs
 
 from earmark.library import PlaylistRequest, make_playlist, plan_writing, read_settings
 from earmark.library.playlists.playlist import Length
-from earmark.library.playlists.similar import near_duplicates
+from earmark.library.playlists.recordings import near_duplicates
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links that Windows forbids")
 
 
 @pytest.fixture
 def disk(tmp_path):
-    """A folder of three songs, and a link to it: (disk, link)."""
-    write_songs(tmp_path / "disk" / "music", 3)
+    """A folder of three songs of different lengths, and a link to it: (disk, link)."""
+    for i in range(3):
+        song = tmp_path / "disk" / "music" / f"{i}.flac"
+        write_song(song, pitch=110 * (i + 2), seconds=1 + 1.5 * i)
     (tmp_path / "Music").symlink_to(tmp_path / "disk" / "music")
     return tmp_path / "disk" / "music", tmp_path / "Music"
 

@@ -23,6 +23,7 @@ from earmark.errors import BadLibrary, BadValue, NotScanned
 from earmark.inference import Options
 from earmark.library.database import Library
 from earmark.library.embeddings import unit
+from earmark.library.playlists.saved import saved_playlists
 from earmark.library.scan import ScanOptions, scan_folders, watch_folders
 from earmark.library.writing.tag_file import write_fields
 from earmark.tagger import Tagger
@@ -359,6 +360,7 @@ def as_version_1(path):
     """Make of a library what earmark wrote before it judged songs."""
     connection = sqlite3.connect(path)
     connection.execute("ALTER TABLE songs DROP COLUMN warnings")
+    connection.execute("DROP TABLE playlists")
     connection.execute("PRAGMA user_version = 1")
     connection.execute("PRAGMA journal_mode = DELETE")  # one file
     connection.close()
@@ -386,9 +388,9 @@ def test_a_library_of_version_1_keeps_its_songs_and_has_them_judged_when_asked(
         assert counted(counts) == {
             "heard": 3, "unchanged": 1, "doubted": 1, "kinds": {"silence": 1},
         }  # fmt: skip
-    with Library.open(path) as library:  # which is of version 2 now
+    with Library.open(path) as library:  # which is of the newest version now
         assert songs(library)["none.flac"].headline == "This is silence"
-        assert library.rows("PRAGMA user_version") == [(2,)]
+        assert library.rows("PRAGMA user_version") == [(3,)]
     with Library.open(tmp_path / "new.sqlite", make=True) as new, Library.open(path) as old:
         columns = "SELECT name, type FROM pragma_table_info('songs')"
         assert old.rows(columns) == new.rows(columns)
@@ -403,6 +405,23 @@ def test_a_library_of_version_1_that_cannot_be_written_to_is_refused(tmp_path, m
     with pytest.raises(BadLibrary, match=r"is of version 1.*Copy the folder to a place"):
         Library.open(path)
     assert path.read_bytes() == before
+
+
+def test_a_library_of_version_2_keeps_its_songs_and_can_save_playlists(tmp_path, tagger, folder):
+    path = tmp_path / "old.sqlite"
+    with Library.open(path, make=True) as library:
+        scan_once(library, tagger, folder)
+    connection = sqlite3.connect(path)
+    connection.execute("DROP TABLE playlists")
+    connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    with Library.open(path) as library:
+        assert counted(scan_once(library, tagger, folder)[0]) == {"unchanged": 3}
+        assert saved_playlists(library) == []
+        assert library.rows("PRAGMA user_version") == [(3,)]
+    with Library.open(tmp_path / "new.sqlite", make=True) as new, Library.open(path) as old:
+        tables = "SELECT name, sql FROM sqlite_master ORDER BY name"
+        assert old.rows(tables) == new.rows(tables)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
@@ -431,4 +450,4 @@ def test_processes_that_bring_a_library_to_the_next_version_at_once_do_it_once(t
     opening = [subprocess.Popen([sys.executable, "-c", script, str(path)]) for _ in range(4)]
     assert [process.wait(timeout=120) for process in opening] == [0] * 4
     with Library.open(path) as library:
-        assert library.rows("PRAGMA user_version") == [(2,)]
+        assert library.rows("PRAGMA user_version") == [(3,)]

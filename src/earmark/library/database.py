@@ -73,15 +73,25 @@ CREATE TABLE IF NOT EXISTS journal (
 );
 CREATE INDEX IF NOT EXISTS journal_by_run ON journal (run);
 """
+_PLAYLISTS = """
+CREATE TABLE IF NOT EXISTS playlists (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    model INTEGER NOT NULL REFERENCES models (id),
+    file BLOB NOT NULL,
+    request TEXT NOT NULL,
+    saved_at REAL NOT NULL
+);
+"""
 
 # From each older version to the next one.
-_UPGRADES = {1: "ALTER TABLE songs ADD COLUMN warnings TEXT;"}
+_UPGRADES = {1: "ALTER TABLE songs ADD COLUMN warnings TEXT;", 2: _PLAYLISTS}
 
 FORM = SqliteFormat(
     name="library",
     application_id=0x6561726C,  # "earl"
-    version=2,
-    schema=_SCHEMA,
+    version=3,
+    schema=_SCHEMA + _PLAYLISTS,
     upgrades=_UPGRADES,
     foreign=BadLibrary,
     damaged=BadLibrary,

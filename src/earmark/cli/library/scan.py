@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earmark.cli.library.options import LibraryFile
+from earmark.cli.library.playlist import print_refreshed
 from earmark.cli.library.show import line_of, print_song
 from earmark.cli.options import JsonLines, ModelName, Workers
 from earmark.cli.terminal import Exit, print_json, progress, say
@@ -67,6 +68,10 @@ def scan(
         )  # fmt: skip
         if forget:
             say(f"{counted(counts.forgotten, 'song')} forgotten")
+        refresh = partial(
+            print_refreshed, opened_library, opened_library.model(), load=lambda: tagger, json=json
+        )
+        written = refresh()
         _print_counts(counts, json=json)
         if watch:
             say(f"scanning again every {every:g} s; Ctrl-C ends it")
@@ -74,8 +79,9 @@ def scan(
                 opened_library, folders, tagger=tagger, options=options, every_seconds=every,
                 on_song=partial(_print_heard, card=tagger.card, json=json),
             ):  # fmt: skip
+                written = refresh()
                 _print_counts(counts, json=json, at=_now())
-    if counts.failed > counts.failed_before:
+    if counts.failed > counts.failed_before or any(each.error is not None for each in written):
         raise typer.Exit(Exit.SOME_FAILED)
 
 
