@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from earmark import __version__, engine, files, runtime
+from earmark.errors import install_command
 from earmark.features import log_mel
 from earmark.tagger import Tagger
 
@@ -68,7 +69,7 @@ def _installed(library: str, extra: str) -> str:
     try:
         return version(library)
     except PackageNotFoundError:
-        return f"not installed: pip install 'earmark[{extra}]'"
+        return f"not installed: {install_command(extra)}"
 
 
 def _median_ms(work: Any) -> float:

@@ -97,7 +97,28 @@ class MissingExtra(EarmarkError, ImportError):
         self.extra = extra
 
     def __str__(self) -> str:
-        return f"{self.library} is not installed. Run: pip install 'earmark[{self.extra}]'"
+        return f"{self.library} is not installed. Run: {install_command(self.extra)}"
+
+
+def install_command(extra: str) -> str:
+    """The command that installs an extra of earmark, from where earmark itself was installed."""
+    import json
+    from importlib.metadata import PackageNotFoundError, distribution
+    from urllib.request import url2pathname
+
+    try:
+        # what pip noted of it (PEP 610); nothing where it came from a package index
+        noted = distribution("earmark").read_text("direct_url.json")
+    except PackageNotFoundError:
+        noted = None
+    origin = json.loads(noted) if noted else {}
+    url, wanted = origin.get("url", ""), f"earmark[{extra}]"
+    if "dir_info" in origin:
+        option = "-e " if origin["dir_info"].get("editable") else ""
+        return f"pip install {option}'{url2pathname(url.removeprefix('file://'))}[{extra}]'"
+    if "vcs_info" in origin:
+        return f"pip install '{wanted} @ {origin['vcs_info']['vcs']}+{url}'"
+    return f"pip install '{wanted} @ {url}'" if url else f"pip install '{wanted}'"
 
 
 class UnreadableAudio(EarmarkError):

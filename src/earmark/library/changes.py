@@ -11,6 +11,7 @@ from pathlib import Path
 
 from earmark.audio import AUDIO_SUFFIXES
 from earmark.audio.find import audio_files
+from earmark.audio.opening import is_address
 from earmark.errors import BadValue
 from earmark.library.database import FileState, Library, LibraryModel
 from earmark.library.identity import FileId, absolute, file_id, file_id_of, is_real, real
@@ -83,13 +84,17 @@ def find_changes(
 
     Raises BadValue for a folder that does not exist: its disk may only be disconnected.
     """
-    given = [absolute(folder) for folder in folders]
-    for folder in given:
-        if not os.path.exists(folder):  # noqa: PTH110 - exists() raises for what it cannot look at
-            raise BadValue(
-                f"{folder} does not exist. Check the name, and that its disk is connected; the "
-                "library keeps what it knows of the songs there"
-            )
+    given = []
+    for folder in folders:
+        given.append(absolute(folder))
+        if os.path.exists(folder):  # noqa: PTH110 - exists() raises for what it cannot look at
+            continue
+        if is_address(folder):
+            raise BadValue(f"{folder} is an address; give a folder on this machine")
+        raise BadValue(
+            f"{given[-1]} does not exist. Check the name, and that its disk is connected; the "
+            "library keeps what it knows of the songs there"
+        )
     roots = [real(folder) for folder in given]
     changes = FolderChanges()
     rows = library.states(model)

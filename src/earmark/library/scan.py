@@ -201,8 +201,8 @@ class _Tally:
     heard: int = 0
     known: int = 0
     failed: int = 0
-    new_heard: Counter[bytes | None] = field(default_factory=Counter)
-    new_known: Counter[bytes | None] = field(default_factory=Counter)
+    new_heard: Counter[bytes] = field(default_factory=Counter)
+    new_known: Counter[bytes] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
 
     def add(self, song: ScannedFile, *, was_known: bool, is_new: bool) -> None:
@@ -214,6 +214,7 @@ class _Tally:
             return
         self.known += was_known
         self.heard += not was_known
+        assert song.audio is not None  # it was read
         if is_new:
             (self.new_known if was_known else self.new_heard)[song.audio] += 1
 
