@@ -54,10 +54,11 @@ class FolderChanges:
         return bool(self.new or self.found or self.gone or self.renamed or self.doubles)
 
 
-@dataclass
+@dataclass(slots=True)
 class _File:
-    """A file that the walk found, by one name or several."""
+    """A file that the walk found, by one name or several; path : the first of them."""
 
+    path: Path
     size: int
     mtime_ns: int
     is_readable: bool
@@ -102,12 +103,17 @@ def find_changes(
         if folder != root:
             _rename_below(folder, root, rows=rows, changes=changes)
     files = _walk(roots)
-    _add_names_of_rows(files, rows)
+    walked = {name for file in files for name in file.names}
+    others = [name for name in rows if name not in walked]
+    _add_names_of_rows(files, others, rows=rows)
     now = time.time_ns()
     for file in files:
-        name = _best_name(file.names, rows)
-        before = _row_of(file, name, rows=rows, changes=changes)
-        path = Path(os.fsdecode(name))
+        name, path = file.names[0], file.path
+        if len(file.names) > 1:
+            name = _best_name(file.names, rows)
+            path = Path(os.fsdecode(name))
+            _join_rows(file, name, rows=rows, changes=changes)
+        before = rows.get(name)
         if before is None or (before.size, before.mtime_ns) != (file.size, file.mtime_ns):
             if now - file.mtime_ns < settle_seconds * 1e9:
                 changes.unsettled += 1
@@ -125,7 +131,7 @@ def find_changes(
         changes.new[path] = file.size, file.mtime_ns
         if before is not None:
             changes.changed.add(path)
-    changes.gone = _gone(files, roots, rows=rows)
+    changes.gone = _gone(others, files, roots, rows=rows)
     return changes
 
 
@@ -133,52 +139,48 @@ def _walk(roots: Sequence[Path]) -> list[_File]:
     """The audio files below folders, in order."""
     files: list[_File] = []
     by_id: dict[FileId, _File] = {}
-    # each path once, also where both a file and its folder are named
-    for path in dict.fromkeys(audio_files(roots, suffixes=AUDIO_SUFFIXES)):
+    for path in audio_files(roots, suffixes=AUDIO_SUFFIXES):
         name, same = os.fsencode(path), None
         try:
             status = path.stat()
         except OSError:  # the scan opens it and reports why it cannot be read
-            file = _File(*NOWHERE, False, [name])
+            file = _File(path, *NOWHERE, False, [name])
         else:
             is_readable = not stat.S_ISDIR(status.st_mode)
-            file = _File(status.st_size, status.st_mtime_ns, is_readable, [name])
+            file = _File(path, status.st_size, status.st_mtime_ns, is_readable, [name])
             same = file_id(status)
-        if same is None:
-            files.append(file)
-        elif same in by_id:
+        if same is not None and same in by_id:
             by_id[same].names.append(name)
-        else:
+            continue
+        files.append(file)
+        if same is not None:
             by_id[same] = file
-            files.append(file)
     return files
 
 
-def _add_names_of_rows(files: Iterable[_File], rows: Rows) -> None:
-    """Give files also the names that only the library has for them, from another scan."""
-    walked = {name for file in files for name in file.names}
+def _add_names_of_rows(files: Iterable[_File], others: Sequence[bytes], *, rows: Rows) -> None:
+    """Give files also the names that only the library has for them, from another scan.
+
+    others : the names that the walk did not find
+    """
     by_state: dict[tuple[int, int], list[_File]] = {}
-    for file in files:
-        if file.is_readable:
+    if others:
+        for file in files:
             by_state.setdefault((file.size, file.mtime_ns), []).append(file)
     by_id: dict[tuple[int, int], dict[FileId | None, _File]] = {}
-    for name, row in rows.items():
-        state = row.size, row.mtime_ns
-        if name in walked or state not in by_state:
-            continue
-        same = file_id_of(name)
+    for name in others:
+        state = rows[name].size, rows[name].mtime_ns
+        same = file_id_of(name) if state in by_state else None
         if same is None:
             continue
         if state not in by_id:  # few files share size and time; theirs alone are looked at again
-            by_id[state] = {file_id_of(file.names[0]): file for file in by_state[state]}
+            by_id[state] = {file_id_of(file.path): file for file in by_state[state]}
         if same in by_id[state]:
             by_id[state][same].names.append(name)
 
 
 def _best_name(names: Sequence[bytes], rows: Rows) -> bytes:
     """The name of a file with several: one without links, as its folder spells it, of a row."""
-    if len(names) == 1:
-        return names[0]
     return min(names, key=lambda name: (not is_real(name), not _is_listed(name), name not in rows))
 
 
@@ -188,16 +190,16 @@ def _is_listed(name: bytes) -> bool:
     return last in os.listdir(folder)  # noqa: PTH208 - of bytes
 
 
-def _row_of(file: _File, name: bytes, *, rows: Rows, changes: FolderChanges) -> FileState | None:
-    """What the library knows of a file; of all rows of its names the one of that name stays."""
+def _join_rows(file: _File, name: bytes, *, rows: Rows, changes: FolderChanges) -> None:
+    """Have one row for a file of several names, under the best of them."""
     known = [each for each in file.names if each in rows]
     if not known:
-        return None
+        return
     kept = name if name in known else known[0]
     if kept != name:
         changes.renamed.append((kept, name))
+        rows[name] = rows[kept]
     changes.doubles += [each for each in known if each != kept]
-    return rows[kept]
 
 
 def _rename_below(folder: Path, root: Path, *, rows: Rows, changes: FolderChanges) -> None:
@@ -213,18 +215,21 @@ def _rename_below(folder: Path, root: Path, *, rows: Rows, changes: FolderChange
             rows[real_name] = row
 
 
-def _gone(files: Sequence[_File], roots: Iterable[Path], *, rows: Rows) -> list[bytes]:
-    """The rows below folders whose files were there before and are not now."""
-    found = {name for file in files for name in file.names}
+def _gone(
+    others: Iterable[bytes], files: Iterable[_File], roots: Iterable[Path], *, rows: Rows
+) -> list[bytes]:
+    """The rows below folders whose files were there before and are not now.
+
+    others : the names that the walk did not find
+    """
     # what was a folder, or a link to one: its songs are not thereby gone
     unreadable = tuple(file.names[0] + _SEP for file in files if not file.is_readable)
     starts = {os.fsencode(root) for root in roots}
     inside = tuple(start.rstrip(_SEP) + _SEP for start in starts)
     return [
         name
-        for name, row in rows.items()
-        if name not in found
-        and not row.missing
+        for name in others
+        if not rows[name].missing
         and (name in starts or name.startswith(inside))
         and not name.startswith(unreadable)
         and not os.path.lexists(name)  # it may have come in the meantime

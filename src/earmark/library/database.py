@@ -372,12 +372,12 @@ class Library(Database):
         """
         with self.transaction() as connection:
             connection.executemany(
-                "DELETE FROM songs WHERE model = ? AND path = ?",
-                [(model.id, path) for path in doubles],
-            )
-            connection.executemany(
                 "UPDATE OR REPLACE songs SET path = ? WHERE model = ? AND path = ?",
                 [(new, model.id, old) for old, new in names],
+            )
+            connection.executemany(
+                "DELETE FROM songs WHERE model = ? AND path = ?",
+                [(model.id, path) for path in doubles],
             )
 
     def mark_found(self, model: LibraryModel, paths: Iterable[bytes]) -> None:
