@@ -97,10 +97,10 @@ class MissingExtra(EarmarkError, ImportError):
         self.extra = extra
 
     def __str__(self) -> str:
-        return f"{self.library} is not installed. Run: {install_command(self.extra)}"
+        return f"{self.library} is not installed. Run: {how_to_install(self.extra)}"
 
 
-def install_command(extra: str) -> str:
+def how_to_install(extra: str) -> str:
     """The command that installs an extra of earmark, from where earmark itself was installed."""
     import json
     from importlib.metadata import PackageNotFoundError, distribution

@@ -30,11 +30,12 @@ COMMANDS = {
     "library": "Your music folder: tags for every file, playlists, similar songs.",
     "serve": "Serve a page where you drop songs and see what is heard in them, and a JSON API.",
     "models": "The models that earmark can use: list, info, pull, import.",
-    "doctor": "Show what is installed, which runtime and model are used, and how fast they are.",
+    "doctor": "Show what is installed and in use, how fast it is, and what to do about the rest.",
     "data": "From song ids to a store of spectrograms.",
     "train": "Train a network.",
-    "export": "Write the best weights of a run as a model file.",
+    "export": "Write a run as a model file, or any model as a graph that takes samples.",
     "evaluate": "Measure how well a model's scores agree with known tags.",
+    "probe": "Measure how well a model's embeddings tell the tags of a store.",
 }
 _MODULES = {"export": "train"}  # modules with another name than the command
 
@@ -116,16 +117,16 @@ def main() -> None:
 def _run() -> None:
     try:
         app()
+    except EarmarkError as error:  # before ImportError: a MissingExtra is both
+        first, *others = error.lines
+        say(f"error: {first}", *others)
+        sys.exit(Exit.ERROR)
     except ImportError as error:
         if isinstance(error.__cause__, KeyboardInterrupt):  # a native library was being loaded
             sys.exit(Exit.INTERRUPTED)
         if isinstance(error.__cause__, Terminated):
             sys.exit(Exit.TERMINATED)
         raise
-    except EarmarkError as error:
-        first, *others = error.lines
-        say(f"error: {first}", *others)
-        sys.exit(Exit.ERROR)
     except OSError as error:
         place = "" if error.filename is None else f"{error.filename}: "
         say(f"error: {place}{error.strerror or error}. Check the disk's space and permissions")

@@ -32,11 +32,13 @@ def learning_curve(
         drawn = metrics.replicates(
             scored.labels, scored.scores, generator=np.random.default_rng(seed), n=n
         )
+        auc = metrics.roc_auc(scored.labels, scored.scores)
+        precision = metrics.average_precision(scored.labels, scored.scores)
         yield {
             "songs": size,
             "n_tracks": len(scored.ids),
-            "roc_auc": number(metrics.roc_auc(scored.labels, scored.scores)),
-            "ci": ends(drawn.means["roc_auc"]["macro"]),
-            "average_precision": number(metrics.average_precision(scored.labels, scored.scores)),
-            "average_precision_ci": ends(drawn.means["average_precision"]["macro"]),
+            "roc_auc": number(auc),
+            "ci": ends(auc, drawn.means["roc_auc"]["macro"]),
+            "average_precision": number(precision),
+            "average_precision_ci": ends(precision, drawn.means["average_precision"]["macro"]),
         }

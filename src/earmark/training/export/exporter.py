@@ -15,7 +15,7 @@ from earmark.arrays import BoolArray, Float32Array
 from earmark.errors import BadModel, BadValue, DataError
 from earmark.files import sha256, write_bytes
 from earmark.graph import build
-from earmark.graph.waveform import waveform_model
+from earmark.graph.waveform import check_name, waveform_model
 from earmark.metrics import average_precision, expected_calibration_error, roc_auc
 from earmark.model_file import INPUT, LOGITS, Card, sigmoid, write_model
 from earmark.privacy import keep_private
@@ -36,6 +36,7 @@ _Predict = Callable[[Float32Array], Float32Array]  # clips in dB to logits
 
 LARGEST_DIFFERENCE = 1e-4  # between the logits of torch and of what is written
 BATCHES = (1, 2, 5)
+SUFFIXES = (".onnx", ".keras")
 
 
 @dataclass(frozen=True)
@@ -55,25 +56,25 @@ def export_run(
 ) -> Card:
     """Write the best weights of a run as a model file; returns its card.
 
-    output : a name that ends in .keras gets the network in Keras's format, without the card
+    output : a name in .onnx; or in .keras for the network in Keras's format, without the card
     waveform : write a graph that takes samples and gives scores, instead of a model file
 
-    Raises DataError for a run without weights, and BadModel if what is written and torch disagree
-    by more than 1e-4 at any batch size or length.
+    Raises BadValue for another name, DataError for a run without weights, and BadModel if what is
+    written and torch disagree by more than 1e-4 at any batch size or length.
     """
     run, terms = Path(run), terms or Terms()
+    suffix = Path(output).suffix.lower()
+    if waveform:
+        check_name(output)
+    elif suffix not in SUFFIXES:
+        raise BadValue(f"{output} must end in {' or '.join(SUFFIXES)}, which chooses the format")
     record = read_record(run)
     if not (run / BEST).is_file():
         raise DataError(
             f"{run} has no weights to export yet, as its first epoch is not finished. Resume it "
             "with: earmark train RECIPE --store STORE -o RUN --resume"
         )
-    as_keras = Path(output).suffix == ".keras"
-    if as_keras and waveform:
-        raise BadValue(
-            f"{output} is the name of a Keras file, but a graph that takes samples is written as "
-            "ONNX only. Choose a name that ends in .onnx"
-        )
+    as_keras = suffix == ".keras"
     arrays, facts = read_checkpoint(run / BEST)
     model, task = _model(run, record, arrays)
     if as_keras:
