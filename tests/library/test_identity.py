@@ -146,3 +146,12 @@ def test_a_file_system_that_folds_case_has_one_song(library, tagger, tmp_path):
     (tmp_path / "music" / "song.flac").rename(tmp_path / "music" / "Song.flac")
     assert scan_once(library, tagger, tmp_path / "MUSIC")[0].unchanged == 1
     assert sorted(songs(library)) == ["Song.flac"]
+
+
+def test_below_a_folder_is_what_is_in_it_and_not_beside_it(library, tagger, tmp_path):
+    names = ("a/b/1.flac", "a/b.flac", "a/b!/2.flac", "a/b0/3.flac", "a/bc/4.flac")
+    for pitch, name in enumerate(names):
+        write_song(tmp_path / name, pitch=200 + 50 * pitch)
+    scan_once(library, tagger, tmp_path)
+    assert paths(library, below=tmp_path / "a" / "b") == [str(tmp_path / "a" / "b" / "1.flac")]
+    assert len(paths(library, below=tmp_path / "a")) == len(paths(library, below=Path("/"))) == 5

@@ -238,7 +238,7 @@ class Library(Database):
         below : a folder, or one file, by any of its names
         failed, missing : only such songs with True, only the others with False, both with None
         """
-        conditions = ["model = ?", "path > ?"]
+        conditions = []
         if failed is not None:
             conditions.append(f"error_kind IS {'NOT ' if failed else ''}NULL")
         if missing is not None:
@@ -252,13 +252,14 @@ class Library(Database):
     def _pages(
         self, model: LibraryModel, conditions: list[str], values: tuple[Any, ...]
     ) -> Iterator[tuple[int, ScannedFile]]:
-        """(id, song) of rows that fulfil conditions, of which the first two have their values."""
+        """(id, song) of rows that fulfil conditions, which take these values."""
+        where = " AND ".join(["model = ?", *conditions, "path > ?"])
         last = b""
         while True:
             rows = self.rows(
-                f"SELECT id, {', '.join(COLUMNS)} FROM songs WHERE {' AND '.join(conditions)} "
+                f"SELECT id, {', '.join(COLUMNS)} FROM songs WHERE {where} "
                 "ORDER BY path LIMIT 1000",
-                (model.id, last, *values),
+                (model.id, *values, last),
             )
             yield from ((row[0], from_row(row[1:])) for row in rows)
             if len(rows) < 1000:

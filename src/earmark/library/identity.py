@@ -55,14 +55,14 @@ def file_id_of(path: str | bytes | Path) -> FileId | None:
 
 
 # a condition on songs, whose values `inside` gives: those below a folder, or one file
-BELOW = "(path = ? OR substr(path, 1, ?) = ?)"
+BELOW = "path >= ? AND path < ? AND (path = ? OR path > ?)"
 
 
-def inside(place: Path) -> tuple[bytes, int, bytes]:
-    """The values of BELOW."""
-    name = os.fsencode(place)
-    start = name.rstrip(os.sep.encode()) + os.sep.encode()
-    return name, len(start), start
+def inside(place: Path) -> tuple[bytes, bytes, bytes, bytes]:
+    """The values of BELOW; a range of paths, which the index finds."""
+    name, separator = os.fsencode(place), os.sep.encode()
+    folder = name.rstrip(separator)
+    return name, folder + bytes([separator[0] + 1]), name, folder + separator
 
 
 def known_path(database: Database, model: int, path: str | Path) -> Path | None:

@@ -55,7 +55,7 @@ class ScanCounts:
     kinds : how many of the doubted are speech, silence, noise and other (signal_check.Kind)
     new : of the heard, were not in the library, by their path or their audio
     moved : have another path than before; mostly known, and so not heard again
-    retagged : of the known, are where they were, with other tags
+    retagged : of the known, are where they were, with the same audio: their tags or time changed
     copies : of the known, have the audio of another file that is still there
     failed_before : of the failed, could not be heard before and were not tried now
     """

@@ -105,7 +105,7 @@ def _print_counts(counts: ScanCounts, *, json: bool, at: str | None = None) -> N
         "new": counts.new,
         "heard again": counts.heard_again,
         "moved": counts.moved,
-        f"with {'another tag' if counts.retagged == 1 else 'other tags'} only": counts.retagged,
+        f"changed, but not {'its' if counts.retagged == 1 else 'their'} audio": counts.retagged,
         f"{'a copy' if counts.copies == 1 else 'copies'} of another song": counts.copies,
         "unchanged": counts.unchanged,
         "gone": counts.gone,
