@@ -35,7 +35,16 @@ SHIPPED = read_card(zoo.resolve(zoo.SHIPPED))
 WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 FILES = [
     path
-    for folder in ("src", "tests", "docs", "benchmarks", "studies", "examples", "integrations")
+    for folder in (
+        "src",
+        "tests",
+        "docs",
+        "benchmarks",
+        "studies",
+        "examples",
+        "integrations",
+        "deploy",
+    )
     for path in (ROOT / folder).rglob("*.py")
 ]
 # Of the Keras code of the paper, which has a guide of its own.

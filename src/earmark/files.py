@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,17 +26,26 @@ def cache_folder() -> Path:
 Json = dict[str, Any]  # a JSON object
 
 
+# The names of temporary files, and as versions before this named them: ".song.mp3.0123abcd.part"
+_TEMPORARY = re.compile(r"\.earmark-[0-9a-f]{8}\.part(\.[^.]+)?|\..+\.part")
+_LONGEST_SUFFIX = 16  # characters; what is longer says nothing about a file's format
+
+
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | Path, *, keep_suffix: bool = False) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well.
 
     The file is flushed to disk before the rename, so that under its final name it is whole. On an
-    error the temporary file is removed, and a file that was at `path` stays.
+    error the temporary file is removed, and a file that was at `path` stays. The temporary name is
+    short, since that of `path` may be as long as names can be.
+
+    keep_suffix : it ends as `path` does, for programs that tell formats apart by the name
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # not tempfile, which makes private files: these get the mode of the user's umask
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    suffix = path.suffix if keep_suffix and len(path.suffix) <= _LONGEST_SUFFIX else ""
+    temporary = path.with_name(f".earmark-{secrets.token_hex(4)}.part{suffix}")
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -43,6 +53,18 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a path has a name that atomic_path gives to unfinished files."""
+    return _TEMPORARY.fullmatch(path.name) is not None
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Delete the unfinished files of killed runs in a folder that no run is working on."""
+    for path in folder.glob(".*.part*"):
+        if is_temporary(path):
+            path.unlink(missing_ok=True)
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
@@ -71,10 +93,10 @@ def json_line(value: Any) -> str:
     """One JSON document on one line, without its newline.
 
     A file name that is not UTF-8 is written with escapes, which os.fsencode turns back into its
-    bytes.
+    bytes. Raises ValueError for NaN and infinity, which JSON has no number for.
     """
-    line = json.dumps(value, ensure_ascii=False)
-    return line if _encodes(line) else json.dumps(value)
+    line = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return line if _encodes(line) else json.dumps(value, allow_nan=False)
 
 
 def _encodes(text: str) -> bool:

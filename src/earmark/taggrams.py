@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ MOMENTS_PER_WINDOW = 8
 _PICTURE_TAGS = 20  # rows that stay readable
 _PICTURE_SECONDS = 0.25  # width of a spectrogram column, at the finest
 _PICTURE_COLUMNS = 2000
+_LONGEST_STEM = 240  # bytes; file systems allow names of 255
 
 
 @dataclass(frozen=True)
@@ -149,9 +151,12 @@ def names(paths: Sequence[Path]) -> list[str]:
     taken: set[str] = set()
     result = []
     for path in paths:
-        name, number = path.stem, 2
+        stem, encoded = path.stem, os.fsencode(path.stem)
+        if len(encoded) > _LONGEST_STEM:
+            stem = encoded[:_LONGEST_STEM].decode(errors="ignore")  # cut between two letters
+        name, number = stem, 2
         while name.casefold() in taken:
-            name, number = f"{path.stem}-{number}", number + 1
+            name, number = f"{stem}-{number}", number + 1
         taken.add(name.casefold())
         result.append(name)
     return result

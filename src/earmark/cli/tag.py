@@ -48,6 +48,10 @@ def tag(
     taggram: Annotated[
         Path | None, typer.Option(help="Folder for a PNG and a CSV of each file's tags over time.")
     ] = None,
+    chapters: Annotated[
+        Path | None,
+        typer.Option(help="Folder for a cue sheet and a list of the chapters of each long file."),
+    ] = None,
     max_seconds: Annotated[
         float | None, typer.Option(min=0.1, help="Seconds to hear, from the start of a track.")
     ] = None,
@@ -65,8 +69,8 @@ def tag(
             f"no audio files in {', '.join(paths) or 'the empty list'}. A folder is searched for "
             f"{' '.join(sorted(AUDIO_SUFFIXES))}; to tag another file, give its own path."
         )
-    if taggram is not None:
-        taggram.mkdir(parents=True, exist_ok=True)  # first of all, in case this fails
+    for folder in filter(None, (taggram, chapters)):
+        folder.mkdir(parents=True, exist_ok=True)  # first of all, in case this fails
     options = Options(rank=rank, vocabulary=vocabulary, center=center, max_seconds=max_seconds)
     tagged: list[Path] = []
     with progress("tagging", total=len(files)) as advance:
@@ -83,8 +87,10 @@ def tag(
                 print_json(result.as_json(top=top))
             else:
                 print_table(result, top, rank=options.rank)
-    if taggram is not None:
-        tagged = _write_taggrams(tagger, tagged, folder=taggram, max_seconds=max_seconds)
+    if taggram or chapters:
+        tagged = _write_taggrams(
+            tagger, tagged, folder=taggram, chapters=chapters, max_seconds=max_seconds
+        )
     n_failed = len(files) - len(tagged)
     if n_failed:
         if len(files) > 1:  # for one file its error is enough
@@ -145,21 +151,33 @@ def print_table(result: Tags, top: int, *, rank: Ranking | None) -> None:
 
 
 def _write_taggrams(
-    tagger: Tagger, files: list[Path], *, folder: Path, max_seconds: float | None
+    tagger: Tagger,
+    files: list[Path],
+    *,
+    folder: Path | None,
+    chapters: Path | None,
+    max_seconds: float | None,
 ) -> list[Path]:
-    """The files whose taggrams were written."""
+    """The files whose taggrams and chapters were written, to the folders that are given."""
+    from earmark import chapters as chapters_
     from earmark import taggrams
 
     written = []
-    with progress("taggrams", total=len(files)) as advance:
+    with progress("tags over time", total=len(files)) as advance:
         for path, name in zip(files, taggrams.names(files), strict=True):
             try:
                 gram = taggrams.taggram(tagger, path, max_seconds=max_seconds)
-                taggrams.write_csv(folder / f"{name}.csv", gram)
-                taggrams.write_png(folder / f"{name}.png", gram, tagger=tagger)
+                if folder:
+                    taggrams.write_csv(folder / f"{name}.csv", gram)
+                    taggrams.write_png(folder / f"{name}.png", gram, tagger=tagger)
+                if chapters:
+                    parts = chapters_.chapters(gram, tagger.card)
+                    chapters_.write(chapters, name, parts, source=path.name)
                 written.append(path)
             except UnreadableAudio as error:  # it was readable before
                 say(f"error: {error}")
             advance(1)
-    say(f"taggrams are in {folder}")
+    for what, where in (("taggrams", folder), ("chapters", chapters)):
+        if where:
+            say(f"{what} are in {where}")
     return written

@@ -67,14 +67,16 @@ class Decoders:
         rate: int,
         start: float = 0.0,
         seconds: float | None = None,
+        minutes: float | None = None,
     ) -> Audio:
         """The samples of a file, or of a part of it, as load_audio gives them.
 
         name : what errors call the file
+        minutes : what is longer raises TooLong; None is the limit of the server
 
         Raises UnreadableAudio, TooLong and TooCostly.
         """
-        longest = self._limits.minutes * 60
+        longest = (minutes or self._limits.minutes) * 60
         job = {
             "path": str(path),
             "rate": rate,

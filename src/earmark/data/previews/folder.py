@@ -38,8 +38,7 @@ def preview_files(folder: Path) -> dict[str, Path]:
 def remove_leftovers(folder: Path) -> None:
     """Delete the unfinished files of killed runs; only under the lock."""
     for place in (folder / AUDIO, folder):
-        for path in place.glob(".*.part"):
-            path.unlink(missing_ok=True)
+        files.remove_unfinished(place)
 
 
 @contextmanager
