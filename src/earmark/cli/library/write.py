@@ -170,7 +170,7 @@ def settings() -> None:
 
 
 def _chosen(library: Library, model: LibraryModel, file: str) -> set[Path]:
-    """The library's paths of the files in a list. Raises NotScanned for one that the library does not know."""
+    """The paths by which the library knows the files in a list. Raises NotScanned for others."""
     known = {path: library.known_path(model, path) for path in read_paths(file)}
     unknown = sorted(path for path, place in known.items() if place is None)
     if unknown:
