@@ -41,7 +41,7 @@ LAYERS = [
         "lazy_names",
         "environment",
     },
-    {"errors"},
+    {"errors", "counted"},
 ]
 ALSO = {
     ("training", "data"),
