@@ -64,7 +64,7 @@ WALLS = {
     },
 }
 # What may import earmark.training, beside itself: it brings torch.
-TRAINERS = {"cli/train.py"}
+TRAINERS = {"cli/train.py", "cli/sweep.py", "cli/curve.py", "cli/training_bar.py"}
 # The rules of matching read and write nothing; catalogs and stores ask no network.
 INPUT_AND_OUTPUT = {"io", "os", "pathlib", "shutil", "sqlite3", "subprocess", "tempfile"}
 NETWORK = {"asyncio", "http", "httpx2", "requests", "socket", "ssl", "urllib"}

@@ -25,6 +25,8 @@ COMMANDS = {
     "doctor": "Show what is installed, which runtime and model are used, and how fast they are.",
     "data": "From song ids to a store of spectrograms.",
     "train": "Train a network.",
+    "sweep": "Train a network with several settings, and rank the runs.",
+    "curve": "Train on more and more songs, and measure what they bring.",
     "export": "Write the best weights of a run as a model file.",
     "evaluate": "Measure how well a model's scores agree with known tags.",
 }

@@ -55,10 +55,9 @@ class Task:
         )
 
     def network(self, recipe: Recipe) -> CRNN:
-        """A network for this task, with initial weights drawn by the recipe's seed.
+        """The CRNN of a recipe's [model]; its output biases give every song the priors at first.
 
-        Its output biases give every song the priors at first. Raises BadRecipe where the
-        spectrograms are too small for the pools.
+        Raises BadRecipe where the spectrograms are too small for the pools.
         """
         seed_torch(generator(recipe.seed, "weights"))
         try:
@@ -113,6 +112,8 @@ def measure(store: Store, indices: Int64Array, *, seed: int) -> tuple[float, flo
 
 def _check_crop(recipe: Recipe, features: LogMel) -> None:
     crop, model = recipe.augment.crop_frames, recipe.model
+    if recipe.network is not None:
+        return  # whether it takes crops is its own affair
     if crop >= features.n_frames and crop:
         raise BadRecipe(
             f"augment.crop_frames is {crop}, but clips have {features.n_frames} frames. Set fewer, "

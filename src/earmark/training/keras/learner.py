@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import torch
 from keras import layers
-from torch import Tensor
+from torch import Tensor, nn
 
 from earmark.arrays import Float32Array
 from earmark.errors import BadRecipe, BadValue
@@ -24,9 +24,11 @@ from earmark.training.keras.weights import give_weights, take_weights
 from earmark.training.learner import kept_share, rate_at
 from earmark.training.model import CRNN
 from earmark.training.processes import Processes
-from earmark.training.recipe import Recipe
+from earmark.training.recipe import Loss, Recipe
+from earmark.training.task import Task
 
 LAST, BEST = "last.keras", "best.keras"
+HALVES = ("bf16", "f16")
 
 
 class KerasLearner:
@@ -50,8 +52,11 @@ class KerasLearner:
         Raises BadRecipe for settings that Keras does not support here, and BadValue under torchrun.
         """
         for setting, refused in (
-            ('loop.precision = "bf16"', recipe.loop.precision == "bf16"),
+            (f'loop.precision = "{recipe.loop.precision}"', recipe.loop.precision in HALVES),
             ('data.held = "gpu"', recipe.data.held == "gpu"),
+            (f"loop.accumulate = {recipe.loop.accumulate}", recipe.loop.accumulate > 1),
+            (f'network = "{recipe.network}"', recipe.network is not None),
+            ("[loss]", recipe.loss != Loss()),
         ):
             if refused:
                 raise BadRecipe(
@@ -67,14 +72,16 @@ class KerasLearner:
 
     def __init__(
         self,
-        model: CRNN,
+        model: nn.Module,
         recipe: Recipe,
         *,
+        task: Task,  # noqa: ARG002 - the loss of Keras asks for none of it
         processes: Processes,
         n_steps: int,
         new: frozenset[str] | None = None,
     ) -> None:
         assert processes.count == 1
+        assert isinstance(model, CRNN)
         self.network = twin(model, seed=recipe.seed)
         self.steps_done = 0
         self.precision, self.device_name = "f32", f"by Keras on {keras.config.backend()}"
