@@ -15,8 +15,8 @@ from earmark.privacy import keep_private
 TABLE, PLOT = "sweep.csv", "sweep.png"
 
 
-def write_sweep(folder: Path, runs: Sequence[Mapping[str, Any]]) -> None:
-    """Write FOLDER/sweep.csv and sweep.png; the runs as `SweptRun.as_json` has them, in order."""
+def write_table(folder: Path, runs: Sequence[Mapping[str, Any]]) -> None:
+    """Write FOLDER/sweep.csv; the runs as `SweptRun.as_json` has them, in order."""
     rows = [
         {"name": run["name"], **run["settings"]}
         | {key: value for key, value in run.items() if key not in ("name", "settings")}
@@ -29,15 +29,15 @@ def write_sweep(folder: Path, runs: Sequence[Mapping[str, Any]]) -> None:
     writer.writerows(rows)
     with disk_errors(folder):
         write_text(folder / TABLE, table.getvalue())
-        _draw(folder / PLOT, [run for run in runs if run["roc_auc"] is not None])
 
 
-def _draw(path: Path, runs: Sequence[Mapping[str, Any]]) -> None:
-    """A dot for each run, the best at the top."""
+def draw_sweep(folder: Path, runs: Sequence[Mapping[str, Any]]) -> None:
+    """Write FOLDER/sweep.png: a dot for each run that has scores, the best at the top."""
     keep_private()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    runs = [run for run in runs if run["roc_auc"] is not None]
     figure = Figure(figsize=(8, 1 + 0.25 * len(runs)), layout="constrained", dpi=120)
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 2, sharey=True)
@@ -52,5 +52,5 @@ def _draw(path: Path, runs: Sequence[Mapping[str, Any]]) -> None:
         one.set_yticks(range(len(runs)), names, fontsize=7)
         one.set_title(title)
         one.grid(alpha=0.3)
-    with atomic_path(path) as temporary:
+    with disk_errors(folder), atomic_path(folder / PLOT) as temporary:
         figure.savefig(temporary, format="png")

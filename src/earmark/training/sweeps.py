@@ -22,7 +22,7 @@ from earmark.folder_lock import only_run_in
 from earmark.training.loop import Framework, Result, train
 from earmark.training.recipe import Recipe, read_recipe
 from earmark.training.speed import Moment
-from earmark.training.sweep_files import write_sweep
+from earmark.training.sweep_files import draw_sweep, write_table
 
 _LOGARITHMIC = 10  # times as much: a range as wide is drawn from evenly in its logarithm
 
@@ -171,10 +171,11 @@ def sweep(
             if run.result is not None and run.result.stopped_by is not None:
                 break  # at once: it has no row yet
             if is_new:
-                write_sweep(folder, [run.as_json() for run in ranked(done.values())])
+                write_table(folder, [run.as_json() for run in ranked(done.values())])
             try:
                 planned = plan.send(run)
             except StopIteration:
+                draw_sweep(folder, [run.as_json() for run in ranked(done.values())])
                 break
     return ranked(done.values())
 
