@@ -15,11 +15,12 @@ from tiny_recipe import MODEL, tiny_recipe
 from tiny_store import TAGS
 
 from earmark.data.store.reader import open_store
-from earmark.errors import BadRecipe, BadValue
+from earmark.errors import BadModel, BadRecipe, BadValue
 from earmark.model_file import read_card
 from earmark.runtime import Model
 from earmark.training.checkpoint import read_checkpoint
 from earmark.training.export.exporter import export_run
+from earmark.training.export.from_graph import from_model_file
 from earmark.training.learner import Learner
 from earmark.training.loop import train
 from earmark.training.objective import make_loss
@@ -57,6 +58,8 @@ def test_a_network_of_ones_own_learns_resumes_and_becomes_a_model_file(store, tm
     assert embedding.shape == (len(songs), 12)
     # for use outside earmark as well
     export_run(tmp_path / "run", tmp_path / "samples.onnx", waveform=True)
+    with pytest.raises(BadModel, match=r"network of own_networks\.short_chunk.*Use its run"):
+        from_model_file(tmp_path / "own.onnx")
     with pytest.raises(BadValue, match="a network of your own, which Keras does not know"):
         export_run(tmp_path / "run", tmp_path / "own.keras")
 

@@ -12,6 +12,8 @@ import typer
 from earmark.cli.terminal import Exit, LineTimer, live_bar, say
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from earmark.training import Result
     from earmark.training.speed import Moment
 
@@ -29,14 +31,16 @@ def training_bar() -> Iterator[Callable[[Moment], None]]:
 
             yield line
             return
-        task = bar.add_task("", total=None, rate="", note="")
+        task: TaskID | None = None
         epoch = 0
 
         def show(moment: Moment) -> None:
-            nonlocal epoch
-            if moment.epoch != epoch:
+            nonlocal task, epoch
+            if task is None:
+                task = bar.add_task(_epoch(moment), total=moment.steps, rate="", note="")
+            elif moment.epoch != epoch:
                 bar.reset(task)
-                epoch = moment.epoch
+            epoch = moment.epoch
             rate = moment.clips_a_second
             bar.update(
                 task,

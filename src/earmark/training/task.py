@@ -112,13 +112,13 @@ def measure(store: Store, indices: Int64Array, *, seed: int) -> tuple[float, flo
 
 def _check_crop(recipe: Recipe, features: LogMel) -> None:
     crop, model = recipe.augment.crop_frames, recipe.model
-    if recipe.network is not None:
-        return  # whether it takes crops is its own affair
     if crop >= features.n_frames and crop:
         raise BadRecipe(
             f"augment.crop_frames is {crop}, but clips have {features.n_frames} frames. Set fewer, "
             "or 0 for whole clips"
         )
+    if recipe.network is not None:
+        return  # whether it takes crops is its own affair
     if crop and model.input_norm == "frame":
         raise BadRecipe(
             'augment.crop_frames cannot be used with model.input_norm = "frame". Set '

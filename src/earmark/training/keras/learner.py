@@ -29,6 +29,7 @@ from earmark.training.task import Task
 
 LAST, BEST = "last.keras", "best.keras"
 HALVES = ("bf16", "f16")
+_SLOWER = "4 to 6"  # on processors: Keras computes norms and dropout in many passes over memory
 
 
 class KerasLearner:
@@ -85,6 +86,8 @@ class KerasLearner:
         self.network = twin(model, seed=recipe.seed)
         self.steps_done = 0
         self.precision, self.device_name = "f32", f"by Keras on {keras.config.backend()}"
+        if keras.config.backend() == "torch":
+            self.device_name += f" (a step takes {_SLOWER} times as long as with --framework torch)"
         self._recipe, self._n_steps = recipe, n_steps
         self._average = self.network.get_weights() if recipe.loop.average else None
         self._averaged = twin(model) if recipe.loop.average else None
