@@ -75,6 +75,14 @@ def test_numbers_of_songs_that_cannot_be_are_refused_before_any_training(
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.parametrize("command", [("curve", "--songs", "12"), ("sweep",)])
+def test_torchrun_is_refused(command, store, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    name, *options = command
+    done = run(name, "smoke", "--store", store, "-o", tmp_path / "out", *options)
+    assert f"earmark {name} trains in one process" in str(done.exception)
+
+
 def test_a_split_without_songs_is_refused_before_any_training(store, tmp_path):
     done = run(
         "curve", "smoke", "--store", store, "-o", tmp_path / "c", "--songs", 12, "--split", "x",

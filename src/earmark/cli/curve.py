@@ -62,7 +62,9 @@ def curve(
         score_model,
         write_curve,
     )
+    from earmark.training.processes import check_alone
 
+    check_alone("earmark curve")
     known = list(changes or [])
     if catalog is not None:
         known.append(f"data.artists={catalog}")

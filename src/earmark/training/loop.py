@@ -103,8 +103,8 @@ def train(
                 board.add_step(current.learner.steps_done, loss, rate=current.learner.rate)
             if processes.first and current.speed.is_due():
                 watch(current.moment())
-            if not estimated and current.speed.is_known:
-                tell_first(current.estimate())
+            if processes.first and not estimated and current.speed.is_known:
+                tell(current.estimate())
                 estimated = True
             stopping = current.should_stop(stop.asked)
             if stopping or current.save_is_due:

@@ -12,7 +12,7 @@ import torch.distributed
 from torch import Tensor
 
 from earmark.arrays import Float32Array
-from earmark.errors import BadRecipe
+from earmark.errors import BadRecipe, BadValue
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,17 @@ class Processes:
         parts = [torch.empty_like(padded) for _ in range(self.count)]
         torch.distributed.all_gather(parts, padded)
         return torch.stack(parts, dim=1).flatten(0, 1)[:n].cpu().numpy()
+
+
+def check_alone(what: str) -> None:
+    """Raise BadValue where torchrun has started several processes.
+
+    what : a command or an option that trains in one
+    """
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise BadValue(
+            f"{what} trains in one process, and torchrun started several. Start it without torchrun"
+        )
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from typing import Any
 from earmark.errors import BadValue, EarmarkError, MissingExtra
 from earmark.folder_lock import only_run_in
 from earmark.training.loop import Framework, Result, train
+from earmark.training.processes import check_alone
 from earmark.training.recipe import Recipe, read_recipe
 from earmark.training.speed import Moment
 from earmark.training.sweep_files import draw_sweep, write_table
@@ -141,6 +142,7 @@ def sweep(
     sweep: the last result then says `stopped_by`, and the same call goes on.
     Raises BadRecipe, BadValue, MissingExtra and FolderInUse.
     """
+    check_alone("earmark sweep")
     folder = Path(folder)
     plan = _combinations(recipes, settings) if trials is None else _drawn(recipes, settings, trials)
     done: dict[str, SweptRun] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from keras import layers
 from torch import Tensor, nn
 
 from earmark.arrays import Float32Array
-from earmark.errors import BadRecipe, BadValue
+from earmark.errors import BadRecipe
 from earmark.training.batches import Batches
 from earmark.training.checkpoint import Arrays
 from earmark.training.keras.network import predict, save, twin
@@ -23,7 +22,7 @@ from earmark.training.keras.optimiser import AdamByWeight, RecipeSchedule, parts
 from earmark.training.keras.weights import give_weights, take_weights
 from earmark.training.learner import kept_share, rate_at
 from earmark.training.model import CRNN
-from earmark.training.processes import Processes
+from earmark.training.processes import Processes, check_alone
 from earmark.training.recipe import Loss, Recipe
 from earmark.training.task import Task
 
@@ -64,11 +63,7 @@ class KerasLearner:
                     f"--framework keras does not support {setting}. Leave it at its default, or "
                     "train with --framework torch"
                 )
-        if os.environ.get("WORLD_SIZE", "1") != "1":
-            raise BadValue(
-                "--framework keras trains in one process, and torchrun started several. Start it "
-                "without torchrun"
-            )
+        check_alone("--framework keras")
         yield Processes(torch.device("cpu"))
 
     def __init__(
