@@ -26,7 +26,7 @@ LAYERS = [
     {"zoo", "engine", "inference"},
     {"published"},
     {"graph", "runtime", "windows"},
-    {"audio", "signal_check", "download", "model_file", "metrics", "ranking"},
+    {"audio", "signal_check", "download", "model_file", "metrics", "ranking", "pictures"},
     {"features", "tags"},
     {"loudness", "privacy"},
     {
@@ -34,10 +34,12 @@ LAYERS = [
         "folder_lock",
         "sqlite_file",
         "parquet_file",
+        "onnx_file",
         "words",
         "provenance",
         "arrays",
         "lazy_names",
+        "environment",
     },
     {"errors"},
 ]
@@ -64,7 +66,7 @@ WALLS = {
     },
 }
 # What may import earmark.training, beside itself: it brings torch.
-TRAINERS = {"cli/train.py", "cli/sweep.py", "cli/curve.py", "cli/training_bar.py"}
+TRAINERS = {f"cli/{name}.py" for name in ("train", "sweep", "curve", "probe", "training_bar")}
 # The rules of matching read and write nothing; catalogs and stores ask no network.
 INPUT_AND_OUTPUT = {"io", "os", "pathlib", "shutil", "sqlite3", "subprocess", "tempfile"}
 NETWORK = {"asyncio", "http", "httpx2", "requests", "socket", "ssl", "urllib"}

@@ -39,6 +39,11 @@ class EarmarkError(Exception):
         """The class name in snake_case, as it stands in JSON error lines."""
         return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message as a terminal shows it: one line, but for errors that point into a text."""
+        return (str(self),)
+
     def as_json(self) -> dict[str, str]:
         """{"kind": ..., "message": ...}: the error object of a JSON line."""
         return {"kind": self.kind, "message": str(self)}
@@ -63,9 +68,15 @@ class BadExpression(BadValue):
         self.reason = reason
 
     def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What is wrong, the expression, and a mark below the place."""
         return (
-            f"{self.reason} (at character {self.position + 1})\n  {self.text}\n"
-            f"  {' ' * self.position}^"
+            f"{self.reason} (at character {self.position + 1})",
+            f"  {self.text}",
+            f"  {' ' * self.position}^",
         )
 
 
@@ -82,7 +93,15 @@ class MissingExtra(EarmarkError, ImportError):
         self.extra = extra
 
     def __str__(self) -> str:
-        return f"{self.library} is not installed. Run: pip install 'earmark[{self.extra}]'"
+        return (
+            f"{self.library} is not installed. Run: {how_to_install(self.extra)} "
+            f"(in a checkout: pip install -e '.[{self.extra}]')"
+        )
+
+
+def how_to_install(extra: str) -> str:
+    """The command that installs an extra."""
+    return f"pip install 'earmark[{extra}]'"
 
 
 class UnreadableAudio(EarmarkError):

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from earmark.arrays import Float32Array, Int64Array
+from earmark.audio.given import AudioSource, file_or_samples
 from earmark.errors import BadValue
 from earmark.features import LogMel, log_mel
 from earmark.ranking import RANKINGS, Ranking
@@ -136,7 +136,9 @@ def listen(model: LoadedModel, windows: Iterable[Window]) -> Answers:
         mels = [log_mel(window.samples, settings=settings) for window in batch]
         parts.append(model.run(np.stack(mels)))
     if not parts:
-        raise BadValue(f"the track is shorter than one sample at {settings.rate} Hz")
+        raise BadValue(
+            f"the track is shorter than one sample at {settings.rate} Hz. Give a longer one"
+        )
     logits, embeddings = map(np.concatenate, zip(*parts, strict=True))
     return Answers(
         np.array(starts, dtype=np.int64), np.array(lengths, dtype=np.int64), logits, embeddings
@@ -145,18 +147,21 @@ def listen(model: LoadedModel, windows: Iterable[Window]) -> Answers:
 
 def hear(
     model: LoadedModel,
-    source: str | os.PathLike[str] | Float32Array,
+    source: AudioSource,
     *,
     rate: int | None = None,
     options: Options = Options(),
 ) -> Listening:
-    """What a model answers to a file, or to mono samples at `rate` Hz, in bounded memory.
+    """What a model answers to a file, or to samples at `rate` Hz, in bounded memory.
 
-    Raises UnreadableAudio for a file that holds no audio.
+    source : see earmark.audio.given
+
+    Raises UnreadableAudio for a file that holds no audio, BadValue for what is neither.
     """
-    settings = model.card.features
-    track = Track(source, rate=rate, target_rate=settings.rate, max_seconds=options.max_seconds)
-    answers = listen(model, _chosen(track, options, settings=settings))
+    settings, end = model.card.features, options.max_seconds
+    with file_or_samples(source, rate=rate) as given:
+        track = Track(given, rate=rate, target_rate=settings.rate, max_seconds=end)
+        answers = listen(model, _chosen(track, options, settings=settings))
     return Listening(
         seconds=track.n_samples / settings.rate,
         starts=answers.starts,

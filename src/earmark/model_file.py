@@ -20,6 +20,7 @@ from earmark.arrays import Float32Array
 from earmark.errors import BadModel, BadValue, ModelNotFound
 from earmark.features import LogMel
 from earmark.files import write_bytes
+from earmark.onnx_file import load_onnx, metadata_in
 
 if TYPE_CHECKING:
     import onnx
@@ -165,10 +166,10 @@ def sigmoid(logits: npt.NDArray[Float]) -> npt.NDArray[Float]:
 def write_model(path: str | Path, graph: onnx.ModelProto, card: Card) -> None:
     """Write one model file atomically; the same graph and card give the same bytes.
 
-    Raises BadModel when the graph is not what the card and the contract say.
+    Raises BadModel when the graph is not what the card and the contract say, MissingExtra without
+    onnx.
     """
-    import onnx
-
+    onnx = load_onnx()
     onnx.checker.check_model(graph)
     outputs = {output.name: output.type.tensor_type.shape.dim for output in graph.graph.output}
     inputs = {tensor.name: tensor.type.tensor_type.shape.dim for tensor in graph.graph.input}
@@ -198,14 +199,11 @@ def read_card(path: str | Path) -> Card:
 
 def card_in(path: str | Path, data: bytes) -> Card:
     """The card in the bytes of a model file; the path is for messages. Raises BadModel."""
-    import onnx
-    from google.protobuf.message import DecodeError
-
     try:
-        model = onnx.load_model_from_string(data)
-    except DecodeError as error:
+        metadata = metadata_in(data)
+    except ValueError as error:
         raise BadModel(_not_ours(path, "it is not an ONNX file, or is incomplete")) from error
-    return card_of(path, {entry.key: entry.value for entry in model.metadata_props})
+    return card_of(path, metadata)
 
 
 def read_bytes(path: str | Path) -> bytes:

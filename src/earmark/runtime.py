@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +27,8 @@ RUNTIMES = ("onnxruntime", "openvino")
 # 1, 2, 4 and 8 the shipped model took 10.6, 9.8, 10.8 and 12.1 ms a window on two cores, because
 # what a layer leaves of more no longer fits the caches.
 BATCH = 2
+
+log = logging.getLogger("earmark.runtime")
 
 
 class LoadedModel(Protocol):
@@ -52,6 +56,10 @@ class Model:
     runtime : onnxruntime or openvino; else what EARMARK_RUNTIME names; else onnxruntime
     threads : cores for one forward pass; None takes all
 
+    A pickled model is the path of its file: whoever unpickles it needs the file at that path. A
+    process that was forked from one with a loaded model loads it anew when it first runs it, since
+    the threads of a runtime do not survive a fork.
+
     Raises ModelNotFound, BadModel, BadValue and MissingExtra.
     """
 
@@ -64,9 +72,21 @@ class Model:
             raise BadValue(f"threads is {threads}; it must be one or more")
         if self.runtime not in RUNTIMES:
             raise BadValue(f"no runtime {self.runtime!r}; choose one of {', '.join(RUNTIMES)}")
-        data = model_file.read_bytes(path)
+        self._threads = threads
+        self.card, self._forward = self._open()
+        self._process = os.getpid()
+        self._of_parents: list[Forward] = []
+        log.debug("loaded %s from %s with %s", self.card.name, self.path, self.runtime)
+
+    def _open(self) -> tuple[Card, Forward]:
+        data = model_file.read_bytes(self.path)
         open_model = _open_onnxruntime if self.runtime == "onnxruntime" else _open_openvino
-        self.card, self._forward = open_model(self.path, data, threads)
+        return open_model(self.path, data, self._threads)
+
+    def __reduce__(self) -> tuple[Callable[..., Model], tuple[object, ...]]:
+        status = self.path.stat()
+        version = (status.st_mtime_ns, status.st_size)
+        return _unpickled, (str(self.path.absolute()), self.runtime, self._threads, version)
 
     def run(self, log_mel: Float32Array) -> tuple[Float32Array, Float32Array]:
         """Logits and embeddings of clips, in batches.
@@ -84,6 +104,11 @@ class Model:
                 f"(n, {features.n_mels}, {features.n_frames}), not {log_mel.shape}. "
                 f"Make them with the features {features.name}."
             )
+        if os.getpid() != self._process:
+            # kept, because its end would wait for threads that the fork did not copy
+            self._of_parents.append(self._forward)
+            self._forward = self._open()[1]
+            self._process = os.getpid()
         # even without clips both results have their width
         parts = [
             self._forward(log_mel[first : first + BATCH])
@@ -91,6 +116,20 @@ class Model:
         ]
         logits, embeddings = zip(*parts, strict=True)
         return np.concatenate(logits), np.concatenate(embeddings)
+
+
+@lru_cache(maxsize=4)
+def _unpickled(
+    path: str,
+    runtime: str,
+    threads: int | None,
+    version: tuple[int, int],  # noqa: ARG001 - tells files apart in the cache
+) -> Model:
+    """The model in a file; a process that gets it again and again loads it once.
+
+    version : of the file when it was pickled, so that another one is loaded anew
+    """
+    return Model(path, runtime=runtime, threads=threads)
 
 
 def available() -> tuple[str, ...]:

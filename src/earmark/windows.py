@@ -7,7 +7,6 @@ answers to windows together again.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -38,39 +37,32 @@ class Window(NamedTuple):
 class Track:
     """A file or samples as mono blocks at `target_rate` Hz, measured as they pass.
 
-    source : a file, or float32 (n_samples,) mono samples at `rate` Hz
+    source : a file, or float32 (n_samples,) mono samples at `rate` Hz (earmark.audio.given)
     max_seconds : the track ends there; None takes all of it
     n_samples, damaged_packets, level : of what has been read so far
-
-    Raises BadValue for samples without a rate, a file with one, and no samples.
     """
 
     def __init__(
         self,
-        source: str | os.PathLike[str] | Float32Array,
+        source: Path | Float32Array,
         *,
         target_rate: int,
         rate: int | None = None,
         max_seconds: float | None = None,
     ) -> None:
         self.rate = target_rate
-        self.path = None if isinstance(source, np.ndarray) else Path(source)
+        self.path = source if isinstance(source, Path) else None
         self.n_samples = 0
         self.damaged_packets = 0
         self.level = Level(target_rate)
         self._blocks: audio.AudioStream | list[Float32Array]
-        if isinstance(source, np.ndarray):
-            if rate is None:
-                raise BadValue("samples were given without their rate: add rate=..., in Hz")
-            if source.size == 0:
-                raise BadValue("there are no samples to listen to: the array is empty")
-            resampled = audio.resample(source, rate=rate, target_rate=target_rate)
-            end = None if max_seconds is None else round(max_seconds * target_rate)
-            self._blocks = [resampled[:end]]
-        else:
-            if rate is not None:
-                raise BadValue("a file states its own rate: give rate=... only with samples")
+        if isinstance(source, Path):
             self._blocks = audio.stream_audio(source, rate=target_rate, seconds=max_seconds)
+        else:
+            assert rate is not None
+            resampled = audio.resample(source, rate=rate, target_rate=target_rate)
+            end = None if max_seconds is None else max(1, round(max_seconds * target_rate))
+            self._blocks = [resampled[:end]]
 
     def __iter__(self) -> Iterator[Float32Array]:
         for block in self._blocks:

@@ -34,7 +34,7 @@ epochs = 10000
 batch = 8
 precision = "f32"
 """
-AT_ONCE = 5.0  # seconds, on a machine that is busy with other tests
+AT_ONCE = 20.0  # seconds, on a machine that is busy with other tests; alone it takes one
 
 
 @pytest.fixture(scope="module")

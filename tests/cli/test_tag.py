@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -212,14 +213,22 @@ def test_a_reader_that_leaves_early_is_no_disaster(model, folder):
     assert b"Traceback" not in done.stderr
 
 
-def test_doctor_says_what_is_in_use_and_how_fast_it_is(model):
+def test_doctor_says_what_is_in_use_and_how_fast_it_is(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("EARMARK_LIBRARY", str(tmp_path / "none.sqlite"))
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
     found = json.loads(earmark("doctor", "--model", model, "--json").stdout)
+    advice = {line["about"]: line for line in found["advice"]}
+    assert advice["library"]["verdict"] == "note"
+    assert "earmark library scan" in advice["library"]["message"]
+    assert "ORT_DISABLE_TELEMETRY in your environment" in advice["privacy"]["message"]
+    assert "tiny, " in advice["model"]["message"]
     assert found["model"]["name"] == "tiny"
     assert found["model"]["runtime"] == "onnxruntime"
     assert found["speed"]["network_ms"] > 0
     shipped = earmark("doctor")
     assert shipped.returncode == 0
     assert b"earmark.onnx" in shipped.stdout
+    assert re.search(rb"^(well|problem) +speed +\d+ ms for a clip", shipped.stdout, re.MULTILINE)
 
 
 def test_help_and_version_answer():

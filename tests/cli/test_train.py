@@ -10,12 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import tiny_model
 from few_threads import one_thread  # noqa: F401 - a fixture for every test here
 from tiny_store import write_tiny_store
 from typer.testing import CliRunner
 
 from earmark.cli import app
-from earmark.errors import BadRecipe, DataError
+from earmark.errors import BadRecipe, BadValue, DataError, ModelNotFound
 from earmark.training.waiting import wait_briefly
 
 SMALL = [
@@ -119,6 +120,22 @@ def test_it_is_said_before_torch_reads_it():
     )
     done = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True)
     assert done.stdout.split() == ["False"] * 3, done.stderr
+
+
+def test_a_model_becomes_a_graph_that_takes_samples(tmp_path):
+    model = tiny_model.write(tmp_path / "tiny.onnx")
+    done = run("export", model, "-o", tmp_path / "w.onnx", "--waveform")
+    assert done.exit_code == 0, done.output
+    assert done.stdout == f"{tmp_path / 'w.onnx'}: tiny, 50 tags\n"
+    for wrong in ([model], [model, "--waveform", "--name", "mine"], ["earmark"]):
+        done = run("export", *wrong, "-o", tmp_path / "x.onnx")
+        assert isinstance(done.exception, BadValue)
+        assert "with --waveform it becomes a graph" in str(done.exception)
+    done = run("export", "no-such-model", "-o", tmp_path / "x.onnx", "--waveform")
+    assert isinstance(done.exception, ModelNotFound)
+    done = run("export", model, "-o", tmp_path / "x.json", "--waveform")
+    assert "x.json does not end in .onnx" in str(done.exception)
+    assert not list(tmp_path.glob("x.*"))
 
 
 def test_errors_are_ours(store, tmp_path):

@@ -15,8 +15,9 @@ import published_weights as made
 import pytest
 
 from earmark import model_file, published
+from earmark.audio import load_audio
 from earmark.errors import BadModel, BadValue, ModelNotFound
-from earmark.features import PRESETS
+from earmark.features import PRESETS, log_mel
 from earmark.published.torch_file import read_tensors
 from earmark.runtime import Model
 from earmark.tags import MSD_50, msd_50_priors
@@ -493,6 +494,25 @@ def test_as_published_all_printed_scores_come_out_to_three_decimals(
     first = np.argsort(-scores)[:10]
     found = [f"{MSD_50[i]} {scores[i]:.3f}".replace(" 0.", " .") for i in first]
     assert found == PRINTED[clip].split(", ")
+
+
+@pytest.mark.parametrize("clip", PRINTED)
+def test_from_the_mp3_they_come_out_once_its_encoder_delay_is_put_back(clip, shared, tmp_path):
+    """docs/guides/keras.md: 138 samples at 12 kHz, 11.5 ms."""
+    weights = shared / "published" / "music_tagger_crnn_weights_theano.h5"
+    model = Model(converted("choi2016", weights, tmp_path, as_published=True))
+    settings = model.card.features
+    samples = load_audio(shared / "published" / f"{clip}.mp3", rate=settings.rate).samples
+    middle = (samples.size - settings.window_samples) // 2
+    at_once, delayed = (
+        log_mel(samples[middle + delay :][: settings.window_samples], settings=settings)
+        for delay in (0, 138)
+    )
+    off, close = model.card.scores(model.run(np.stack([at_once, delayed]))[0])
+    for words in PRINTED[clip].split(", ")[:4]:
+        tag, _, printed = words.rpartition(" ")
+        assert close[MSD_50.index(tag)] == pytest.approx(float(printed), abs=0.002)
+    assert np.abs(off - close).max() > 0.05
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -20,7 +20,7 @@ from tiny_store import TAGS, TINY, write_tiny_store
 from earmark.audio import load_audio
 from earmark.data.store.index import make_index, read_index, write_index
 from earmark.data.store.reader import open_store
-from earmark.errors import BadModel, DataError
+from earmark.errors import BadModel, BadValue, DataError
 from earmark.features import PRESETS, LogMel, log_mel
 from earmark.graph.waveform import front_end
 from earmark.model_file import Card, read_card, write_model
@@ -236,6 +236,13 @@ def test_the_waveform_graph_gives_the_scores_of_the_model_file(run, tmp_path):
     np.testing.assert_allclose(embedding, expected_embedding, atol=1e-3)
     metadata = session.get_modelmeta().custom_metadata_map
     assert Card.from_json(metadata["earmark_waveform"]).tags == TAGS
+
+
+def test_another_suffix_than_it_can_write_is_refused_before_anything_is_read(tmp_path):
+    with pytest.raises(BadValue, match=r"tiny.tflite must end in .onnx or .keras"):
+        export_run(tmp_path / "nowhere", tmp_path / "tiny.tflite")
+    with pytest.raises(BadValue, match=r"tiny.keras does not end in .onnx"):
+        export_run(tmp_path / "nowhere", tmp_path / "tiny.keras", waveform=True)
 
 
 def test_a_waveform_graph_is_not_taken_for_a_model_file(run, tmp_path):

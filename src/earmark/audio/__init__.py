@@ -151,7 +151,7 @@ class AudioStream:
         seconds: float | None = None,
         block_seconds: float = 30.0,
     ) -> None:
-        _check_rate(rate)
+        check_rate(rate)
         _check(0 <= start < math.inf, "start", start, "0 or more seconds")
         _check(seconds is None or seconds > 0, "seconds", seconds, "above 0, or None for all")
         _check(0 < block_seconds < math.inf, "block_seconds", block_seconds, "above 0")
@@ -218,8 +218,8 @@ def resample(samples: Float32Array, *, rate: int, target_rate: int) -> Float32Ar
     """
     import soxr
 
-    _check_rate(rate)
-    _check_rate(target_rate)
+    check_rate(rate)
+    check_rate(target_rate)
     if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
         raise BadValue(
             f"samples must be floats of shape (n,), not {samples.dtype} {samples.shape}: average "
@@ -289,5 +289,6 @@ def _check(holds: bool, name: str, value: float | None, should: str) -> None:
         raise BadValue(f"{name} is {value!r}, but must be {should}")
 
 
-def _check_rate(rate: int) -> None:
+def check_rate(rate: int) -> None:
+    """Raise BadValue for a rate that is not a whole number of Hz above 0."""
     _check(isinstance(rate, int | np.integer) and rate > 0, "rate", rate, "a whole number of Hz")

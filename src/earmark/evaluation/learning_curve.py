@@ -16,7 +16,7 @@ from earmark.evaluation.measures import ends, number
 from earmark.evaluation.scores import ScoredSongs, score_store, songs_of
 from earmark.files import Json, atomic_path, json_line, write_text
 from earmark.folder_lock import disk_errors
-from earmark.privacy import keep_private
+from earmark.pictures import new_figure
 from earmark.runtime import Model
 
 LINES, TABLE, PLOT = "curve.jsonl", "curve.csv", "curve.png"
@@ -51,9 +51,11 @@ def learning_curve(
             precision = metrics.average_precision(scored.labels, scored.scores, average=average)
             row |= {
                 f"{before}roc_auc": number(auc),
-                f"{before}ci": ends(drawn.means["roc_auc"][average]),
+                f"{before}ci": ends(auc, drawn.means["roc_auc"][average]),
                 f"{before}average_precision": number(precision),
-                f"{before}average_precision_ci": ends(drawn.means["average_precision"][average]),
+                f"{before}average_precision_ci": ends(
+                    precision, drawn.means["average_precision"][average]
+                ),
             }
         yield row
 
@@ -83,12 +85,7 @@ def write_curve(folder: Path, rows: Sequence[Json]) -> None:
 
 
 def _draw(path: Path, rows: Sequence[Json]) -> None:
-    keep_private()
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.8), layout="constrained", dpi=120)
-    FigureCanvasAgg(figure)
+    figure = new_figure(9, 3.8)
     axes = figure.subplots(1, 2)
     songs = [row["songs"] for row in rows]
     for one, key, ci, title in (

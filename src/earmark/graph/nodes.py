@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.errors import BadValue
+from earmark.onnx_file import load_onnx
 
 if TYPE_CHECKING:
     import onnx
@@ -21,6 +22,7 @@ class Nodes:
     """Collects nodes and constants; a node's output has the node's name unless told otherwise."""
 
     def __init__(self) -> None:
+        load_onnx()  # all of a graph needs it: say now if it is not there
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from earmark.errors import BadModel
+from earmark.errors import BadModel, MissingExtra
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _LARGEST = 1 << 26  # bytes; no array of these networks comes near, and a few bytes can claim more
@@ -29,8 +29,14 @@ class KerasWeights:
 
 
 def read_keras(path: Path) -> KerasWeights:
-    """Every array of a Keras weights file. Raises BadModel for a damaged file."""
-    import h5py
+    """Every array of a Keras weights file.
+
+    Raises BadModel for a damaged file, MissingExtra without h5py.
+    """
+    try:
+        import h5py
+    except ImportError as error:
+        raise MissingExtra("h5py", "models") from error
 
     arrays: dict[str, npt.NDArray[Any]] = {}
     names: list[str] = []

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from earmark.training.export.from_graph import from_model_file
     from earmark.training.loop import Result, train
     from earmark.training.model import CRNN, CrnnSettings
+    from earmark.training.probe import linear_probe
     from earmark.training.recipe import Recipe, read_recipe
     from earmark.training.songs import n_songs
     from earmark.training.start import published_network
@@ -39,6 +40,7 @@ _HOME = {
     "Terms": "export.exporter",
     "export_run": "export.exporter",
     "from_model_file": "export.from_graph",
+    "linear_probe": "probe",
     "n_songs": "songs",
     "published_network": "start",
     "read_recipe": "recipe",
@@ -57,6 +59,7 @@ __all__ = [
     "Terms",
     "export_run",
     "from_model_file",
+    "linear_probe",
     "n_songs",
     "published_network",
     "read_recipe",

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from earmark.errors import MissingExtra
 from earmark.files import atomic_path, json_line, write_text
-from earmark.privacy import keep_private
+from earmark.pictures import new_figure
 
 Line = Mapping[str, Any]
 
@@ -104,14 +104,8 @@ class Board:
 
 def draw_history(run: Path, lines: Sequence[Line]) -> None:
     """Write RUN/history.png: losses and validation scores over the epochs."""
-    keep_private()
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 3.2))
-    FigureCanvasAgg(figure)
+    figure = new_figure(8, 3.2)
     losses, scores = figure.subplots(1, 2)
-    figure.subplots_adjust(left=0.07, right=0.98, bottom=0.15, top=0.91)
     for axes, keys, title in (
         (losses, {"loss": "training", "valid_loss": "validation"}, "loss"),
         (scores, {"roc_auc": "macro ROC-AUC", "average_precision": "macro AP"}, "validation"),
@@ -126,4 +120,4 @@ def draw_history(run: Path, lines: Sequence[Line]) -> None:
         axes.set_xlabel("epoch")
         axes.grid(alpha=0.3)
     with atomic_path(run / CURVE) as temporary:
-        figure.savefig(temporary, format="png", dpi=120)
+        figure.savefig(temporary, format="png")

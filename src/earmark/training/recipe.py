@@ -90,10 +90,12 @@ class Loss(_Section):
 class Optimiser(_Section):
     """How each step changes the weights.
 
+    name : of the optimiser
     rate : learning rate, the highest of the schedule
     weight_decay : with adamw, of matrices and kernels, not of norms and biases
     schedule : "one-cycle" rises for a `warmup` share of all steps and falls to nearly 0
         (arXiv:1708.07120); "constant" stays
+    warmup : share of the steps that the schedule rises for
     body_rate : the rate of the layers that `init` gives weights to, as a share of `rate`
     clip : largest norm of all gradients together; 0 does not clip
     probe : fit the output layer first, by logistic regression with this C (see training/probe.py);
@@ -113,6 +115,7 @@ class Optimiser(_Section):
 class Loop(_Section):
     """How long a run learns, in what steps, and what it saves.
 
+    epochs : passes over the training songs
     batch : clips a step, over all processes together
     patience : stop after so many epochs without a better validation ROC-AUC; 0 never stops early
     average : share that a moving average of the weights keeps at each step, which is then what is
@@ -144,6 +147,7 @@ class Loop(_Section):
 class Recipe(_Section):
     """The whole recipe.
 
+    name, seed : its name, by default the file's; and what everything random in it is drawn by
     features : the preset that the store must be made with; None takes any
     init : weights to start from: a name (choi2016, choi2016-cnn, cs2470), their .h5 file, a run of
         earmark's (its folder or its best.npz), or a model file that earmark trained

@@ -10,7 +10,7 @@ from typing import Any
 
 from earmark.files import atomic_path, write_text
 from earmark.folder_lock import disk_errors
-from earmark.privacy import keep_private
+from earmark.pictures import new_figure
 
 TABLE, PLOT = "sweep.csv", "sweep.png"
 
@@ -33,13 +33,8 @@ def write_table(folder: Path, runs: Sequence[Mapping[str, Any]]) -> None:
 
 def draw_sweep(folder: Path, runs: Sequence[Mapping[str, Any]]) -> None:
     """Write FOLDER/sweep.png: a dot for each run that has scores, the best at the top."""
-    keep_private()
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     runs = [run for run in runs if run["roc_auc"] is not None]
-    figure = Figure(figsize=(8, 1 + 0.25 * len(runs)), layout="constrained", dpi=120)
-    FigureCanvasAgg(figure)
+    figure = new_figure(8, 1 + 0.25 * len(runs))
     axes = figure.subplots(1, 2, sharey=True)
     names = [run["name"] for run in reversed(runs)]
     for one, key, title in zip(

@@ -16,8 +16,9 @@ from earmark.arrays import BoolArray, Float32Array
 from earmark.errors import BadModel, BadValue, DataError
 from earmark.files import sha256, write_bytes
 from earmark.graph import build
-from earmark.graph.waveform import waveform_model
+from earmark.graph.waveform import check_name, waveform_model
 from earmark.metrics import (
+    FEW,
     Interval,
     average_precision,
     expected_calibration_error,
@@ -45,8 +46,8 @@ _Predict = Callable[[Float32Array], Float32Array]  # clips in dB to logits
 
 LARGEST_DIFFERENCE = 1e-4  # between the logits of torch and of what is written
 BATCHES = (1, 2, 5)
-LEAST_POSITIVES = 20  # validation songs with a tag, below which its reliability is not stated
 _DRAWS = 200  # of validation songs, for its interval
+SUFFIXES = (".onnx", ".keras")
 
 
 @dataclass(frozen=True)
@@ -66,25 +67,25 @@ def export_run(
 ) -> Card:
     """Write the best weights of a run as a model file; returns its card.
 
-    output : a name that ends in .keras gets the network in Keras's format, without the card
+    output : a name in .onnx; or in .keras for the network in Keras's format, without the card
     waveform : write a graph that takes samples and gives scores, instead of a model file
 
-    Raises DataError for a run without weights, and BadModel if what is written and torch disagree
-    by more than 1e-4 at any batch size or length.
+    Raises BadValue for another name, DataError for a run without weights, and BadModel if what is
+    written and torch disagree by more than 1e-4 at any batch size or length.
     """
     run, terms = Path(run), terms or Terms()
+    suffix = Path(output).suffix.lower()
+    if waveform:
+        check_name(output)
+    elif suffix not in SUFFIXES:
+        raise BadValue(f"{output} must end in {' or '.join(SUFFIXES)}, which chooses the format")
     record = read_record(run)
     if not (run / BEST).is_file():
         raise DataError(
             f"{run} has no weights to export yet, as its first epoch is not finished. Resume it "
             "with: earmark train RECIPE --store STORE -o RUN --resume"
         )
-    as_keras = Path(output).suffix == ".keras"
-    if as_keras and waveform:
-        raise BadValue(
-            f"{output} is the name of a Keras file, but a graph that takes samples is written as "
-            "ONNX only. Choose a name that ends in .onnx"
-        )
+    as_keras = suffix == ".keras"
     arrays, facts = read_checkpoint(run / BEST)
     model, task = _model(run, record, arrays)
     if as_keras:
@@ -244,7 +245,7 @@ def _measured(tags: Sequence[str], logits: Float32Array, labels: BoolArray) -> d
     Only of tags that enough songs carry, and enough do not: two songs may reach 1.00 by luck.
     """
     positives = labels.sum(axis=0)
-    columns = np.flatnonzero(np.minimum(positives, len(labels) - positives) >= LEAST_POSITIVES)
+    columns = np.flatnonzero(np.minimum(positives, len(labels) - positives) >= FEW)
     if not len(columns):
         return {}
     labels, logits = labels[:, columns], logits[:, columns]
@@ -252,9 +253,10 @@ def _measured(tags: Sequence[str], logits: Float32Array, labels: BoolArray) -> d
     values, of_draws = roc_auc(labels, logits, average=None), drawn.per_tag["roc_auc"]
     measured = {}
     for place, column in enumerate(columns.tolist()):
-        interval = Interval.of(of_draws[:, place])
+        value = float(values[place])
+        interval = Interval.of(value, of_draws[:, place])
         measured[tags[column]] = {
-            "roc_auc": float(values[place]),
+            "roc_auc": value,
             "interval": [interval.low, interval.high],
             "positives": int(positives[column]),
         }
