@@ -511,7 +511,7 @@ def test_a_run_shows_how_far_it_is_and_estimates_the_rest(store, tmp_path, monke
     said = [words for words in told if words.startswith("this run takes about")]
     assert len(said) == 1
     assert re.fullmatch(
-        r"this run takes about \d+:\d\d:\d\d \(h:min:s\) for \d epochs, [\d.]+ clips a second, "
+        r"this run takes about \d+:\d\d:\d\d \(h:min:s\) for \d epochs?, [\d.]+ clips a second, "
         r"[\d.]+ GB of memory, \d+ MB of disk in .*",
         said[0],
     )

@@ -196,7 +196,8 @@ class Run:
         if seconds is not None and rate is not None:
             epochs = self.job.recipe.loop.epochs - self.progress.epoch
             time = timedelta(seconds=round(seconds))
-            words.append(f"{time} (h:min:s) for {epochs} epochs, {rate:.1f} clips a second")
+            of = "1 epoch" if epochs == 1 else f"{epochs} epochs"
+            words.append(f"{time} (h:min:s) for {of}, {rate:.1f} clips a second")
         if (memory := peak_bytes()) is not None:
             words.append(f"{memory / 1e9:.1f} GB of memory")
         if self.job.processes.device.type == "cuda":
