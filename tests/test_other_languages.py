@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from earmark import features, windows
@@ -96,6 +97,20 @@ def test_the_numpy_of_the_page_pools_and_calibrates(numpy_page):
         expected = card.scores(windows.pool(logits, pooling=card.pooling))
         found = numpy_page["scores"](logits, json.loads(card.to_json()))
         np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_the_steps_of_the_page_together_give_the_scores_of_a_long_track(numpy_page, tagger):
+    card = json.loads(tagger.card.to_json())
+    rate, size = (card["features"][key] for key in ("rate", "window_samples"))
+    track = np.random.default_rng(3).normal(0, 0.1, 70 * rate).astype(np.float32)
+    track *= np.linspace(0.1, 1, track.size, dtype=np.float32)
+    starts = [*range(0, track.size - size + 1, size), track.size - size]
+    log_mels = [numpy_page["log_mel"](track[at : at + size], card["features"]) for at in starts]
+    session = onnxruntime.InferenceSession(tagger.model.path)
+    logits = session.run(["logits"], {"log_mel": np.stack(log_mels).astype(np.float32)})[0]
+    expected = tagger.scores_of(tagger.listen(track, rate=rate))
+    assert len(starts) == 3
+    np.testing.assert_allclose(numpy_page["scores"](logits, card), expected, atol=1e-4)
 
 
 @needs_node

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,21 @@ def test_without_stderr_and_stdin_the_answer_is_the_same(home):
     (home / "bad.mp3").touch()
     assert run(home, "earmark tag bad.mp3 --model tiny.onnx 2>&-") == (3, "", "")
     assert run(home, "earmark tag nothing.mp3 --model tiny.onnx 2>&-")[0] in (1, 3)
+
+
+@pytest.mark.parametrize(
+    "locale", ["LC_ALL=C.UTF-8", "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0"]
+)
+def test_a_list_on_stdin_names_the_files_that_arguments_name(home, locale):
+    """Also where the locale is not UTF-8 and file names hold other bytes than its letters."""
+    name = "n\u00e4chste \u6b4c.flac"
+    (home / name).write_bytes((home / "a.flac").read_bytes())
+    words = "tag --json --model tiny.onnx"
+    _, by_argument, _ = run(home, f"{locale} earmark {words} '{name}'")
+    code, by_list, said = run(home, f"ls n*.flac | {locale} earmark {words} -")
+    assert (code, said) == (0, "")
+    assert by_list == by_argument
+    assert json.loads(by_list)["seconds"] == 1.0
 
 
 def test_a_closed_stdin_is_an_empty_list(home):

@@ -144,7 +144,7 @@ def read_list(paths: list[str]) -> list[str]:
         data = sys.stdin.buffer.read()
         separator = b"\0" if b"\0" in data else b"\n"
         names = (part.removesuffix(b"\r") for part in data.split(separator))
-        listed = [name.decode(errors="surrogateescape") for name in names if name.strip()]
+        listed = [os.fsdecode(name) for name in names if name.strip()]  # as arguments are
         if not listed:
             raise BadValue("the list on stdin is empty")
         result += listed
