@@ -127,8 +127,8 @@ class Loop(_Section):
         finite is left out
     compile : let torch.compile fuse the network first
     checkpoint_minutes, checkpoint_steps : also save that often within an epoch; 0 does not
-    tensorboard : write TensorBoard's files, too; each epoch, and the loss after each
-        `tensorboard_steps` steps
+    tensorboard : write TensorBoard's files, too
+    tensorboard_steps : give TensorBoard the loss that often within an epoch; 0 does not
     """
 
     epochs: Count = 30
@@ -151,8 +151,9 @@ class Recipe(_Section):
     features : the preset that the store must be made with; None takes any
     init : weights to start from: a name (choi2016, choi2016-cnn, cs2470), their .h5 file, a run of
         earmark's (its folder or its best.npz), or a model file that earmark trained
-    network : the dotted path of a function that makes the network instead of [model]; it is called
-        with the task and `network_settings` (see training/own_network.py)
+    network : the dotted path of a function that makes the network instead of [model] (see
+        training/own_network.py)
+    network_settings : what that function is called with, by name, beside the task
     """
 
     name: str
