@@ -40,7 +40,9 @@ def test_the_store_is_a_store_of_bytes_and_is_made_once(store):
 def test_the_speed_of_a_step_is_measured(name, store):
     line = gpu_run.pace(options(store, name))
     assert line["clips_a_second"] > 0
-    assert line["seconds_of_the_run"] == pytest.approx(12 / line["clips_a_second"], abs=0.06)
+    assert line["seconds_of_the_run"] == pytest.approx(
+        12 / line["clips_a_second"], rel=0.15, abs=0.1
+    )
     assert line["peak_gpu_memory_bytes"] is None or line["peak_gpu_memory_bytes"] > 0
 
 
