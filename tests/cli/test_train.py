@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from earmark.cli import app
 from earmark.errors import BadRecipe, BadValue, DataError, ModelNotFound
-from earmark.training.waiting import wait_briefly
+from earmark.training.waiting import wait_asleep
 
 SMALL = [
     "--set",
@@ -90,19 +90,21 @@ def test_a_finished_run_goes_on_with_more_epochs(store, tmp_path):
     assert "3 epochs, best" in done.stdout
 
 
-def test_openmp_waits_briefly_unless_the_user_has_said_how(monkeypatch):
+def test_openmp_waits_asleep_unless_the_user_has_said_how(monkeypatch):
     for chosen in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
         monkeypatch.delenv(chosen, raising=False)
     with monkeypatch.context() as own:
         own.setenv("OMP_WAIT_POLICY", "ACTIVE")
-        wait_briefly()
-        assert "GOMP_SPINCOUNT" not in os.environ
+        wait_asleep()
+        assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
     monkeypatch.setenv("GOMP_SPINCOUNT", "7")
-    wait_briefly()
-    assert os.environ["GOMP_SPINCOUNT"] == "7"
+    wait_asleep()
+    assert "OMP_WAIT_POLICY" not in os.environ
     monkeypatch.delenv("GOMP_SPINCOUNT")
-    wait_briefly()
-    assert os.environ["GOMP_SPINCOUNT"] == "100000"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "")  # so that it is taken back after the test
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    wait_asleep()
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
 
 
 def test_it_is_said_before_torch_reads_it():
@@ -113,7 +115,7 @@ def test_it_is_said_before_torch_reads_it():
         "def stop():\n"
         "    print('torch' in sys.modules)\n"
         "    raise SystemExit\n"
-        "waiting.wait_briefly = stop\n"
+        "waiting.wait_asleep = stop\n"
         "for words in (['train', 'x'], ['sweep', 'x'], ['curve', 'x', '--songs', '1']):\n"
         "    try: app([*words, '--store', 'x', '-o', 'y'])\n"
         "    except SystemExit: pass\n"

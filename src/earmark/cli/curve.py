@@ -52,9 +52,9 @@ def curve(
 
     Fewer songs are always a part of more. The same command goes on where it was stopped.
     """
-    from earmark.training.waiting import wait_briefly
+    from earmark.training.waiting import wait_asleep
 
-    wait_briefly()
+    wait_asleep()
     from earmark import training
     from earmark.evaluation.learning_curve import (
         check_split,

@@ -54,9 +54,9 @@ def sweep(
 
     The same command goes on where it was stopped; what is finished is not trained again.
     """
-    from earmark.training.waiting import wait_briefly
+    from earmark.training.waiting import wait_asleep
 
-    wait_briefly()
+    wait_asleep()
     from earmark import training
 
     with training_bar() as watch:

@@ -48,9 +48,9 @@ def train(
     json: Annotated[bool, typer.Option("--json", help="The result as one JSON object.")] = False,
 ) -> None:
     """Train a network. With several GPUs: torchrun --nproc-per-node N -m earmark train ..."""
-    from earmark.training.waiting import wait_briefly
+    from earmark.training.waiting import wait_asleep
 
-    wait_briefly()
+    wait_asleep()
     from earmark import training
 
     more = [] if epochs is None else [f"loop.epochs={epochs}"]
