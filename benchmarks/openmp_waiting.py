@@ -39,7 +39,8 @@ def main() -> None:
     }  # fmt: skip
     seconds: dict[str, list[float]] = {name: [] for name in SETTINGS}
     busy = [
-        subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(options.busy)
+        subprocess.Popen([sys.executable, "-c", "while True: pass"], text=True)
+        for _ in range(options.busy)
     ]
     try:
         for turn in range(options.steps + 2):
@@ -52,9 +53,9 @@ def main() -> None:
                 if turn >= 2:  # the first ones warm up
                     seconds[name].append(taken)
     finally:
-        for process in (*busy, *children.values()):
-            process.kill()
-            process.wait()
+        for one in [*busy, *children.values()]:
+            one.kill()
+            one.wait()
     for name, times in seconds.items():
         median, best = (options.batch / of(times) for of in (statistics.median, min))
         print(f"  {name:14} {median:6.1f} clips a second (fastest step {best:.1f})")
