@@ -21,7 +21,7 @@ PACKAGE = ROOT / "src" / "earmark"
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"web", "library", "evaluation", "data", "training", "doctor", "taggrams"},
+    {"web", "library", "evaluation", "data", "training", "doctor", "taggrams", "chapters"},
     {"tagger"},
     {"zoo", "engine", "inference"},
     {"published"},
@@ -49,7 +49,10 @@ ALSO = {
     ("__main__", "cli"),
     ("evaluation", "taggrams"),
     ("web", "taggrams"),
+    ("web", "chapters"),
+    ("chapters", "taggrams"),
     ("web", "library"),
+    ("folder_lock", "files"),
 }
 # Inside a folder: which of its parts a part may import. A part that is not named is free.
 WALLS = {

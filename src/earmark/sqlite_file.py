@@ -19,6 +19,8 @@ _WORDS = {
     sqlite3.SQLITE_BUSY: "another process uses it. Wait until that ends, and try again",
     sqlite3.SQLITE_IOERR: "the disk is full or fails. Nothing is lost: check it, and try again",
 }
+# Python's sqlite3 raises the second for a damaged schema that it quotes in a message
+_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 
 
 @dataclass(frozen=True)
@@ -85,10 +87,10 @@ class Database:
                     "Copy the folder to a place where you can write, and use the copy"
                 )
             return cls(path, connection)
-        except (sqlite3.Error, EarmarkError) as error:
+        except (*_ERRORS, EarmarkError) as error:
             if connection is not None:
                 connection.close()
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, _ERRORS):
                 raise _translated(path, error, file_format=cls.format) from error
             raise
 
@@ -145,7 +147,7 @@ class Database:
         """Turn SQLite's errors into those of the format."""
         try:
             yield
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             raise _translated(self.path, error, file_format=self.format) from error
 
 
@@ -198,9 +200,14 @@ def _run(connection: sqlite3.Connection, statements: str) -> None:
         connection.execute(statement)
 
 
-def _translated(path: Path, error: sqlite3.Error, *, file_format: SqliteFormat) -> EarmarkError:
+def _translated(
+    path: Path, error: sqlite3.Error | UnicodeDecodeError, *, file_format: SqliteFormat
+) -> EarmarkError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    if isinstance(error, UnicodeDecodeError) or code in (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    ):
         return file_format.damaged(f"the {file_format.name} {path} is damaged: {error}")
     return file_format.failed(
         f"cannot work on the {file_format.name} {path}: {_WORDS.get(code, str(error))}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ MOMENTS_PER_WINDOW = 8
 _PICTURE_TAGS = 20  # rows that stay readable
 _PICTURE_SECONDS = 0.25  # width of a spectrogram column, at the finest
 _PICTURE_COLUMNS = 2000
+_LONGEST_STEM = 240  # bytes; file systems allow names of 255
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,13 @@ def taggram(
     *,
     rate: int | None = None,
     max_seconds: float | None = None,
+    limits: bool = True,
 ) -> Taggram:
     """The tags of a file, or of samples at `rate` Hz, over time.
 
     source : what Tagger.tag takes
     max_seconds : the track ends there; None takes all of it
+    limits : as of inference.Options
 
     Raises UnreadableAudio for a file that holds no audio.
     """
@@ -67,6 +71,7 @@ def taggram(
         hop_seconds=moment / features.rate,
         stretch_seconds=2 * moment / features.rate,
         max_seconds=max_seconds,
+        limits=limits,
     )
     heard = tagger.listen(source, rate=rate, options=options)
     logits = windows.over_time(
@@ -149,9 +154,12 @@ def names(paths: Sequence[Path]) -> list[str]:
     taken: set[str] = set()
     result = []
     for path in paths:
-        name, number = path.stem, 2
+        stem, encoded = path.stem, os.fsencode(path.stem)
+        if len(encoded) > _LONGEST_STEM:
+            stem = encoded[:_LONGEST_STEM].decode(errors="ignore")  # cut between two letters
+        name, number = stem, 2
         while name.casefold() in taken:
-            name, number = f"{path.stem}-{number}", number + 1
+            name, number = f"{stem}-{number}", number + 1
         taken.add(name.casefold())
         result.append(name)
     return result
@@ -184,6 +192,9 @@ def _pieces(path: Path, *, settings: LogMel, duration: float) -> Iterator[Float3
     """The clips of a file, one after the other."""
     for start in np.arange(0, duration, settings.seconds):
         seconds = min(settings.seconds, duration - start)
-        samples = load_audio(path, rate=settings.rate, start=start, seconds=seconds).samples
+        part = load_audio(  # its costs were looked at when it was heard
+            path, rate=settings.rate, start=start, seconds=seconds, limits=False
+        )
+        samples = part.samples
         if samples.size:
             yield samples

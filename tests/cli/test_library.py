@@ -102,13 +102,23 @@ def test_write_shows_a_plan_and_does_nothing_until_told(home, tmp_path):
     before = song.read_bytes()
     done = earmark(home, "write", song, *own)
     assert done.returncode == 0, done.stderr
-    assert b"genre: empty -> " in done.stdout
-    assert b"Nothing was written" in done.stderr
+    assert done.stdout.startswith(b"1 file would change, 0 need no change\ngenre: in 1 file: ")
+    assert b"Nothing was written; to write, add --yes; to see each file, --list" in done.stderr
+    done = earmark(home, "write", song, *own, "--list")
+    assert done.stdout.startswith(os.fsencode(song) + b"\n    genre: empty -> ")
+    (tmp_path / "only.txt").write_bytes(os.fsencode(song) + b"\n")
+    only = lines(earmark(home, "write", *own, "--only", tmp_path / "only.txt", "--json"))
+    assert [line["path"] for line in only] == [str(song)]
+    (tmp_path / "only.txt").write_text(f"{song}\n{tmp_path / 'other.mp3'}\n")
+    done = earmark(home, "write", *own, "--only", tmp_path / "only.txt")
+    assert done.returncode == 1
+    assert b"1 of the 2 paths in the list are not in the library" in done.stderr
     assert song.read_bytes() == before
     (line,) = lines(earmark(home, "write", song, *own, "--json", "--yes", "--keep-mtime"))
     assert line["written"] is True
     assert list(read_fields(song, ["genre"])["genre"]) == line["changes"]["genre"]["after"]
-    assert earmark(home, "write", song, *own).stdout == b""
+    done = earmark(home, "write", song, *own, "--by", "album")
+    assert done.stdout.startswith(b"0 files would change, 1 need no change\n")
     (run,) = lines(earmark(home, "undo", "--list", "--json"))
     assert run["files"] == 1
     assert earmark(home, "undo").stdout.decode().strip() == str(song)
@@ -242,7 +252,7 @@ def test_silence_is_said_to_be_silence_by_every_command(tmp_path, model):
     write = ("write", "--settings", tmp_path / "own.toml", "--json")
     done = earmark(tmp_path, *write)
     assert [os.path.basename(line["path"]) for line in lines(done)] == ["0.flac"]  # noqa: PTH119
-    assert b"1 files are not music and get no tags" in done.stderr
+    assert b"not music: 1 file (silence 1), skipped; --doubted writes to them" in done.stderr
     assert len(lines(earmark(tmp_path, *write, "--doubted"))) == 2
     playlist = ("playlist", "rock >= 0")
     assert b"none.flac" not in earmark(tmp_path, *playlist).stdout

@@ -214,3 +214,19 @@ def test_no_worker_outlives_its_parent(tmp_path: Path, how: signal.Signals) -> N
     assert parent.returncode == -how
     wait_for(lambda: not any(worker.is_running() for worker in workers))
     assert stderr.count("Traceback") == (how == signal.SIGINT)  # the parent's, and none of a worker
+
+
+def test_a_unit_that_passes_its_deadline_fails_alone_and_its_worker_is_replaced() -> None:
+    units = map_units(engine_units.hang_at_three, range(12), workers=2, deadline=2)
+    first = next(units)
+    staff = {child.pid for child in children()}
+    outcomes = [first, *units]
+    assert [outcome.value for outcome in outcomes] == [0, 1, 2, None, *range(4, 12)]
+    assert isinstance(outcomes[3].error, WorkerDied)
+    assert "took longer than 2 seconds" in str(outcomes[3].error)
+    assert not any(psutil.pid_exists(pid) for pid in staff)
+
+
+def test_a_deadline_is_for_one_unit_and_not_for_all_of_a_worker() -> None:
+    outcomes = map_units(engine_units.sleep, [0.5] * 10, workers=2, deadline=2)
+    assert [outcome.error for outcome in outcomes] == [None] * 10

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from earmark.errors import BadValue
@@ -141,14 +142,25 @@ def read_list(paths: list[str]) -> list[str]:
         if path != "-":
             result.append(path)
             continue
-        data = sys.stdin.buffer.read()
-        separator = b"\0" if b"\0" in data else b"\n"
-        names = (part.removesuffix(b"\r") for part in data.split(separator))
-        listed = [os.fsdecode(name) for name in names if name.strip()]  # as arguments are
-        if not listed:
-            raise BadValue("the list on stdin is empty")
-        result += listed
+        result += read_paths("-")
     return result
+
+
+def read_paths(file: str) -> list[str]:
+    """The lines of a file, or of stdin for `-`; its parts between NUL bytes where it has some.
+
+    Raises BadValue for a file that cannot be read, and for an empty list.
+    """
+    try:
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise BadValue(f"cannot read the list {file}: {error.strerror}") from error
+    separator = b"\0" if b"\0" in data else b"\n"
+    names = (part.removesuffix(b"\r") for part in data.split(separator))
+    listed = [os.fsdecode(name) for name in names if name.strip()]  # as arguments are
+    if not listed:
+        raise BadValue(f"the list {'on stdin' if file == '-' else file} is empty")
+    return listed
 
 
 class LineTimer:

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from earmark.audio import AUDIO_SUFFIXES
-from earmark.audio.find import audio_files
+from earmark.audio.find import Choice, Skipped, audio_files
 from earmark.errors import BadValue
 from earmark.library.database import Library, LibraryModel
 from earmark.library.song import absolute
 
+SETTLE_SECONDS = 5.0  # a file that changed less than that ago may still be being written
 NOWHERE = (-1, -1)  # size and time of a file whose status could not be read
 
 
@@ -29,6 +30,7 @@ class FolderChanges:
     failed : how many could not be heard before and have not changed since
     unsettled : how many wait for the next scan, because they changed a moment ago
     unjudged : how many of the unchanged were heard and not judged (Song.warnings)
+    skipped : what the folders hold besides (audio.find)
     """
 
     new: dict[Path, tuple[int, int]] = field(default_factory=dict)
@@ -38,6 +40,33 @@ class FolderChanges:
     failed: int = 0
     unsettled: int = 0
     unjudged: int = 0
+    skipped: Skipped = field(default_factory=Skipped)
+
+
+class Rest:
+    """Which files are at rest: they have been the same for SETTLE_SECONDS.
+
+    By their time, or, where a clock is ahead, by what earlier looks have seen.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[Path, tuple[tuple[int, int], float]] = {}  # state, when it was first seen
+
+    def is_at_rest(self, path: Path, state: tuple[int, int]) -> bool:
+        """Whether a file that is new, or has changed, will probably stay as it is.
+
+        state : its size, and its time in nanoseconds
+        """
+        _, mtime_ns = state
+        if mtime_ns + SETTLE_SECONDS * 1e9 <= time.time_ns():
+            self._seen.pop(path, None)
+            return True
+        now = time.monotonic()
+        before, since = self._seen.get(path, (state, now))
+        if before != state:
+            since = now
+        self._seen[path] = state, since
+        return now - since >= SETTLE_SECONDS
 
 
 def find_changes(
@@ -47,14 +76,16 @@ def find_changes(
     *,
     quick: bool = False,
     retry: bool = False,
-    settle_seconds: float = 0.0,
+    choice: Choice = Choice(),
+    rest: Rest | None = None,
 ) -> FolderChanges:
     """Compare folders with what the library knows of them, by path, size and time.
 
     quick : a song of which a few windows were heard counts as heard
     retry : also files that could not be heard before, or were not judged, though they have not
         changed
-    settle_seconds : leave out what changed less than that ago: it may still be being written
+    choice : which files of the folders are left out
+    rest : leave out what it does not call at rest: it may still be being written
 
     Raises BadValue for a folder that does not exist: its disk may only be disconnected.
     """
@@ -71,9 +102,12 @@ def find_changes(
     found: list[bytes] = []
     unreadable: list[bytes] = []
     n_unchanged = n_failed = n_unsettled = n_unjudged = 0
-    now = time.time_ns()
+    skipped = Skipped()
+    songs = audio_files(
+        roots, suffixes=AUDIO_SUFFIXES, choice=choice, skipped=skipped, known=frozenset(known)
+    )
     # each path once, also where both a file and its folder are named
-    for path in dict.fromkeys(audio_files(roots, suffixes=AUDIO_SUFFIXES)):
+    for path in dict.fromkeys(songs):
         name = os.fsencode(path)
         before = known.pop(name, None)
         try:
@@ -86,10 +120,10 @@ def find_changes(
         if not is_readable:  # it was a folder, or a link to one: its songs are not thereby gone
             unreadable.append(name + os.sep.encode())
         if before is None or before[:2] != (size, mtime_ns):
-            if now - mtime_ns < settle_seconds * 1e9:
-                n_unsettled += 1
-            else:
+            if rest is None or rest.is_at_rest(path, (size, mtime_ns)):
                 new[path] = size, mtime_ns
+            else:
+                n_unsettled += 1
             continue
         _, _, has_failed, is_quick, is_missing, is_judged = before
         if is_missing:
@@ -108,4 +142,4 @@ def find_changes(
         and not any(name.startswith(place) for place in unreadable)
         and not os.path.lexists(os.fsdecode(name))  # it may have come in the meantime
     ]
-    return FolderChanges(new, n_unchanged, found, gone, n_failed, n_unsettled, n_unjudged)
+    return FolderChanges(new, n_unchanged, found, gone, n_failed, n_unsettled, n_unjudged, skipped)

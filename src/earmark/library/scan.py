@@ -10,15 +10,14 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from earmark.audio.find import Choice, Skipped
 from earmark.files import sha256
-from earmark.library.changes import NOWHERE, FolderChanges, find_changes
+from earmark.library.changes import NOWHERE, FolderChanges, Rest, find_changes
 from earmark.library.database import Library, LibraryModel
 from earmark.library.hearing import FileContent, ReadFile
 from earmark.library.song import ScanFailure, ScannedFile
 from earmark.library.writing.tag_file import require_mutagen
 from earmark.tagger import Tagger, map_files
-
-SETTLE_SECONDS = 5.0  # a watched file that changed less than that ago may still be being written
 
 OnSong = Callable[[ScannedFile], object]  # called with each song that was opened, in order
 # called with how many songs there are to hear; gives what to call with how many more are done
@@ -32,11 +31,15 @@ class ScanOptions:
     workers : processes; None is one for each core, and only this one for a few files
     quick : hear three windows of each song instead of every second
     retry : try again what could not be heard before, and hear what was not judged (Song.warnings)
+    limits : refuse a file that costs too much for the music in it; False hears it all the same
+    choice : which files of the folders are left out
     """
 
     workers: int | None = None
     quick: bool = False
     retry: bool = False
+    limits: bool = True
+    choice: Choice = field(default_factory=Choice)
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class ScanCounts:
     unjudged : of the unchanged, were heard by a version that did not judge that
     forgotten : left the library, because their files are gone
     kinds : how many of the doubted are speech, silence, noise and other (signal_check.Kind)
+    skipped : files and folders that were left out (audio.find)
     """
 
     heard: int
@@ -65,6 +69,7 @@ class ScanCounts:
     unjudged: int
     forgotten: int = 0
     kinds: Mapping[str, int] = field(default_factory=dict)
+    skipped: Skipped = field(default_factory=Skipped)
 
 
 def scan_folders(
@@ -112,12 +117,11 @@ def watch_folders(
     file system, network shares too, and costs about a second for 50,000 files.
     """
     model = _model_of(library, tagger)
+    rest = Rest()
     while True:
         # a folder whose disk is disconnected is left out until it is back
         there = [folder for folder in folders if _is_there(folder)]
-        changes = _changes(
-            library, there, model=model, options=options, settle_seconds=SETTLE_SECONDS
-        )
+        changes = _changes(library, there, model=model, options=options, rest=rest)
         if changes.new or changes.gone or changes.found:
             yield _scan(
                 library, changes, tagger=tagger, model=model, options=options, on_song=on_song
@@ -136,12 +140,12 @@ def _changes(
     *,
     model: LibraryModel,
     options: ScanOptions,
-    settle_seconds: float = 0.0,
+    rest: Rest | None = None,
 ) -> FolderChanges:
     require_mutagen()
     return find_changes(
         library, model, folders,
-        quick=options.quick, retry=options.retry, settle_seconds=settle_seconds,
+        quick=options.quick, retry=options.retry, choice=options.choice, rest=rest,
     )  # fmt: skip
 
 
@@ -154,10 +158,18 @@ def _scan(
     options: ScanOptions,
     on_song: OnSong,
 ) -> ScanCounts:
-    read_file = ReadFile(options.quick, library.audios(model, quick=options.quick))
+    read_file = ReadFile(
+        options.quick, library.audios(model, quick=options.quick), limits=options.limits
+    )
     n_heard = n_known = n_failed = 0
     kinds: Counter[str] = Counter()
-    for outcome in map_files(read_file, list(changes.new), tagger=tagger, workers=options.workers):
+    for outcome in map_files(
+        read_file,
+        list(changes.new),
+        tagger=tagger,
+        workers=options.workers,
+        limits=options.limits,
+    ):
         if outcome.error is not None:
             # with the size and time from before it was opened, so that the next scan hears what has
             # changed since, and what was gone with its disk
@@ -187,6 +199,7 @@ def _scan(
         doubted=kinds.total(),
         unjudged=changes.unjudged,
         kinds=dict(kinds.most_common()),
+        skipped=changes.skipped,
     )
 
 

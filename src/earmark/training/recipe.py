@@ -6,7 +6,6 @@ of the part that uses it. Unknown keys are refused, as a misspelled key must not
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from earmark.errors import BadRecipe, BadValue
 from earmark.features import preset
+from earmark.files import parse_toml
 from earmark.training.augment import Augmentation
 from earmark.training.model import CrnnSettings
 
@@ -208,8 +208,8 @@ def read_recipe(recipe: str | Path, *, changes: Iterable[str] = ()) -> Recipe:
     """
     path = Path(recipe)
     try:
-        values = tomllib.loads(_text(path))
-    except tomllib.TOMLDecodeError as error:
+        values = parse_toml(_text(path))
+    except ValueError as error:
         raise BadRecipe(f"{path} is not valid TOML: {error}. Correct it there") from error
     for change in changes:
         _apply(values, change)
@@ -264,8 +264,8 @@ def _apply(values: dict[str, Any], change: str) -> None:
             f"cannot read the change {change!r}. Write key=value, as in optimiser.rate=0.003"
         )
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = parse_toml(f"value = {text}")["value"]
+    except ValueError:
         value = text.strip()
     for section in sections:
         values = values.setdefault(section, {})

@@ -11,7 +11,15 @@ import typer
 
 from earmark.cli.library.options import LibraryFile
 from earmark.cli.library.show import print_song
-from earmark.cli.options import JsonLines, ModelName, Workers
+from earmark.cli.options import (
+    Exclude,
+    JsonLines,
+    Longest,
+    ModelName,
+    NoLimits,
+    Workers,
+    choice_of,
+)
 from earmark.cli.terminal import Exit, print_json, progress, say
 
 if TYPE_CHECKING:
@@ -46,6 +54,9 @@ def scan(
     every: Annotated[
         float, typer.Option(min=1, metavar="SECONDS", help="Time between scans, with --watch.")
     ] = 60.0,
+    exclude: Exclude = None,
+    longest: Longest = None,
+    no_limits: NoLimits = False,
     json: JsonLines = False,
 ) -> None:
     """Hear every audio file below each folder once; run again, hear only what is new."""
@@ -54,7 +65,9 @@ def scan(
     from earmark.tagger import Tagger
 
     tagger = Tagger.load(model)
-    options = ScanOptions(workers, quick, retry)
+    options = ScanOptions(
+        workers, quick, retry, limits=not no_limits, choice=choice_of(exclude, longest)
+    )
     on_song = partial(print_song, card=tagger.card, json=json)
     with Library.open(library, make=True) as opened_library:
         counts = scan_folders(
@@ -83,6 +96,8 @@ def _print_counts(counts: ScanCounts, *, json: bool) -> None:
         f"{counts.unchanged} unchanged, {counts.failed} failed, {counts.gone} gone"
         + (f", {counts.unsettled} still being written" if counts.unsettled else "")
     )
+    for line in counts.skipped.lines():
+        say(line)
     if counts.doubted:
         kinds = ", ".join(f"{n} {_OTHER.get(kind, kind)}" for kind, n in counts.kinds.items())
         say(
