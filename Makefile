@@ -15,7 +15,8 @@ MODEL ?= earmark
 
 .PHONY: tag test suite test-quick coverage lint docs bench clean
 
-tag: $(VENV)/.core ## make tag FILES="song.mp3 folder" [MODEL=earmark]
+# other models than our own are made from published weights, which needs more
+tag: $(if $(filter earmark,$(MODEL)),$(VENV)/.core,$(VENV)/.models) ## make tag FILES="song.mp3 folder" [MODEL=earmark]
 	@test -n "$(FILES)" || { echo 'usage: make tag FILES="song.mp3 folder ..."' >&2; exit 2; }
 	@$(BIN)/earmark models info $(MODEL) >/dev/null 2>&1 || $(BIN)/earmark models pull $(MODEL) >/dev/null
 	@$(BIN)/earmark tag --model $(MODEL) $(FILES)
@@ -58,7 +59,12 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(BIN)/python
 	@$(INSTALL) -e .
 	@touch $@
 
+$(VENV)/.models: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "setting up earmark and what its published models need in $(VENV) ..." >&2
+	@$(INSTALL) -e '.[models]'
+	@touch $@ $(VENV)/.core
+
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "setting up earmark and its tests in $(VENV) ..." >&2
 	@$(INSTALL) -e '.[dev]'
-	@touch $@ $(VENV)/.core
+	@touch $@ $(VENV)/.core $(VENV)/.models

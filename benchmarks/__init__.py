@@ -16,6 +16,8 @@
     python -m benchmarks.library_size           a library of many files
     python -m benchmarks.serving                the server under load
     python -m benchmarks.page_pictures          the pictures of the page in docs/pictures
+    python -m benchmarks.install                how large an installation is, and wheels by system:
+                                                docs/reference/install.md
     python -m benchmarks.runtimes               what runs the network: speed and accuracy
 
 How good the models are is measured in `studies`.

@@ -2,6 +2,7 @@
 
 reference/cli.md           what each command says of itself
 reference/python.md        what each public name of `earmark` says of itself (make_python_page.py)
+reference/environment.md, exit-codes.md, recipe.md  (make_tables.py)
 explanation/architecture.md, between the markers: a line for each file of src/earmark
 """
 
@@ -63,7 +64,8 @@ def architecture() -> str:
 
 def main() -> None:
     commands(COMMANDS)
-    subprocess.run([sys.executable, DOCS / "make_python_page.py"], check=True)
+    for script in ("make_python_page.py", "make_tables.py"):
+        subprocess.run([sys.executable, DOCS / script], check=True)
     ARCHITECTURE.write_text(architecture(), encoding="utf-8", newline="\n")
 
 

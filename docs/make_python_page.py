@@ -20,10 +20,10 @@ PAGE = Path(__file__).parent / "reference" / "python.md"
 WIDTH = 88  # of a signature, in characters
 # (heading, names); a test holds that every public name stands here
 SECTIONS = (
-    ("Tags of music", ("tag", "Tagger", "Options", "Tags", "Tag", "Doubt", "Failure")),
+    ("Tags of music", ("tag", "Tagger", "Options", "Tags", "Tag", "Doubt", "Embedding", "Failure")),
     ("Behind the tags", ("Listening", "Taggram", "taggram")),
     ("Models", ("pull", "Card", "Calibration")),
-    ("Audio and features", ("load_audio", "Audio", "log_mel", "LogMel")),
+    ("Audio and features", ("load_audio", "Audio", "CutShort", "log_mel", "LogMel")),
     ("Errors", ("EarmarkError", "errors")),
 )
 HEAD = """# The Python API
@@ -39,6 +39,18 @@ print(heard.tags[0].name, heard["jazz"].score)
 This page is made from the docstrings (`make docs`). Importing `earmark` loads no heavy library;
 each name loads what it needs when it is first used. A longer example is
 [examples/tag_from_python.py](../../examples/tag_from_python.py).
+
+**Many files.** `tagger.tag_files(paths)` and `tagger.embed_files(paths)` use all cores, give one
+result a file in order, and a `Failure` for a file that cannot be heard. A script that calls them
+needs `if __name__ == "__main__":`, as each worker imports it again.
+
+**Your own processes.** A tagger can be handed to multiprocessing, joblib, Dask and Ray: it travels
+as the path of its model file, which must be there on every machine, and each process loads it once.
+Load it with `threads=1` for that.
+
+**The log.** `logging.getLogger("earmark")` has, at DEBUG, each model that is loaded and each file
+of `tag_files`; at INFO each file that fails and each download. Nothing is printed unless you set
+logging up.
 """
 
 

@@ -7,13 +7,16 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import tiny_model
 from mediafile import MediaFile
 from music_folder import write_silence, write_song
 
+from earmark.library.settings import read_settings
 from earmark.library.writing.tag_file import read_fields
-from earmark.tagger import Tagger
+from earmark.tagger import Tagger, rank_tags
+from earmark.tags import fold, group
 
 
 @pytest.fixture
@@ -154,3 +157,20 @@ def test_speech_gets_no_genre_and_a_line_that_says_speech(home, tmp_path):
     assert done.stderr.count("This is speech; no genre is set") == 3
     listed = beet(home, "ls", "-f", "$genres|$moods").stdout.splitlines()
     assert sorted(listed) == ["Polka|", "|", "|"]  # what the files had
+
+
+def test_the_songs_of_an_album_get_the_genre_of_their_mean(home, model):
+    write_config(home, model, by="album")
+    beet(home, "import", "--quiet", "--noautotag", str(home / "album"))
+    tagger = Tagger.load(model)
+    heard = [tagger.tag(path) for path in (home / "album").iterdir()]
+    names = tagger.card.tags
+    mean = np.mean([[each[name].score for name in names] for each in heard], axis=0)
+    best = [tag.tag for tag in rank_tags(tagger.card, mean.astype(np.float32))]
+    listed = beet(home, "ls", "-f", "$title|$genres").stdout.split("\n")[:3]
+    genres = {title: names.casefold() for title, names in (line.split("|") for line in listed)}
+    assert genres["Two"] == "polka"
+    assert genres["One"] == genres["Three"]
+    expected = [tag for tag in best if group(tag) == "genre"][:2]
+    written = [fold(name) for name in genres["One"].split("; ")]
+    assert sorted(written) == sorted(fold(read_settings().name(tag)) for tag in expected)

@@ -9,17 +9,19 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 from audio_files import example
 
 import earmark
-from earmark import zoo
+from earmark import environment, zoo
+from earmark.cli.terminal import EXIT_MEANINGS, Exit
 from earmark.data.previews.sources.itunes import ITunes
 from earmark.data.store.format import CLIPS_PER_SHARD
-from earmark.library import scan, settings
+from earmark.library import changes, settings
 from earmark.library.hearing import QUICK_WINDOWS
-from earmark.library.playlists import similar
+from earmark.library.playlists import recordings
 from earmark.metrics.intervals import REPLICATES
 from earmark.model_file import read_card
 from earmark.ranking import DEFAULT_RANKING, SHRINKAGE
@@ -33,7 +35,16 @@ SHIPPED = read_card(zoo.resolve(zoo.SHIPPED))
 WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 FILES = [
     path
-    for folder in ("src", "tests", "docs", "benchmarks", "studies", "examples")
+    for folder in (
+        "src",
+        "tests",
+        "docs",
+        "benchmarks",
+        "studies",
+        "examples",
+        "integrations",
+        "deploy",
+    )
     for path in (ROOT / folder).rglob("*.py")
 ]
 # Of the Keras code of the paper, which has a guide of its own.
@@ -57,6 +68,35 @@ def generate():
 def test_the_page_of_the_command_line_is_the_one_it_makes(generate, tmp_path):
     generate.commands(tmp_path / "cli.md")
     assert text_of("docs/reference/cli.md") == (tmp_path / "cli.md").read_text(), "run: make docs"
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return run_path(str(DOCS / "make_tables.py"))["pages"]()
+
+
+def test_the_pages_of_tables_are_the_ones_it_makes(tables):
+    for name, page in tables.items():
+        assert text_of(f"docs/reference/{name}") == page, "run: make docs"
+
+
+def test_each_key_of_a_recipe_says_what_it_does(tables):
+    rows = [line.split(" | ") for line in tables["recipe.md"].splitlines() if "| `" in line]
+    assert len(rows) > 40
+    assert [row[0] for row in rows if len(row[-1].strip(" |")) < 8] == []
+
+
+def test_each_environment_variable_that_is_read_is_on_its_page_and_no_other():
+    read = set()
+    for path in (ROOT / "src").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        read |= set(re.findall(r"environ(?:\.get\(|\[)\"(EARMARK_\w+)\"", text))
+        read |= set(re.findall(r"envvar=\"(EARMARK_\w+)\"", text))
+    assert read == environment.VARIABLES.keys()
+
+
+def test_each_exit_code_has_its_meaning():
+    assert EXIT_MEANINGS.keys() == set(Exit)
 
 
 def test_every_module_says_what_it_is_and_stands_on_the_page_of_the_architecture(generate):
@@ -99,6 +139,23 @@ def test_every_link_leads_to_a_file(page):
         assert target.startswith("http") or (page.parent / target).exists(), target
 
 
+def test_on_a_package_index_every_link_of_the_readme_is_an_address_of_a_file_that_is_there():
+    """As hatch-fancy-pypi-readme makes it while a wheel is built."""
+    project = tomllib.loads(text_of("pyproject.toml"))
+    hook = project["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
+    readme = "".join(text_of(fragment["path"]) for fragment in hook["fragments"])
+    for change in hook["substitutions"]:
+        readme = re.sub(change["pattern"], change["replacement"], readme)
+    targets = re.findall(r"(!?)\[[^\]]*\]\(([^)#]+)", readme)
+    assert len(targets) > 20
+    ours = r"https://(?:github\.com/earmark-music/earmark/blob|raw\S+/earmark-music/earmark)/main/"
+    for is_picture, target in targets:
+        assert target.startswith("https://"), target
+        assert not is_picture or "raw.githubusercontent.com" in target
+        if place := re.match(ours, target):
+            assert (ROOT / target[place.end() :]).exists(), target
+
+
 def test_the_index_leads_to_every_page():
     targets = re.findall(r"\]\(([^)#]+)", text_of("docs/index.md"))
     linked = {(DOCS / target).resolve() for target in targets}
@@ -121,11 +178,11 @@ FIGURES = [
     ("docs/guides/million-song.md", f"iTunes allows about {ITunes.per_minute:g} requests a minute"),
     ("docs/guides/million-song.md", f"Shards of {CLIPS_PER_SHARD:,} clips"),
     ("docs/guides/library.md", f"hears {WORDS[QUICK_WINDOWS]} windows spread over each song"),
-    ("docs/guides/library.md", f"changed in the last {WORDS[int(scan.SETTLE_SECONDS)]} seconds"),
+    ("docs/guides/library.md", f"changed in the last {WORDS[int(changes.SETTLE_SECONDS)]} seconds"),
     ("docs/guides/library.md", f"{WORDS[GENRE.top]} genres and {WORDS[RULES.groups['mood'].top]} "
      f"moods at most are written, from a score of {decimal(GENRE.min)} on"),
-    ("docs/guides/library.md", f"a cosine from {decimal(similar.NEAR)} on, log-odds that differ by "
-     f"{decimal(similar.NEAR_LOG_ODDS)} or less, and a length within a second"),
+    ("docs/guides/library.md", f"a cosine from {decimal(recordings.NEAR)} on, log-odds that differ "
+     f"by {decimal(recordings.NEAR_LOG_ODDS)} or less, and a length within a second"),
     ("docs/reference/formats/evaluation.md", f"by {REPLICATES:,} draws of songs"),
     ("docs/reference/models.md", f"less {SHRINKAGE:g} of the prior's log-odds"),
     ("docs/reference/models.md", f"{DEFAULT_RANKING} (the default)"),
@@ -148,7 +205,7 @@ def test_a_figure_that_the_code_knows_is_the_one_on_the_page(page, words):
 
 def test_the_version_stands_in_one_place():
     project = tomllib.loads(text_of("pyproject.toml"))
-    assert project["project"]["dynamic"] == ["version"]
+    assert "version" in project["project"]["dynamic"]
     assert project["tool"]["hatch"]["version"]["path"] == "src/earmark/__init__.py"
     assert f"\nversion: {earmark.__version__}\n" in text_of("CITATION.cff")
 

@@ -67,3 +67,28 @@ def test_json_lines_keep_unicode_and_the_bytes_of_odd_names():
     line = files.json_line({"path": odd})
     line.encode()  # any program can read it
     assert os.fsencode(json.loads(line)["path"]) == b"caf\xe9.mp3"
+
+
+def test_unfinished_files_have_short_names_and_are_known_by_them(tmp_path):
+    target = tmp_path / ("あ" * 80 + ".flac")
+    names = (".song.part.txt", ".earmark-0123abcd.partial", "earmark.part")
+    theirs = [tmp_path / name for name in names]
+    for path in theirs:
+        path.write_bytes(b"theirs")
+    older = tmp_path / ".song.mp3.0123abcd.part"
+    older.write_bytes(b"half")
+    with files.atomic_path(target) as plain, files.atomic_path(target, keep_suffix=True) as kept:
+        assert (plain.suffix, kept.suffix) == (".part", ".flac")
+        for path in (plain, kept):
+            path.write_bytes(b"half")
+            assert files.is_temporary(path)
+            assert len(path.name) < 40
+        with files.atomic_path(tmp_path / "killed.npy") as left:
+            left.write_bytes(b"half")
+            files.remove_unfinished(tmp_path)
+            assert not left.exists()
+            assert not older.exists()
+            for path in (plain, kept, left):
+                path.write_bytes(b"whole")
+    assert target.read_bytes() == b"whole"
+    assert all(path.read_bytes() == b"theirs" for path in theirs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import subprocess
 import sys
@@ -140,6 +141,59 @@ def test_the_package_tags_in_one_call_and_says_how_to_get_a_model(model, songs):
     assert earmark.tag(songs[0]).model == "earmark"
     with pytest.raises(ModelNotFound, match="earmark models pull choi2016"):
         earmark.tag(songs[0], model="choi2016")
+
+
+def test_embeddings_of_many_files_are_those_of_each_and_the_bad_ones_fail_alone(tagger, songs):
+    results = list(tagger.embed_files(iter(songs), workers=2))
+    assert [result.path for result in results] == songs
+    assert sum(isinstance(result, Failure) for result in results) == 3
+    for result in results:
+        if not isinstance(result, Failure):
+            np.testing.assert_allclose(result.vector, tagger.embed(result.path), atol=1e-5)
+            assert (result.model, result.vector.dtype) == ("tiny", np.float32)
+
+
+@pytest.mark.parametrize("n_samples", range(1, 6))
+def test_a_track_of_a_few_samples_is_tagged_or_refused_with_the_reason(tagger, n_samples):
+    samples = np.full(n_samples, 0.1, dtype=np.float32)
+    assert len(tagger.tag(samples, rate=RATE).tags) == 50
+    assert earmark.taggram(tagger, samples, rate=RATE).scores.shape == (1, 50)
+    with pytest.raises(BadValue, match=r"shorter than one sample at 12000 Hz. Give a longer"):
+        tagger.tag(samples, rate=192_000)
+
+
+def test_bytes_and_an_array_of_two_channels_are_tagged_as_the_file(tagger, songs):
+    expected = tagger.tag(songs[0])
+    samples = earmark.load_audio(songs[0], rate=RATE).samples
+    stereo = np.stack([samples, samples], axis=1)
+    for heard in (
+        tagger.tag(songs[0].read_bytes()),
+        tagger.tag(songs[0].read_bytes(), options=Options(spread=3)),
+        tagger.tag(stereo, rate=RATE),
+        earmark.tag(stereo, rate=RATE, model=tagger.model.path),
+    ):
+        assert heard.path is None
+        assert [tag.name for tag in heard.tags] == [tag.name for tag in expected.tags]
+        assert heard.tags[0].score == pytest.approx(expected.tags[0].score, abs=1e-5)
+
+
+@pytest.mark.parametrize("method", ["tag_files", "embed_files"])
+def test_one_path_in_place_of_a_list_is_refused_at_once(tagger, method):
+    with pytest.raises(BadValue, match=r"a list of files: give \['song.mp3'\], or call tag"):
+        getattr(tagger, method)("song.mp3")
+
+
+def test_a_tagger_says_which_model_it_has(tagger):
+    assert repr(tagger) == f"<Tagger tiny, 50 tags, {tagger.model.path}>"
+
+
+def test_what_happens_to_each_file_is_logged_under_earmark(tagger, songs, caplog):
+    caplog.set_level(logging.DEBUG, logger="earmark")
+    list(tagger.tag_files([songs[0], songs[3]]))
+    lines = [(record.name, record.levelname, record.getMessage()) for record in caplog.records]
+    assert ("earmark.tagger", "DEBUG", f"heard {songs[0]}") in lines
+    failed = next(line for line in lines if line[1] == "INFO")
+    assert "empty.mp3" in failed[2]
 
 
 def test_an_interrupt_ends_the_workers_too(model, songs):

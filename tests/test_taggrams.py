@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from earmark import features, taggrams, windows
@@ -30,3 +32,10 @@ def test_the_spectrogram_has_one_floor_from_its_first_piece_to_its_last():
     assert drawn.shape == (96, 116 + 12)
     assert drawn.min() == drawn.max() - FEATURES.top_db
     assert (drawn[:, 116:] == drawn.min()).all()
+
+
+def test_names_of_taggrams_are_unique_and_never_too_long():
+    paths = [Path("a/song.mp3"), Path("b/Song.flac"), Path("あ" * 83 + ".mp3"), Path("あ" * 84)]
+    names = taggrams.names(paths)
+    assert names == ["song", "Song-2", "あ" * 80, "あ" * 80 + "-2"]
+    assert all(len(f"{name}.csv".encode()) <= 255 for name in names)

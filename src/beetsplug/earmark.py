@@ -7,6 +7,7 @@
         settings: ~/.config/earmark.toml
         mode: fill          # or merge, or replace
         quick: no           # hear three windows of each song, not every second
+        by: song            # or album: the songs of an album get the genre of their mean
 
 Thresholds, names and modes are those of `earmark library write` (docs/guides/library.md). beets
 writes the files when it applies a match; after an import "as is", run `beet write`.
@@ -14,11 +15,13 @@ writes the files when it applies a match; after an import "as is", run `beet wri
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import mediafile
+import numpy as np
 from beets import ui
 from beets.dbcore import types
 from beets.plugins import BeetsPlugin
@@ -39,7 +42,7 @@ from earmark.library.writing.fields import (
     changed_fields,
     fields_from,
 )
-from earmark.tagger import Tagger
+from earmark.tagger import Tag, Tagger, Tags, rank_tags
 
 if TYPE_CHECKING:
     from beets.importer import ImportSession, ImportTask
@@ -59,7 +62,14 @@ class EarmarkPlugin(BeetsPlugin):  # type: ignore[misc]  # its types are not fol
     def __init__(self) -> None:
         super().__init__()
         self.config.add(
-            {"auto": True, "model": None, "settings": None, "mode": "fill", "quick": False}
+            {
+                "auto": True,
+                "model": None,
+                "settings": None,
+                "mode": "fill",
+                "quick": False,
+                "by": "song",
+            }
         )
         self.add_media_field(_NAMES[MOOD], _field("MOOD", id3="TMOO", asf="WM/Mood"))
         for field in (SCORES, MODEL):
@@ -87,7 +97,8 @@ class EarmarkPlugin(BeetsPlugin):  # type: ignore[misc]  # its types are not fol
         So is an item that is not music: speech, silence, noise.
         """
         options = Options(spread=QUICK_WINDOWS if self.config["quick"].get(bool) else None)
-        mode = self.config["mode"].as_choice(MODES)
+        by_album = self.config["by"].as_choice(["song", "album"]) == "album"
+        albums: dict[tuple[bytes, str], list[tuple[Item, Tags]]] = {}
         for item in items:
             try:
                 heard = self._tagger.tag(syspath(item.path), options=options)
@@ -97,20 +108,43 @@ class EarmarkPlugin(BeetsPlugin):  # type: ignore[misc]  # its types are not fol
             if heard.headline is not None:
                 self._log.warning("{}: {}; no genre is set", heard.path, heard.headline)
                 continue
-            wanted = fields_from(
-                heard.tags,
-                settings=self._settings,
-                model=self._tagger.card.name,
-                sha256=self._model_sha256,
-            )
-            before: dict[str, Values] = {
-                field: tuple(item.get(_NAMES[field]) or ()) for field in wanted
-            }
-            for field, values in changed_fields(before, wanted, mode=mode).items():
-                item[_NAMES[field]] = list(values)
-            item.store()
-            if write:
-                item.try_write()
+            if by_album and item.album:
+                album = (os.path.dirname(item.path), item.album)  # noqa: PTH120 - of bytes
+                albums.setdefault(album, []).append((item, heard))
+            else:
+                self._set(item, self._fields(heard.tags), write=write)
+        for songs in albums.values():
+            genres = self._fields(self._mean([heard for _, heard in songs]))[GENRE]
+            for item, heard in songs:
+                self._set(item, self._fields(heard.tags) | {GENRE: genres}, write=write)
+
+    def _set(self, item: Item, wanted: dict[str, Values], *, write: bool) -> None:
+        """Set the fields of one item as the mode says."""
+        before: dict[str, Values] = {
+            field: tuple(item.get(_NAMES[field]) or ()) for field in wanted
+        }
+        mode = self.config["mode"].as_choice(MODES)
+        changes = changed_fields(before, wanted, mode=mode, settings=self._settings)
+        for field, values in changes.items():
+            item[_NAMES[field]] = list(values)
+        item.store()
+        if write:
+            item.try_write()
+
+    def _fields(self, tags: Sequence[Tag]) -> dict[str, Values]:
+        return fields_from(
+            tags,
+            settings=self._settings,
+            model=self._tagger.card.name,
+            sha256=self._model_sha256,
+        )
+
+    def _mean(self, songs: Sequence[Tags]) -> tuple[Tag, ...]:
+        """The tags of an album, from the mean of its songs' scores."""
+        scores = [{tag.tag: tag.score for tag in song.tags} for song in songs]
+        names = self._tagger.card.tags
+        table = np.array([[each.get(name, 0) for name in names] for each in scores], np.float32)
+        return rank_tags(self._tagger.card, table.mean(axis=0))
 
     @cached_property
     def _tagger(self) -> Tagger:

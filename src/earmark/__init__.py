@@ -20,11 +20,13 @@ from earmark.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from earmark.audio import Audio, load_audio
+    from earmark.audio.given import AudioSource
+    from earmark.audio.stated import CutShort
     from earmark.features import LogMel, log_mel
     from earmark.inference import Listening, Options
     from earmark.model_file import Calibration, Card
     from earmark.signal_check import Doubt
-    from earmark.tagger import Failure, Tag, Tagger, Tags
+    from earmark.tagger import Embedding, Failure, Tag, Tagger, Tags
     from earmark.taggrams import Taggram, taggram
     from earmark.zoo import pull
 
@@ -34,8 +36,10 @@ __all__ = [
     "Audio",
     "Calibration",
     "Card",
+    "CutShort",
     "Doubt",
     "EarmarkError",
+    "Embedding",
     "Failure",
     "Listening",
     "LogMel",
@@ -58,7 +62,9 @@ _MODULES = {
     "Audio": "audio",
     "Calibration": "model_file",
     "Card": "model_file",
+    "CutShort": "audio.stated",
     "Doubt": "signal_check",
+    "Embedding": "tagger",
     "Failure": "tagger",
     "Listening": "inference",
     "LogMel": "features",
@@ -74,22 +80,25 @@ _MODULES = {
 }
 
 
-def tag(path: str | os.PathLike[str], *, model: str | os.PathLike[str] | None = None) -> Tags:
-    """The tags of one file, best first.
+def tag(
+    source: AudioSource, *, rate: int | None = None, model: str | os.PathLike[str] | None = None
+) -> Tags:
+    """The tags of one track, best first.
 
     It loads the model each time; for many files keep a Tagger.
 
+    source, rate : as of Tagger.tag: a file, its bytes, an open file, or samples at `rate` Hz
     model : a name of `earmark models list` or a model file; the default model without one
 
     Raises UnreadableAudio, ModelNotFound and BadModel.
     """
     from earmark.tagger import Tagger
 
-    return Tagger.load(model).tag(path)
+    return Tagger.load(model).tag(source, rate=rate)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__version__"])
 
 
 if not TYPE_CHECKING:  # else a type checker would take any name for one of ours

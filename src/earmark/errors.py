@@ -39,6 +39,11 @@ class EarmarkError(Exception):
         """The class name in snake_case, as it stands in JSON error lines."""
         return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message as a terminal shows it: one line, but for errors that point into a text."""
+        return (str(self),)
+
     def as_json(self) -> dict[str, str]:
         """{"kind": ..., "message": ...}: the error object of a JSON line."""
         return {"kind": self.kind, "message": str(self)}
@@ -46,6 +51,9 @@ class EarmarkError(Exception):
 
 class BadValue(EarmarkError, ValueError):
     """A setting or array that cannot be used."""
+
+
+_SHOWN = 160  # characters of an expression
 
 
 class BadExpression(BadValue):
@@ -63,9 +71,16 @@ class BadExpression(BadValue):
         self.reason = reason
 
     def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What is wrong, the expression, and a mark below the place; of a long text a part."""
+        start = max(0, self.position - _SHOWN // 2) if len(self.text) > _SHOWN else 0
         return (
-            f"{self.reason} (at character {self.position + 1})\n  {self.text}\n"
-            f"  {' ' * self.position}^"
+            f"{self.reason} (at character {self.position + 1})",
+            f"  {self.text[start : start + _SHOWN]}",
+            f"  {' ' * (self.position - start)}^",
         )
 
 
@@ -82,7 +97,28 @@ class MissingExtra(EarmarkError, ImportError):
         self.extra = extra
 
     def __str__(self) -> str:
-        return f"{self.library} is not installed. Run: pip install 'earmark[{self.extra}]'"
+        return f"{self.library} is not installed. Run: {how_to_install(self.extra)}"
+
+
+def how_to_install(extra: str) -> str:
+    """The command that installs an extra of earmark, from where earmark itself was installed."""
+    import json
+    from importlib.metadata import PackageNotFoundError, distribution
+    from urllib.request import url2pathname
+
+    try:
+        # what pip noted of it (PEP 610); nothing where it came from a package index
+        noted = distribution("earmark").read_text("direct_url.json")
+    except PackageNotFoundError:
+        noted = None
+    origin = json.loads(noted) if noted else {}
+    url, wanted = origin.get("url", ""), f"earmark[{extra}]"
+    if "dir_info" in origin:
+        option = "-e " if origin["dir_info"].get("editable") else ""
+        return f"pip install {option}'{url2pathname(url.removeprefix('file://'))}[{extra}]'"
+    if "vcs_info" in origin:
+        return f"pip install '{wanted} @ {origin['vcs_info']['vcs']}+{url}'"
+    return f"pip install '{wanted} @ {url}'" if url else f"pip install '{wanted}'"
 
 
 class UnreadableAudio(EarmarkError):

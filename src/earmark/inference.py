@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from earmark.arrays import Float32Array, Int64Array
+from earmark.audio.given import AudioSource, file_or_samples
+from earmark.audio.stated import CutShort
 from earmark.errors import BadValue
 from earmark.features import LogMel, log_mel
 from earmark.ranking import RANKINGS, Ranking
@@ -41,6 +42,7 @@ class Options:
     max_seconds : the track ends there; None takes all of it
     spread : hear that many windows, spread evenly over a file and reached by seeking; the whole
         track if it is shorter than these windows together
+    limits : refuse a file that costs too much for the music in it; False hears it all the same
 
     Raises BadValue for a value that is out of range and for two ways of hearing at once.
     """
@@ -52,6 +54,7 @@ class Options:
     stretch_seconds: float | None = None
     max_seconds: float | None = None
     spread: int | None = None
+    limits: bool = True
 
     def __post_init__(self) -> None:
         """Refuse values that are out of range, and fields that contradict each other."""
@@ -108,6 +111,8 @@ class Listening:
     damaged_packets : packets of the file that the decoder had to leave out
     peak, unrest : of what was heard (earmark.signal_check); unrest is None where the model knows
         sounds
+    cut_short : how long the file says that it is, where it ends earlier
+    stated_seconds : of the whole file by its header, where only parts of it were heard; else None
     """
 
     seconds: float
@@ -118,6 +123,8 @@ class Listening:
     damaged_packets: int
     peak: float
     unrest: float | None
+    cut_short: CutShort | None = None
+    stated_seconds: float | None = None
 
     @property
     def embedding(self) -> Float32Array:
@@ -140,7 +147,9 @@ def listen(model: LoadedModel, windows: Iterable[Window]) -> Answers:
             log_mel(window.samples, settings=settings, out=mel)
         parts.append(model.run(mels))
     if not parts:
-        raise BadValue(f"the track is shorter than one sample at {settings.rate} Hz")
+        raise BadValue(
+            f"the track is shorter than one sample at {settings.rate} Hz. Give a longer one"
+        )
     logits, embeddings = map(np.concatenate, zip(*parts, strict=True))
     return Answers(
         np.array(starts, dtype=np.int64), np.array(lengths, dtype=np.int64), logits, embeddings
@@ -149,24 +158,28 @@ def listen(model: LoadedModel, windows: Iterable[Window]) -> Answers:
 
 def hear(
     model: LoadedModel,
-    source: str | os.PathLike[str] | Float32Array,
+    source: AudioSource,
     *,
     rate: int | None = None,
     options: Options = Options(),
 ) -> Listening:
-    """What a model answers to a file, or to mono samples at `rate` Hz, in bounded memory.
+    """What a model answers to a file, or to samples at `rate` Hz, in bounded memory.
 
-    Raises UnreadableAudio for a file that holds no audio.
+    source : see earmark.audio.given
+
+    Raises UnreadableAudio for a file that holds no audio, BadValue for what is neither.
     """
-    settings = model.card.features
-    track = Track(
-        source,
-        rate=rate,
-        target_rate=settings.rate,
-        max_seconds=options.max_seconds,
-        with_unrest=not knows_sounds(model.card.tags),
-    )
-    answers = listen(model, _chosen(track, options, settings=settings))
+    settings, end = model.card.features, options.max_seconds
+    with file_or_samples(source, rate=rate) as given:
+        track = Track(
+            given,
+            rate=rate,
+            target_rate=settings.rate,
+            max_seconds=end,
+            limits=options.limits,
+            with_unrest=not knows_sounds(model.card.tags),
+        )
+        answers = listen(model, _chosen(track, options, settings=settings))
     return Listening(
         seconds=track.n_samples / settings.rate,
         starts=answers.starts,
@@ -176,6 +189,8 @@ def hear(
         damaged_packets=track.damaged_packets,
         peak=track.level.peak,
         unrest=track.level.unrest,
+        cut_short=track.cut_short,
+        stated_seconds=track.stated_seconds,
     )
 
 

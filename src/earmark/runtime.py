@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +27,9 @@ RUNTIMES = ("onnxruntime", "openvino")
 # 1, 2, 4 and 8 the shipped model took 10.6, 9.8, 10.8 and 12.1 ms a window on two cores, because
 # what a layer leaves of more no longer fits the caches.
 BATCH = 2
+_OWN = (Path(__file__).parent / "models").resolve()  # the models of this package
+
+log = logging.getLogger("earmark.runtime")
 
 
 class LoadedModel(Protocol):
@@ -52,6 +57,10 @@ class Model:
     runtime : onnxruntime or openvino; else what EARMARK_RUNTIME names; else onnxruntime
     threads : cores for one forward pass; None takes all
 
+    A pickled model is the path of its file: whoever unpickles it needs the file at that path. A
+    process that was forked from one with a loaded model loads it anew when it first runs it, since
+    the threads of a runtime do not survive a fork.
+
     Raises ModelNotFound, BadModel, BadValue and MissingExtra.
     """
 
@@ -64,9 +73,23 @@ class Model:
             raise BadValue(f"threads is {threads}; it must be one or more")
         if self.runtime not in RUNTIMES:
             raise BadValue(f"no runtime {self.runtime!r}; choose one of {', '.join(RUNTIMES)}")
-        data = model_file.read_bytes(path)
+        self._threads = threads
+        self.card, self._forward = self._open()
+        self._process = os.getpid()
+        self._of_parents: list[Forward] = []
+        if self.path.resolve().parent != _OWN:  # which the tests have run
+            self._try()
+        log.debug("loaded %s from %s with %s", self.card.name, self.path, self.runtime)
+
+    def _open(self) -> tuple[Card, Forward]:
+        data = model_file.read_bytes(self.path)
         open_model = _open_onnxruntime if self.runtime == "onnxruntime" else _open_openvino
-        self.card, self._forward = open_model(self.path, data, threads)
+        return open_model(self.path, data, self._threads)
+
+    def __reduce__(self) -> tuple[Callable[..., Model], tuple[object, ...]]:
+        status = self.path.stat()
+        version = (status.st_mtime_ns, status.st_size)
+        return _unpickled, (str(self.path.absolute()), self.runtime, self._threads, version)
 
     def run(self, log_mel: Float32Array) -> tuple[Float32Array, Float32Array]:
         """Logits and embeddings of clips, in batches.
@@ -84,13 +107,55 @@ class Model:
                 f"(n, {features.n_mels}, {features.n_frames}), not {log_mel.shape}. "
                 f"Make them with the features {features.name}."
             )
+        if os.getpid() != self._process:
+            # kept, because its end would wait for threads that the fork did not copy
+            self._of_parents.append(self._forward)
+            self._forward = self._open()[1]
+            self._process = os.getpid()
         # even without clips both results have their width
         parts = [
             self._forward(log_mel[first : first + BATCH])
             for first in range(0, max(1, len(log_mel)), BATCH)
         ]
-        logits, embeddings = zip(*parts, strict=True)
-        return np.concatenate(logits), np.concatenate(embeddings)
+        logits, embeddings = map(np.concatenate, zip(*parts, strict=True))
+        if not (np.isfinite(logits).all() and np.isfinite(embeddings).all()):
+            raise BadModel(f"the model {self.card.name} answers with values that are not numbers")
+        return logits, embeddings
+
+    def _try(self) -> None:
+        """One run of a batch, by which a model that is not what its card says is refused."""
+        features = self.card.features
+        clips = np.empty((BATCH, features.n_mels, features.n_frames), np.float32)
+        clips[:] = np.linspace(features.silence, 0, features.n_mels, dtype=np.float32)[:, None]
+        try:
+            logits, embeddings = self._forward(clips)
+            shapes = logits.shape == (BATCH, len(self.card.tags)), embeddings.shape[:1] == (BATCH,)
+            if not all(shapes) or embeddings.ndim != 2 or logits.dtype != np.float32:
+                raise ValueError(
+                    f"logits {logits.dtype} {logits.shape} and an embedding {embeddings.shape} for "
+                    f"{BATCH} clips and {len(self.card.tags)} tags"
+                )
+            if not (np.isfinite(logits).all() and np.isfinite(embeddings).all()):
+                raise ValueError("values that are not numbers")
+        except Exception as error:  # those of onnxruntime share no base below Exception
+            raise BadModel(
+                f"{self.path} does not do what its card says ({_first_line(error)}). Export or "
+                "convert it again"
+            ) from error
+
+
+@lru_cache(maxsize=4)
+def _unpickled(
+    path: str,
+    runtime: str,
+    threads: int | None,
+    version: tuple[int, int],  # noqa: ARG001 - tells files apart in the cache
+) -> Model:
+    """The model in a file; a process that gets it again and again loads it once.
+
+    version : of the file when it was pickled, so that another one is loaded anew
+    """
+    return Model(path, runtime=runtime, threads=threads)
 
 
 def available() -> tuple[str, ...]:
@@ -147,9 +212,12 @@ def _open_openvino(path: Path, data: bytes, threads: int | None) -> tuple[Card, 
     return card, forward
 
 
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
 def _unreadable(path: Path, error: Exception) -> str:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return (
-        f"{path} cannot be read as a model ({reason}). If it holds published weights, convert "
-        "them with `earmark models import`; if it was downloaded, fetch it again."
+        f"{path} cannot be read as a model ({_first_line(error)}). If it holds published weights, "
+        "convert them with `earmark models import`; if it was downloaded, fetch it again."
     )

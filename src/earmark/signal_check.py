@@ -32,6 +32,9 @@ NOTHING = 3e-5
 # Nats that another sound must lie above music: of 2,705 clips of music in five folds none is called
 # something else, of 453 of speech one is called music (studies/shipped_kind.py).
 MARGIN = 1.0
+# Of the largest sample, full scale at 1: masters and lossy files pass full scale by a little.
+# Integers that were not divided by theirs reach hundreds.
+TOO_LARGE = 10.0
 
 Kind = Literal["music", "speech", "silence", "noise", "other"]
 _STEP_SECONDS = 0.5
@@ -40,7 +43,12 @@ _LEAST_POWER = 1e-9
 
 @dataclass(frozen=True)
 class Doubt:
-    """A reason to doubt the tags of a track; `kind` is silent, steady, speech, applause or tone."""
+    """A reason to doubt the tags of a track.
+
+    kind : silent, steady, speech, applause or tone: it is no music; scale: samples far beyond full
+        scale; cut_short: the file ends before it says that it does
+    message : the reason, in words
+    """
 
     kind: str
     message: str
@@ -110,6 +118,8 @@ def doubts(*, peak: float, unrest: float | None, sound: str | None = None) -> tu
     peak, unrest : of its Level
     sound : what the model hears (sound_of); the signal alone decides where it is None
     """
+    if peak > TOO_LARGE:
+        return (_scale(peak), *doubts(peak=1.0, unrest=unrest, sound=sound))
     if peak < (SILENT if sound is None else NOTHING):
         level = f", its peak is {20 * math.log10(peak):.0f} dB" if peak else ""
         return (Doubt("silent", f"it is silent{level}: its tags mean nothing"),)
@@ -119,6 +129,14 @@ def doubts(*, peak: float, unrest: float | None, sound: str | None = None) -> tu
         words = "it sounds the same throughout, as noise and hum do: its tags mean little"
         return (Doubt("steady", words),)
     return ()
+
+
+def _scale(peak: float) -> Doubt:
+    return Doubt(
+        "scale",
+        f"its samples reach {peak:.5g}, and full scale is 1: divide integers by theirs, such as "
+        "32768 for 16 bits",
+    )
 
 
 class Level:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,12 +14,16 @@ import numpy as np
 
 from earmark import engine, ranking, tags, windows, zoo
 from earmark.arrays import Float32Array
+from earmark.audio.budget import deadline
+from earmark.audio.given import AudioSource, path_of
 from earmark.errors import BadValue, EarmarkError
 from earmark.inference import Listening, Options, hear, model_of_worker
 from earmark.model_file import Card
 from earmark.ranking import DEFAULT_RANKING, Ranking
 from earmark.runtime import LoadedModel, Model
 from earmark.signal_check import Doubt, Kind, doubts, headline, kind, sound_of
+
+log = logging.getLogger("earmark.tagger")
 
 Value = TypeVar("Value")
 # Below this many files another process costs more than it brings: it takes a second to start.
@@ -136,9 +141,24 @@ class Tags:
         return line
 
 
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """The embedding of one file.
+
+    vector : float32 (n_dimensions,), as of Tagger.embed
+    seconds : of audio that were heard
+    model : the model's name; vectors of two models have nothing in common
+    """
+
+    path: Path
+    vector: Float32Array
+    seconds: float
+    model: str
+
+
 @dataclass(frozen=True)
 class Failure:
-    """A file that could not be tagged, and why."""
+    """A file that could not be heard, and why."""
 
     path: Path
     error: EarmarkError
@@ -149,10 +169,19 @@ class Failure:
 
 
 class Tagger:
-    """Tags music with a loaded model; make one with `Tagger.load`."""
+    """Tags music with a loaded model; make one with `Tagger.load`.
+
+    A tagger can be sent to other processes (multiprocessing, joblib, Dask, Ray): it is pickled as
+    the path of its model's file, and each process loads that once. There, load it with threads=1,
+    or each process takes all cores.
+    """
 
     def __init__(self, model: LoadedModel) -> None:
         self.model = model
+
+    def __repr__(self) -> str:
+        """Which model it is, and how many tags it knows."""
+        return f"<Tagger {self.card.name}, {len(self.tags)} tags, {self.model.path}>"
 
     @classmethod
     def load(
@@ -193,7 +222,7 @@ class Tagger:
 
     def listen(
         self,
-        source: str | os.PathLike[str] | Float32Array,
+        source: AudioSource,
         *,
         rate: int | None = None,
         options: Options = Options(),
@@ -201,27 +230,27 @@ class Tagger:
         """The network's answer to each window of a track, in bounded memory.
 
         Takes what `tag` takes; the ranking in the options has no effect.
-
-        source : a file, or float32 (n_samples,) mono samples at `rate` Hz
         """
         return hear(self.model, source, rate=rate, options=options)
 
     def tag(
         self,
-        source: str | os.PathLike[str] | Float32Array,
+        source: AudioSource,
         *,
         rate: int | None = None,
         options: Options = Options(),
     ) -> Tags:
         """The tags of one track, best first.
 
-        source : a file, or float32 (n_samples,) mono samples at `rate` Hz
+        source : the path of a file; its bytes; a file opened with open(path, "rb"), or a BytesIO;
+            or samples: floats with full scale at 1, int16, int32 or uint8, (n,), (n, channels) or
+            (channels, n), as an array or a torch tensor
+        rate : of samples, Hz; a file states its own
 
-        Raises UnreadableAudio for a file that holds no audio.
+        Raises UnreadableAudio for a file that holds no audio, BadValue for what is none of these.
         """
         heard = self.listen(source, rate=rate, options=options)
-        path = None if isinstance(source, np.ndarray) else Path(source)
-        return self.tags_of(heard, path=path, options=options)
+        return self.tags_of(heard, path=path_of(source), options=options)
 
     def tags_of(
         self, heard: Listening, *, path: Path | None = None, options: Options = Options()
@@ -247,14 +276,17 @@ class Tagger:
     def doubts_of(self, heard: Listening) -> tuple[Doubt, ...]:
         """The reasons to doubt the tags of a track, from what `listen` returned."""
         sound = sound_of(self.card.log_odds(self._pooled(heard)), self.tags)
-        return doubts(peak=heard.peak, unrest=heard.unrest, sound=sound)
+        found = doubts(peak=heard.peak, unrest=heard.unrest, sound=sound)
+        if heard.cut_short is not None:
+            found += (Doubt("cut_short", str(heard.cut_short)),)
+        return found
 
     def _pooled(self, heard: Listening) -> Float32Array:
         return windows.pool(heard.logits, pooling=self.card.pooling)
 
     def embed(
         self,
-        source: str | os.PathLike[str] | Float32Array,
+        source: AudioSource,
         *,
         rate: int | None = None,
         options: Options = Options(),
@@ -262,6 +294,7 @@ class Tagger:
         """The embedding of a track: the network's last recurrent state, mean over windows.
 
         Tracks that sound alike have embeddings that point the same way (cosine similarity).
+        Takes what `tag` takes.
 
         returns : float32 (n_dimensions,)
         """
@@ -269,25 +302,37 @@ class Tagger:
 
     def tag_files(
         self,
-        paths: Sequence[str | os.PathLike[str]],
+        paths: Iterable[str | os.PathLike[str]],
         *,
         workers: int | None = None,
         options: Options = Options(),
     ) -> Iterator[Tags | Failure]:
         """The tags of many files, in their order; a file that fails does so alone.
 
+        They come as they are ready, so that a loop over them can show progress, as with
+        `tqdm(tagger.tag_files(paths), total=len(paths))`.
+
         workers : processes that decode and infer side by side; by default as many as there are
             cores, and only this one for fewer than six files
         """
-        if isinstance(paths, str | os.PathLike):
-            raise BadValue(f"tag_files takes a list of files; for the one file {paths}, use tag")
-        tag_file = _TagFile(options)
-        for outcome in map_files(tag_file, paths, tagger=self, workers=workers):
-            if outcome.error is not None:
-                yield Failure(outcome.unit, outcome.error)
-            else:
-                assert outcome.value is not None
-                yield outcome.value
+        return _results(
+            _TagFile(options), paths, tagger=self, workers=workers, limits=options.limits
+        )
+
+    def embed_files(
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        *,
+        workers: int | None = None,
+        options: Options = Options(),
+    ) -> Iterator[Embedding | Failure]:
+        """The embeddings of many files, in their order; a file that fails does so alone.
+
+        workers : as of tag_files
+        """
+        return _results(
+            _EmbedFile(options), paths, tagger=self, workers=workers, limits=options.limits
+        )
 
 
 def rank_tags(card: Card, scores: Float32Array, *, by: Ranking | None = None) -> tuple[Tag, ...]:
@@ -335,11 +380,13 @@ def map_files(
     *,
     tagger: Tagger,
     workers: int | None = None,
+    limits: bool = True,
 ) -> Iterator[engine.Outcome[Path, Value]]:
     """function(tagger, path) for each file, in order; a file that fails does so alone.
 
     function : picklable; each worker process calls it with a tagger of its own
     workers : as of Tagger.tag_files
+    limits : a worker process has audio.budget.DEADLINE seconds for a file
     """
     if workers is None and len(paths) < _FEW_FILES:
         workers = 1
@@ -347,7 +394,32 @@ def map_files(
     if workers == 1:
         return engine.map_units(partial(function, tagger), files, workers=1)
     work = _InWorker(function, tagger.model.path, tagger.model.runtime)
-    return engine.map_units(work, files, workers=workers)
+    return engine.map_units(work, files, workers=workers, deadline=deadline(limits=limits))
+
+
+def _results(
+    function: Callable[[Tagger, Path], Value],
+    paths: Iterable[str | os.PathLike[str]],
+    *,
+    tagger: Tagger,
+    workers: int | None,
+    limits: bool,
+) -> Iterator[Value | Failure]:
+    """What map_files gives, with a Failure for each file that failed."""
+    if isinstance(paths, str | bytes | os.PathLike):
+        raise BadValue(f"this takes a list of files: give [{os.fspath(paths)!r}], or call tag")
+    return _values(map_files(function, list(paths), tagger=tagger, workers=workers, limits=limits))
+
+
+def _values(outcomes: Iterator[engine.Outcome[Path, Value]]) -> Iterator[Value | Failure]:
+    for outcome in outcomes:
+        if outcome.error is not None:
+            log.info("failed: %s", outcome.error)
+            yield Failure(outcome.unit, outcome.error)
+        else:
+            assert outcome.value is not None
+            log.debug("heard %s", outcome.unit)
+            yield outcome.value
 
 
 @dataclass(frozen=True)
@@ -358,6 +430,17 @@ class _TagFile:
 
     def __call__(self, tagger: Tagger, path: Path) -> Tags:
         return tagger.tag(path, options=self.options)
+
+
+@dataclass(frozen=True)
+class _EmbedFile:
+    """The work on one file of embed_files."""
+
+    options: Options
+
+    def __call__(self, tagger: Tagger, path: Path) -> Embedding:
+        heard = tagger.listen(path, options=self.options)
+        return Embedding(path, heard.embedding, heard.seconds, tagger.card.name)
 
 
 @dataclass(frozen=True)

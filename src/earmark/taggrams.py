@@ -16,10 +16,11 @@ from earmark import files, windows
 from earmark import tags as vocabulary
 from earmark.arrays import Float32Array, Float64Array
 from earmark.audio import load_audio
+from earmark.audio.given import AudioSource, path_of
 from earmark.errors import BadValue
 from earmark.features import LogMel, log_mel
 from earmark.inference import Options
-from earmark.privacy import keep_private
+from earmark.pictures import new_figure
 from earmark.tagger import Tagger
 
 # A cell is 1/8 of a window; its scores come from the stretches, twice as long, that cover it.
@@ -27,6 +28,7 @@ MOMENTS_PER_WINDOW = 8
 _PICTURE_TAGS = 20  # rows that stay readable
 _PICTURE_SECONDS = 0.25  # width of a spectrogram column, at the finest
 _PICTURE_COLUMNS = 2000
+_LONGEST_STEM = 240  # bytes; file systems allow names of 255
 
 
 @dataclass(frozen=True)
@@ -49,14 +51,17 @@ class Taggram:
 
 def taggram(
     tagger: Tagger,
-    source: str | os.PathLike[str] | Float32Array,
+    source: AudioSource,
     *,
     rate: int | None = None,
     max_seconds: float | None = None,
+    limits: bool = True,
 ) -> Taggram:
-    """The tags of a file, or of mono samples at `rate` Hz, over time.
+    """The tags of a file, or of samples at `rate` Hz, over time.
 
+    source : what Tagger.tag takes
     max_seconds : the track ends there; None takes all of it
+    limits : as of inference.Options
 
     Raises UnreadableAudio for a file that holds no audio.
     """
@@ -66,6 +71,7 @@ def taggram(
         hop_seconds=moment / features.rate,
         stretch_seconds=2 * moment / features.rate,
         max_seconds=max_seconds,
+        limits=limits,
     )
     heard = tagger.listen(source, rate=rate, options=options)
     logits = windows.over_time(
@@ -78,7 +84,7 @@ def taggram(
     # the words for what is not music are no tags
     columns = [i for i, tag in enumerate(tagger.tags) if vocabulary.group(tag) != "sound"]
     return Taggram(
-        path=None if isinstance(source, np.ndarray) else Path(source),
+        path=path_of(source),
         tags=tuple(tagger.tags[column] for column in columns),
         seconds=np.arange(len(logits), dtype=np.float64) * (moment / features.rate),
         scores=tagger.card.scores(logits)[:, columns],
@@ -104,18 +110,16 @@ def write_csv(path: str | Path, gram: Taggram) -> None:
 def write_png(path: str | Path, gram: Taggram, *, tagger: Tagger) -> None:
     """Write a PNG: the spectrogram above, below it the tags with the highest scores.
 
-    Raises BadValue for the taggram of samples, which came from no file.
+    Raises BadValue for the taggram of samples, which came from no file, and MissingExtra without
+    matplotlib.
     """
-    keep_private()
-    from matplotlib.figure import Figure
-
     if gram.path is None:
         raise BadValue(
             "a PNG needs the audio file; this taggram was made from samples. Make it from a file"
         )
 
     order = np.argsort(-gram.scores.max(axis=0), kind="stable")[:_PICTURE_TAGS]
-    figure = Figure(figsize=(11, 7), layout="constrained")
+    figure = new_figure(11, 7)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.6])
     edges = [0.0, gram.duration]
     features = tagger.card.features
@@ -142,7 +146,7 @@ def write_png(path: str | Path, gram: Taggram, *, tagger: Tagger) -> None:
     below.set_xlabel("seconds")
     figure.colorbar(mesh, ax=below, label="score")
     with files.atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=100)
+        figure.savefig(temporary, format="png")
 
 
 def names(paths: Sequence[Path]) -> list[str]:
@@ -150,9 +154,12 @@ def names(paths: Sequence[Path]) -> list[str]:
     taken: set[str] = set()
     result = []
     for path in paths:
-        name, number = path.stem, 2
+        stem, encoded = path.stem, os.fsencode(path.stem)
+        if len(encoded) > _LONGEST_STEM:
+            stem = encoded[:_LONGEST_STEM].decode(errors="ignore")  # cut between two letters
+        name, number = stem, 2
         while name.casefold() in taken:
-            name, number = f"{path.stem}-{number}", number + 1
+            name, number = f"{stem}-{number}", number + 1
         taken.add(name.casefold())
         result.append(name)
     return result
@@ -185,6 +192,9 @@ def _pieces(path: Path, *, settings: LogMel, duration: float) -> Iterator[Float3
     """The clips of a file, one after the other."""
     for start in np.arange(0, duration, settings.seconds):
         seconds = min(settings.seconds, duration - start)
-        samples = load_audio(path, rate=settings.rate, start=start, seconds=seconds).samples
+        part = load_audio(  # its costs were looked at when it was heard
+            path, rate=settings.rate, start=start, seconds=seconds, limits=False
+        )
+        samples = part.samples
         if samples.size:
             yield samples

@@ -57,6 +57,11 @@ def fold(name: str) -> str:
 _NAMED = {fold(alias): fold(word.tag) for word in WORDS.values() for alias in word.aliases}
 
 
+def meant_by(name: str) -> str:
+    """The tag that a name stands for, folded; for a name of no tag the name itself."""
+    return _NAMED.get(fold(name), fold(name))
+
+
 def group(tag: str) -> str:
     """The group of a tag: genre, mood, era, instrument, voice, other; sound if it is no tag of a
     song but says what kind of sound it is.

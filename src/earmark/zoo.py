@@ -1,17 +1,13 @@
 """Models by name: where their files lie on this machine, and how published ones get here.
 
-Environment variables:
-
-EARMARK_MODEL      the model to use where none is named: a name or a file
-EARMARK_CACHE      the folder for models, instead of the user's cache folder
-EARMARK_PUBLISHED  a folder of weights that were fetched some other way; looked into first
-EARMARK_ZOO_URL    a mirror: the weights are fetched from <this address>/<file name>
-EARMARK_OFFLINE    1 forbids the network
+earmark.environment says what EARMARK_MODEL, EARMARK_CACHE, EARMARK_PUBLISHED, EARMARK_ZOO_URL and
+EARMARK_OFFLINE do.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from pathlib import Path
 
@@ -21,6 +17,8 @@ from earmark.errors import BadValue, DownloadFailed, ModelError, ModelNotFound
 from earmark.files import cache_folder, sha256, write_bytes
 from earmark.published.weights import PUBLISHED as PUBLISHED
 from earmark.published.weights import Weights as Weights
+
+log = logging.getLogger("earmark.zoo")
 
 SHIPPED = "earmark"  # the default model, a file of this package
 _SHIPPED_FILE = Path(__file__).parent / "models" / "earmark.onnx"
@@ -118,6 +116,7 @@ def fetch(name: str, *, deadline: float | None = None, progress: OnBytes | None 
             f"EARMARK_OFFLINE forbids fetching {name} from {url}. {_by_hand(name)}"
         )
 
+    log.info("fetching %s from %s", name, url)
     if deadline is None:
         deadline = max(DEADLINE, weights.size / _SLOWEST)
     try:

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import evaluation_data as made
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import tiny_model
 import typer
+from pyarrow import csv
 from typer.testing import CliRunner
 
+from earmark import metrics
 from earmark.cli import evaluate
 from earmark.errors import BadValue, EarmarkError
 from earmark.evaluation.measures import measure
@@ -64,11 +67,12 @@ def test_a_store_gives_one_line_of_json_with_the_keys_that_scripts_read(run):
 
 def test_a_person_gets_tables_and_what_was_left_out(run):
     output = run("a.onnx", "--store", "store").stdout
-    assert "tiny on 8 songs of test" in output
+    assert "tiny on 8 songs of test, 2 tags" in output
+    assert "grey, at the end: 2 of 2 tags have fewer than 20 songs" in output
     assert {"macro", "micro", "samples", "rock"} <= set(output.split())
     assert "left out, because all songs carry them or none does: House" in output
     assert "not in the model: no such tag" in output
-    assert "1 songs without known tags were left out" in output
+    assert "1 song without known tags was left out" in output
 
 
 def test_a_csv_of_audio_gives_the_same_numbers_as_its_store(run):
@@ -87,6 +91,40 @@ def test_a_report_is_written_and_named(run, tmp_path):
     assert numbers == json.loads(done.stdout)
     assert (tmp_path / "report" / "report.html").stat().st_size > 10_000
     assert "report.html" in done.stderr
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_the_scores_of_each_song_are_written_beside_its_labels(run, folder, tmp_path, suffix):
+    path = tmp_path / f"scores{suffix}"
+    broken = folder / "gone.csv"
+    broken.write_text((folder / "songs.csv").read_text().replace("s1.wav", "gone.wav"))
+    audio = ("--catalog", str(broken), "--workers", "1")
+    done = run("a.onnx", *audio, "--scores", str(path), "--json", code=3)
+    assert f"the scores of each song are in {path}" in done.stderr
+    table = pq.read_table(path) if suffix == ".parquet" else csv.read_csv(path)
+    rows = table.to_pylist()
+    assert table.column_names[:6] == ["model", "id", "path", "error", "score.rock", "label.rock"]
+    assert [row["id"] for row in rows] == ["s0", *(f"s{i}" for i in range(2, 8)), "s1"]
+    assert "gone.wav" in rows[-1]["error"]
+    assert rows[-1]["score.rock"] is None
+    heard = rows[:-1]
+    labels, scores = (
+        np.array([row[f"{what}.rock"] for row in heard]) for what in ("label", "score")
+    )
+    of_rock = next(r for r in json.loads(done.stdout)["per_tag"] if r["tag"] == "rock")
+    assert metrics.roc_auc(labels, scores) == of_rock["roc_auc"]
+
+
+def test_two_models_have_their_scores_in_one_table(run, tmp_path):
+    path = tmp_path / "scores.parquet"
+    run("a.onnx", "b.onnx", "--store", "store", "--scores", str(path))
+    models = pq.read_table(path)["model"].to_pylist()
+    assert models == ["tiny"] * 8 + ["other"] * 8
+
+
+def test_a_name_for_scores_that_chooses_no_format_is_refused_before_anything_is_heard(run):
+    with pytest.raises(BadValue, match=r"scores.txt must end in .parquet or .csv"):
+        run("a.onnx", "--store", "nowhere", "--scores", "scores.txt")
 
 
 def test_two_models_are_compared_on_the_same_songs(run, tmp_path):
@@ -168,6 +206,9 @@ def test_a_song_that_cannot_be_heard_has_its_line_and_exit_code_3(run, folder):
         (["a.onnx", "--store", "store", "--catalog", "songs.csv"], "exactly one of the two"),
         (["a.onnx", "b.onnx", "a.onnx", "--store", "store"], "3 models are given"),
         (["a.onnx", "--store", "store", "--robustness"], "only audio can be distorted"),
+        (["a.onnx", "--store", "store", "--whole"], "no whole: give a catalog"),
+        (["a.onnx", "--store", "store", "--audio", "."], "a store has no audio"),
+        (["a.onnx", "--catalog", "songs.csv", "--audio", "."], "relative to that file"),
         (["a.onnx", "--store", "store", "--same", "sad"], "write DATA_TAG=MODEL_TAG"),
     ],
 )

@@ -69,6 +69,16 @@ def test_every_number_is_that_of_the_metrics_and_lies_in_its_interval():
         assert row["ci"][0] < row["roc_auc"] < row["ci"][1]
 
 
+def test_tags_with_few_songs_are_named_and_counted():
+    few = made.scored(150)
+    few.labels[19:, 0] = False
+    few.labels[:131, 2] = True  # carried by all but a few
+    result = measured(few)
+    assert result["n_tags"] == 3
+    assert result["tags_with_few_songs"] == ["rock", "sad"]
+    assert measured(made.scored(150))["tags_with_few_songs"] == []
+
+
 def test_what_the_priors_alone_reach_stands_beside_the_model():
     result = measured(made.scored())
     assert result["nothing_heard"]["roc_auc"]["macro"] == 0.5

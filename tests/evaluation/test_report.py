@@ -67,6 +67,22 @@ def test_a_page_holds_all_its_pictures_and_no_outside_address(text, read):
     assert {"script", "link", "iframe"}.isdisjoint(read.tags)
 
 
+def test_tags_with_few_songs_are_grey_at_the_end_and_said_to_be_so(example):
+    assert "class=few" not in page(example[0], [example[1]])
+    scored = made.scored(150)
+    scored.labels[3:, 0] = False
+    result = measure(scored, generator=np.random.default_rng(0), n=10)
+    rows = page(result, [scored]).split("<tr")
+    grey = [place for place, row in enumerate(rows) if row.startswith(" class=few>")]
+    assert len(grey) == 1
+    assert "<td>rock</td><td>1</td>" in rows[grey[0]]
+    assert "</table>" in rows[grey[0]]  # the last of its table
+    assert "Grey: 1 of 3 tags have fewer than 20 songs with or without them" in rows[grey[0]]
+    difference = compare_scores(scored, scored, seed=0, n=5)
+    both = {"a": result, "b": result, "difference": difference, "seed": 0, "commit": "x"}
+    assert page(both, [scored, scored]).count("<tr class=few><td>rock</td>") == 3
+
+
 def test_names_are_words_and_never_markup(read):
     assert STRANGE in read.words
     assert any(word.startswith("song-") and word.endswith("<i>") for word in read.words)

@@ -16,18 +16,20 @@ import numpy as np
 import pytest
 from audio_files import FORMATS, music, write_audio, write_format
 from music_folder import scan_once, songs, write_silence, write_song
+from mutagen import id3
 
 from earmark.audio import load_audio
 from earmark.errors import BadValue, NotScanned
 from earmark.library.settings import GroupRule, default_text, read_settings
 from earmark.library.writing import journal
 from earmark.library.writing.fields import changed_fields, fields_from
+from earmark.library.writing.summary import PlanSummary
 from earmark.library.writing.tag_file import read_fields, write_fields
 from earmark.library.writing.undo import UndoOutcome, last_run, undo_writing
 from earmark.library.writing.write import (
     TagChange,
     UnwritableFile,
-    n_doubted,
+    left_out,
     plan_writing,
     write_tags,
 )
@@ -149,12 +151,12 @@ def test_a_tag_without_a_name_gets_capitals_and_keeps_those_it_has():
     ("text", "match"),
     [
         ("genre = 3", "unknown table"),
-        ("[group.genres]\nmin = 0.1", "unknown group 'genres'; choose from genre, mood"),
+        ("[group.genres]\nmin = 0.1", "unknown group 'genres'; did you mean genre"),
         ("[group.genre]\nmin = 30", "min = 30"),
         ("[group.genre]\nleast = 0.3", "other keys"),
         ("[group.mood]\nonly = 'Calm'", "only = 'Calm'"),
         ("[names]\nrock = 1", "not a name"),
-        ("[words]\ncalm = 'mellow'", "list of tags"),
+        ("[words]\ncalm = 'mellow'", "list of names"),
         ("[group", "not valid TOML"),
         ("scores = 3", "is a table"),
     ],
@@ -175,11 +177,96 @@ def test_each_mode_leaves_adds_or_replaces():
     ours = {"genre": ("Jazz", "Pop"), "mood": ()}
     theirs = {"genre": ("jazz", "Rock"), "mood": ("Calm",)}
     nothing = {"genre": (), "mood": ()}
-    assert changed_fields(theirs, ours, mode="fill") == {}
-    assert changed_fields(nothing, ours, mode="fill") == {"genre": ("Jazz", "Pop")}
-    assert changed_fields(theirs, ours, mode="merge") == {"genre": ("jazz", "Rock", "Pop")}
-    assert changed_fields(theirs, ours, mode="replace") == {"genre": ("Jazz", "Pop")}
-    assert changed_fields(ours, ours, mode="replace") == {}
+    settings = read_settings()
+    assert changed_fields(theirs, ours, mode="fill", settings=settings) == {}
+    assert changed_fields(nothing, ours, mode="fill", settings=settings) == {
+        "genre": ("Jazz", "Pop")
+    }
+    assert changed_fields(theirs, ours, mode="merge", settings=settings) == {
+        "genre": ("jazz", "Rock", "Pop")
+    }
+    assert changed_fields(theirs, ours, mode="replace", settings=settings) == {
+        "genre": ("Jazz", "Pop")
+    }
+    assert changed_fields(ours, ours, mode="replace", settings=settings) == {}
+
+
+THERE = {
+    ("jazz; hip-hop; soul",): ("House",),
+    ("Hip-Hop/Electronic",): ("House", "R&B"),
+    ("Hip Hop",): ("House", "R&B"),
+    ("Hip-Hop, Electronic",): ("House", "R&B"),
+    ("HipHop", "Rhythm & Blues"): ("House",),
+    ("Rap/Hip-Hop",): ("House", "R&B"),
+    ("contemporary R&B", "HIPHOP"): ("House",),
+    ("Folk, World, & Country",): ("Hip-Hop", "House", "R&B"),
+    ("Wonky",): ("Hip-Hop", "House", "R&B"),
+}
+
+
+@pytest.mark.parametrize("there", THERE)
+def test_a_genre_that_is_there_by_another_spelling_is_not_added_again(there):
+    settings = read_settings()
+    ours = {"genre": ("Hip-Hop", "House", "R&B")}
+    if "soul" in there[0]:
+        ours = {"genre": ("Hip-Hop", "House", "Soul")}
+    after = changed_fields({"genre": there}, ours, mode="merge", settings=settings)
+    assert after == {"genre": (*there, *THERE[there])}
+    assert changed_fields({"genre": there}, ours, mode="fill", settings=settings) == {}
+    again = changed_fields(after, ours, mode="merge", settings=settings)
+    assert again == {}
+
+
+def test_values_that_say_nothing_count_as_none_and_that_is_a_setting(tmp_path):
+    ours = {"genre": ("Jazz",), "mood": ("Calm",)}
+    theirs = {"genre": ("Other", "unknown"), "mood": ("Other",)}
+    settings = read_settings()
+    assert changed_fields(theirs, ours, mode="fill", settings=settings) == {"genre": ("Jazz",)}
+    merged = changed_fields(theirs, ours, mode="merge", settings=settings)
+    assert merged == {"genre": ("Jazz",), "mood": ("Other", "Calm")}
+    assert changed_fields(theirs, {"genre": ()}, mode="merge", settings=settings) == {}
+    (tmp_path / "own.toml").write_text('[group.genre]\nempty = ["Thing"]\n')
+    own = read_settings(tmp_path / "own.toml")
+    assert changed_fields(theirs, ours, mode="fill", settings=own) == {}
+    thing = {"genre": ("thing",)}
+    jazz = {"genre": ("Jazz",)}
+    assert changed_fields(thing, jazz, mode="fill", settings=own) == jazz
+
+
+def test_a_tree_of_genres_adds_what_is_broader_and_names_may_be_of_any_language(tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text(
+        '[also]\n"Reggae" = ["Jamaican"]\n"Ska" = ["reggae", "Brass"]\n"Jamaican" = ["Reggae"]\n'
+        '"Jazz" = ["Improvised"]\n[names]\n"jazz" = "ジャズ"\n'
+    )
+    settings = read_settings(own)
+    assert said(tags(reggae=0.9), settings)["genre"] == ("Reggae", "Jamaican")
+    found = said(tags(ska=0.9, soul=0.8), settings)["genre"]
+    assert found == ("Ska", "Soul", "reggae", "Brass", "Jamaican")
+    assert said(tags(jazz=0.9), settings)["genre"] == ("ジャズ", "Improvised")
+    jazz = {"genre": ("Jazz",)}
+    after = changed_fields(jazz, {"genre": ("ジャズ",)}, mode="merge", settings=settings)
+    assert after == {}
+
+
+def test_the_words_of_other_vocabularies_are_written_as_people_write_them():
+    settings = read_settings()
+    assert settings.name("genre---hiphop") == "Hip-Hop"
+    assert settings.name("genre---rock") == "Rock"
+    assert settings.name("genre---poprock") == ""
+    assert settings.name("mood/theme---happy") == "Happy"
+
+
+def test_a_number_that_stands_for_no_genre_makes_none_up(tmp_path):
+    path = write_song(tmp_path / "song.mp3", pitch=440)
+    for text, genres in (
+        ("(250)Wonky", ("Wonky",)), ("250", ()), ("(17)(RX)", ("Rock", "Remix")), ("17", ("Rock",)),
+        ("((Odd)", ("(Odd)",)), ("1984", ("1984",)), ("Jazz; Funk", ("Jazz; Funk",)),
+    ):  # fmt: skip
+        frames = id3.ID3()
+        frames.add(id3.TCON(encoding=3, text=[text]))
+        frames.save(path, v2_version=3)
+        assert read_fields(path, ["genre"]) == {"genre": genres}, text
 
 
 # The plan and the writing
@@ -326,11 +413,15 @@ def test_a_read_only_file_is_refused(library, song):
     assert "read-only" in str(refused.error)
 
 
-def test_writing_that_would_change_the_audio_is_refused(library, song, tmp_path):
-    (change,) = planned(library)
-    other = dataclasses.replace(change.song, audio=b"\0" * 32)
+def test_writing_that_would_change_the_audio_is_refused(library, song, tmp_path, monkeypatch):
+    other = write_song(tmp_path / "other.flac", pitch=500)
+
+    def spoil(copy, _):
+        shutil.copyfile(other, copy)
+
+    monkeypatch.setattr("earmark.library.writing.write.write_fields", spoil)
     before = inside(song.parent)
-    (refused,) = write_tags(library, [dataclasses.replace(change, song=other)])
+    (refused,) = written(library)
     assert "would change its audio" in str(refused.error)
     assert inside(song.parent) == before
 
@@ -403,8 +494,102 @@ def test_silence_gets_no_tags_unless_it_is_asked_for(library, tagger, song):
     scan_once(library, tagger, song.parent)
     assert [change.song.path for change in written(library)] == [song]
     assert silence.read_bytes() == before
-    assert n_doubted(library, library.model()) == 1
-    assert n_doubted(library, library.model(), below=song) == 0
+    assert left_out(library, library.model()) == {"silence": 1}
+    assert left_out(library, library.model(), below=song) == {}
     (asked,) = plan_writing(library, library.model(), settings=SETTINGS, doubted=True)
     assert asked.song.path == silence
     assert asked.after["genre"]
+
+
+# What a plan is about
+
+
+def rows(library, tagger, folder, *songs):
+    """A library of songs with scores of one's own: (name, album, {tag: score})."""
+    names = tagger.card.tags
+    for path, album, _ in songs:
+        write_song(folder / path, pitch=440, seconds=0.2, album=album)
+    scan_once(library, tagger, folder)
+    model = library.model()
+    for path, album, scores in songs:
+        heard = np.array([scores.get(tag, 0.0) for tag in names], dtype=np.float32)
+        song, vector = library.song(model, folder / path), library.vector(model, folder / path)
+        song = dataclasses.replace(song, scores=heard, album=album)
+        library.put(model, song, embedding=vector)
+
+
+def genres(library, **options):
+    plan = plan_writing(library, library.model(), settings=read_settings(), **options)
+    return {change.song.path.name: change.after.get("genre") for change in plan}
+
+
+def test_an_album_gets_the_genre_of_the_mean_of_its_songs(library, tagger, tmp_path):
+    rows(
+        library, tagger, tmp_path / "music",
+        ("a/CD 1/1.flac", "First", {"jazz": 0.9}),
+        ("a/cd2/2.flac", "first ", {"jazz": 0.5, "rock": 0.6}),
+        ("a/3.flac", "First", {"rock": 0.5, "jazz": 0.1}),
+        ("a/4.flac", "", {"rock": 0.9}),
+        ("b/5.flac", "First", {"blues": 0.9}),
+        ("b/6.flac", "Second", {"metal": 0.9}),
+    )  # fmt: skip
+    each = {
+        "1.flac": ("Jazz",), "2.flac": ("Jazz", "Rock"), "3.flac": ("Rock",), "4.flac": ("Rock",),
+        "5.flac": ("Blues",), "6.flac": ("Metal",),
+    }  # fmt: skip
+    assert genres(library) == each
+    first = dict.fromkeys(("1.flac", "2.flac", "3.flac"), ("Jazz",))
+    assert genres(library, by_album=True) == each | first
+    one = tmp_path / "music" / "a" / "3.flac"
+    assert genres(library, by_album=True, only={one}) == {"3.flac": ("Jazz",)}  # of the whole album
+
+
+def test_only_the_chosen_files_are_planned(library, tagger, tmp_path):
+    rows(
+        library, tagger, tmp_path / "music",
+        *((f"{i}.flac", "", {"jazz": 0.9}) for i in range(4)),
+    )  # fmt: skip
+    chosen = {tmp_path / "music" / "1.flac", tmp_path / "music" / "3.flac"}
+    assert genres(library, only=chosen) == {"1.flac": ("Jazz",), "3.flac": ("Jazz",)}
+
+
+def test_a_summary_counts_every_file_once_in_ten_lines(library, tagger, tmp_path):
+    folder = tmp_path / "music"
+    many = ("jazz", "blues", "metal", "soul", "folk", "punk", "funk", "country", "House", "ambient")
+    rows(
+        library, tagger, folder,
+        *((f"{i}.flac", "", {tag: 0.9, "happy": 0.8}) for i, tag in enumerate(many)),
+        ("another.flac", "", {"jazz": 0.9}),
+        ("unsure.flac", "", {"jazz": 0.3}),
+        ("there.flac", "", {"jazz": 0.9}),
+        ("gone.flac", "", {"jazz": 0.9}),
+    )  # fmt: skip
+    write_fields(folder / "there.flac", {"genre": ("Polka",)})
+    library.restat(folder / "there.flac", **stat_of(songs(library)["there.flac"]))
+    (folder / "gone.flac").unlink()
+
+    def summary(changes):
+        counted = PlanSummary()
+        for change in changes:
+            counted.add(change)
+        return counted.lines({"speech": 2}, written=False)
+
+    def plan():
+        return plan_writing(library, library.model(), settings=read_settings(), everything=True)
+
+    lines = summary(plan())
+    assert lines[0] == "13 files would change, 0 need no change"
+    assert lines[1].startswith("genre: in 11 files: Jazz 2, Blues 1, ")
+    assert lines[1].endswith(", and 2 others")
+    assert lines[2] == "mood: in 10 files: Happy 10"
+    assert lines[3] == "scores: in 13 files, as EARMARK_SCORES"
+    assert lines[4].startswith("already there: a genre in 1 file; --merge")
+    assert lines[5].startswith("too unsure: a mood in 3 files and a genre in 1 file; ")
+    assert lines[6] == "not music: 2 files (speech 2), skipped; --doubted writes to them"
+    assert lines[7] == (
+        f"cannot be written: 1 file, such as {folder / 'gone.flac'}: No such file or directory"
+    )
+    assert len(lines) == 8
+    made = list(write_tags(library, plan()))
+    assert len(made) == 14
+    assert summary(plan())[0] == "0 files would change, 13 need no change"

@@ -153,8 +153,9 @@ def test_the_same_seed_gives_the_same_interval_and_every_way_to_ask_agrees():
         for _ in range(2)
     )
     every = metrics.replicates(labels, scores, n=50, generator=np.random.default_rng(3))
-    assert one == two == metrics.Interval.of(every.means["roc_auc"]["macro"])
-    assert one.low < metrics.roc_auc(labels, scores) < one.high
+    estimate = metrics.roc_auc(labels, scores)
+    assert one == two == metrics.Interval.of(estimate, every.means["roc_auc"]["macro"])
+    assert one.low < estimate < one.high
     assert every.per_tag["average_precision"].shape == (50, 6)
 
 
@@ -169,6 +170,47 @@ def test_the_interval_holds_the_true_value_about_as_often_as_it_says():
     assert 51 <= inside <= 60  # 57 expected; 51 or fewer of 60 has a chance of one in a hundred
 
 
+@given(PAIRS, st.sampled_from(sorted(STATISTICS)))
+@settings(max_examples=60, deadline=None)
+def test_an_interval_holds_its_estimate_and_stays_between_zero_and_one(pair, statistic):
+    labels, scores = pair
+    estimate = STATISTICS[statistic][0](labels, scores)
+    interval = metrics.bootstrap(
+        labels, scores, statistic, n=20, generator=np.random.default_rng(0)
+    )
+    assert 0 <= interval.low <= estimate + 1e-12
+    assert estimate - 1e-12 <= interval.high <= 1
+
+
+def test_the_interval_of_macro_average_precision_holds_the_mean_of_many_test_sets():
+    """Percentiles of the same draws hold it in about half of them: their mean is too high."""
+    generator = np.random.default_rng(5)
+    labels = generator.random((400, 40)).argsort(axis=0) < 15  # few tracks with each tag
+
+    def scored():
+        return generator.normal(size=labels.shape) + labels
+
+    truth = np.mean([metrics.average_precision(labels, scored()) for _ in range(150)])
+    held = percentiles = 0
+    for _ in range(20):
+        scores = scored()
+        drawn = metrics.replicates(labels, scores, n=40, generator=generator)
+        means = drawn.means["average_precision"]["macro"]
+        estimate = metrics.average_precision(labels, scores)
+        interval = metrics.Interval.of(estimate, means)
+        held += int(interval.low < truth < interval.high)
+        low, high = np.percentile(means, [2.5, 97.5])
+        percentiles += int(low < truth < high)
+    assert held >= 17
+    assert percentiles <= 15
+
+
+def test_what_every_draw_has_is_an_interval_without_width():
+    labels, scores = np.array([1, 1, 0, 0]), np.array([4.0, 3.0, 2.0, 1.0])
+    interval = metrics.bootstrap(labels, scores, "roc_auc", n=9, generator=np.random.default_rng(0))
+    assert (interval.low, interval.high, interval.error) == (1, 1, 0)
+
+
 def test_a_paired_difference_is_surer_than_two_intervals():
     labels, scores = example(400)
     better = scores + 0.1 * labels
@@ -180,6 +222,8 @@ def test_a_paired_difference_is_surer_than_two_intervals():
     expected = metrics.roc_auc(labels, better) - metrics.roc_auc(labels, scores)
     assert difference.difference == pytest.approx(expected)
     assert difference.interval.low > 0
+    half = difference.interval.high - difference.difference
+    assert half == pytest.approx(difference.difference - difference.interval.low)
     assert difference.share_above == 1
     assert difference.interval.error < alone.error / 3
 

@@ -13,7 +13,15 @@ from typing import Annotated, Any
 import typer
 
 from earmark import __version__
-from earmark.cli.terminal import Exit, Terminated, ended_by_kill, say
+from earmark.cli.terminal import (
+    Exit,
+    Terminated,
+    close_stdout,
+    ended_by_kill,
+    open_streams,
+    say,
+    show,
+)
 from earmark.errors import EarmarkError
 
 # name -> the first line of its help
@@ -22,11 +30,14 @@ COMMANDS = {
     "library": "Your music folder: tags for every file, playlists, similar songs.",
     "serve": "Serve a page where you drop songs and see what is heard in them, and a JSON API.",
     "models": "The models that earmark can use: list, info, pull, import.",
-    "doctor": "Show what is installed, which runtime and model are used, and how fast they are.",
+    "doctor": "Show what is installed and in use, how fast it is, and what to do about the rest.",
     "data": "From song ids to a store of spectrograms.",
     "train": "Train a network.",
-    "export": "Write the best weights of a run as a model file.",
+    "sweep": "Train a network with several settings, and rank the runs.",
+    "curve": "Train on more and more songs, and measure what they bring.",
+    "export": "Write a run as a model file, or any model as a graph that takes samples.",
     "evaluate": "Measure how well a model's scores agree with known tags.",
+    "probe": "Measure how well a model's embeddings tell the tags of a store.",
 }
 _MODULES = {"export": "train"}  # modules with another name than the command
 
@@ -46,12 +57,23 @@ class Commands(typer.core.TyperGroup):
         mounted = typer.Typer(rich_markup_mode=None)
         module = import_module(f"earmark.cli.{_MODULES.get(cmd_name, cmd_name)}")
         module.add_commands(mounted)
-        return typer.main.get_group(mounted).commands[cmd_name]
+        command = typer.main.get_group(mounted).commands[cmd_name]
+        _leave_out_types(command)
+        return command
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """Write the list of `--help` without importing the commands."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _leave_out_types(command: Any) -> None:
+    """Have the help show arguments without Python's words for their types."""
+    for parameter in command.params:
+        if isinstance(parameter, typer.core.TyperArgument):
+            parameter.display_type_rich = lambda ctx: None  # type: ignore[method-assign]  # noqa: ARG005
+    for each in getattr(command, "commands", {}).values():
+        _leave_out_types(each)
 
 
 app = typer.Typer(
@@ -67,7 +89,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"earmark {__version__}")
+        show(f"earmark {__version__}")
         raise typer.Exit
 
 
@@ -81,26 +103,32 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line; an EarmarkError or an OSError is one line, and exit code 1.
+    """Run the command line; an EarmarkError or an OSError is one message, and exit code 1.
 
-    Typer itself handles Ctrl-C (exit code 130) and to a reader that has gone (`| head`); SIGTERM is
-    exit code 143.
+    Typer itself handles Ctrl-C (exit code 130) and a reader that has gone (`| head`, code 1);
+    SIGTERM is exit code 143.
     """
-    for stream in (sys.stdout, sys.stderr):
-        # names of files and tags are UTF-8, whatever the terminal's locale
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    open_streams()
     try:
         with ended_by_kill():
-            app()
+            _run()
+    finally:
+        close_stdout()
+
+
+def _run() -> None:
+    try:
+        app()
+    except EarmarkError as error:  # before ImportError: a MissingExtra is both
+        first, *others = error.lines
+        say(f"error: {first}", *others)
+        sys.exit(Exit.ERROR)
     except ImportError as error:
         if isinstance(error.__cause__, KeyboardInterrupt):  # a native library was being loaded
             sys.exit(Exit.INTERRUPTED)
         if isinstance(error.__cause__, Terminated):
             sys.exit(Exit.TERMINATED)
         raise
-    except EarmarkError as error:
-        say(f"error: {error}")
-        sys.exit(Exit.ERROR)
     except OSError as error:
         place = "" if error.filename is None else f"{error.filename}: "
         say(f"error: {place}{error.strerror or error}. Check the disk's space and permissions")

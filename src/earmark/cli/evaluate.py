@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,12 +12,25 @@ import typer
 
 from earmark.cli.options import JsonObject, Workers
 from earmark.cli.terminal import Exit, print_json, progress, say
+from earmark.counted import counted
 from earmark.errors import BadValue
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from earmark.evaluation import ScoredSongs
+
+ReportFolder = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="DIR", help="Folder for report.html and report.json."),
+]
+ScoresFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="The scores of each song, as .parquet or .csv.")
+]
+DrawsOfSongs = Annotated[
+    int | None, typer.Option(min=2, help="Bootstrap draws for the intervals; 1000 by default.")
+]
 _NAMES = 20  # of tags in a line on the terminal; the JSON holds all
 
 
@@ -44,7 +58,9 @@ def evaluate(
     ] = None,
     audio: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The folder that the catalog's paths are relative to."),
+        typer.Option(
+            metavar="DIR", help="The folder that the paths of a catalog of `earmark data` start at."
+        ),
     ] = None,
     split: Annotated[
         str, typer.Option(help="train, valid, test, a fold number, or all for every song.")
@@ -60,16 +76,10 @@ def evaluate(
         bool,
         typer.Option("--robustness", help="Hear the catalog's audio distorted too."),
     ] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", metavar="DIR", help="Folder for report.html and report.json."
-        ),
-    ] = None,
+    output: ReportFolder = None,
+    scores: ScoresFile = None,
     json: JsonObject = False,
-    replicates: Annotated[
-        int | None, typer.Option(min=2, help="Bootstrap draws for the intervals; 1000 by default.")
-    ] = None,
+    replicates: DrawsOfSongs = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draws and of added noise.")] = 0,
     workers: Workers = None,
 ) -> None:
@@ -82,11 +92,12 @@ def evaluate(
         EvaluationOptions,
         EvaluationSongs,
         evaluate_models,
-        write_report,
     )
-    from earmark.evaluation.report import PAGE
+    from earmark.evaluation.score_table import check_name
     from earmark.metrics import REPLICATES
 
+    if scores is not None:
+        check_name(scores)
     result, scored = evaluate_models(
         [zoo.resolve(model) for model in models],
         EvaluationSongs(store=store, catalog=catalog, audio=audio, split=split),
@@ -101,18 +112,36 @@ def evaluate(
         command=shlex.join(sys.argv),
         stage=lambda words, total: progress(words, total=total),
     )
-    if output is not None:
-        write_report(output, result, scored)
-        say(f"the report is {output / PAGE}")
-    if json:
-        print_json(result)
-    else:
-        _print(result)
+    give(result, scored, report=output, scores=scores, json=json)
     failures = [failure for one in scored for failure in one.failures]
     for failure in failures:
         say(f"error: {failure.error}")
     if failures:
         raise typer.Exit(Exit.SOME_FAILED)
+
+
+def give(
+    result: dict[str, Any],
+    scored: Sequence[ScoredSongs],
+    *,
+    report: Path | None,
+    scores: Path | None,
+    json: bool,
+) -> None:
+    """Write the files that were asked for, and print the result as JSON or as tables."""
+    from earmark.evaluation import write_report, write_scores
+    from earmark.evaluation.report import PAGE
+
+    if report is not None:
+        write_report(report, result, scored)
+        say(f"the report is {report / PAGE}")
+    if scores is not None:
+        write_scores(scores, scored)
+        say(f"the scores of each song are in {scores}")
+    if json:
+        print_json(result)
+    else:
+        _print(result)
 
 
 def _pairs(same: list[str]) -> dict[str, str]:
@@ -127,6 +156,8 @@ def _pairs(same: list[str]) -> dict[str, str]:
 def _print(result: dict[str, Any]) -> None:
     from rich.console import Console
 
+    from earmark.evaluation.report import few_words
+
     console = Console(highlight=False, soft_wrap=True, markup=False)
     if "difference" in result:
         for name, one in (("A", result["a"]), ("B", result["b"])):
@@ -135,9 +166,12 @@ def _print(result: dict[str, Any]) -> None:
         print("B - A, on the same draws of songs")
         console.print(_differences(result["difference"]))
         return
-    print(f"{result['model']} on {result['n_tracks']} songs of {result['split']}")
+    print(f"{result['model']} on {result['n_tracks']} songs of {result['split']}, "
+          f"{result['n_tags']} tags")  # fmt: skip
     console.print(_summary(result))
     console.print(_tags(result))
+    if few := result["tags_with_few_songs"]:
+        print(f"grey, at the end: {few_words(len(few), result['n_tags'])}")
     for words, key in (
         ("left out, because all songs carry them or none does", "skipped_tags"),
         ("not in the data", "tags_only_in_model"),
@@ -147,7 +181,8 @@ def _print(result: dict[str, Any]) -> None:
             more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
             print(f"{words}: {', '.join(names[:_NAMES])}{more}")
     if result["n_unlabelled"]:
-        print(f"{result['n_unlabelled']} songs without known tags were left out")
+        noun = "song without known tags was", "songs without known tags were"
+        print(f"{counted(result['n_unlabelled'], *noun)} left out")
     if "robustness" in result:
         console.print(_robustness(result["robustness"]))
 
@@ -163,11 +198,14 @@ def _summary(result: dict[str, Any]) -> Table:
 
 
 def _tags(result: dict[str, Any]) -> Table:
-    table = _table("tag", "songs", "ROC-AUC", "95 %", "AP")
-    rows = sorted(result["per_tag"], key=lambda row: -(row["roc_auc"] or 0))
-    for row in rows:
-        numbers = _number(row["roc_auc"]), _ends(row["ci"]), _number(row["average_precision"])
-        table.add_row(_text(row["tag"]), str(row["positives"]), *numbers)
+    from earmark.evaluation.report import by_tag
+
+    table = _table("tag", "songs", "ROC-AUC", "95 %", "AP", "95 %")
+    for row, few in by_tag(result):
+        numbers = [_number(row["roc_auc"]), _ends(row["ci"])]
+        numbers += [_number(row["average_precision"]), _ends(row["average_precision_ci"])]
+        style = "dim" if few else None
+        table.add_row(_text(row["tag"]), str(row["positives"]), *numbers, style=style)
     return table
 
 

@@ -1,13 +1,20 @@
-"""The terminal: exit codes, messages on stderr, JSON lines on stdout, progress, signals."""
+"""The terminal: exit codes, messages on stderr, answers on stdout, progress, signals.
+
+It alone prints. What stands in names, tags and cards may come from anyone: control characters in it
+would move the cursor or start a new line, so a terminal gets them escaped.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from earmark.errors import BadValue
@@ -31,8 +38,52 @@ class Exit(IntEnum):
     TERMINATED = 143  # by `kill`
 
 
+EXIT_MEANINGS = {
+    Exit.WELL: "All went well.",
+    Exit.ERROR: "An error, which stands on stderr: what was given, what is wrong, what to do next.",
+    Exit.USAGE: "The command line is wrong: an unknown command or option, or a value that is none.",
+    Exit.SOME_FAILED: "Some files failed, and the others went well. Each has its line.",
+    Exit.INTERRUPTED: "Interrupted with Ctrl-C (SIGINT).",
+    Exit.TERMINATED: "Ended by `kill` (SIGTERM).",
+}
+
+
 class Terminated(SystemExit):
     """SIGTERM has ended the command; open files and workers are closed on the way out."""
+
+
+def open_streams() -> None:
+    """Have stdin, stdout and stderr, whatever the shell or cron has closed (`>&-`), in UTF-8.
+
+    Python leaves a closed one None, and the next file that is opened takes its number. A closed
+    stdin is empty, a closed stderr forgets, and writing to a closed stdout fails, as it should.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_WRONLY if name == "stderr" else os.O_RDONLY)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - as Python's own
+    for stream in (sys.stdout, sys.stderr):
+        # names of files and tags are UTF-8, whatever the terminal's locale
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def close_stdout() -> None:
+    """Write what stdout still holds, or exit with an error; without words if its reader has gone.
+
+    Left to Python, a failure here would be a message about an ignored exception.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # for what it still holds when Python ends
+        os.close(nowhere)
+        if not isinstance(error, BrokenPipeError):
+            say(f"error: cannot write the answer to stdout: {error.strerror}")
+        sys.exit(Exit.ERROR)
 
 
 @contextmanager
@@ -54,10 +105,26 @@ def ended_by_kill() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def say(words: str) -> None:
-    """Print a message on stderr."""
+# controls (C0, C1, DEL), line and paragraph separators, and marks that turn the writing around
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
+def visible(text: object) -> str:
+    r"""A text from outside with its control characters escaped: a newline as \n, ESC as \x1b."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
+
+
+def say(*lines: str) -> None:
+    """Print a message on stderr, of one line or several."""
     with above_the_bar():
-        print(words, file=sys.stderr, flush=True)
+        print("\n".join(map(visible, lines)), file=sys.stderr, flush=True)
+
+
+def show(*lines: object) -> None:
+    """Print lines of an answer on stdout: escaped on a terminal, exact in a pipe or a file."""
+    with above_the_bar():
+        for line in lines:
+            print(visible(line) if sys.stdout.isatty() else line)
 
 
 def print_json(value: Any) -> None:
@@ -75,14 +142,25 @@ def read_list(paths: list[str]) -> list[str]:
         if path != "-":
             result.append(path)
             continue
-        data = sys.stdin.buffer.read()
-        separator = b"\0" if b"\0" in data else b"\n"
-        names = (part.removesuffix(b"\r") for part in data.split(separator))
-        listed = [name.decode(errors="surrogateescape") for name in names if name.strip()]
-        if not listed:
-            raise BadValue("the list on stdin is empty")
-        result += listed
+        result += read_paths("-")
     return result
+
+
+def read_paths(file: str) -> list[str]:
+    """The lines of a file, or of stdin for `-`; its parts between NUL bytes where it has some.
+
+    Raises BadValue for a file that cannot be read, and for an empty list.
+    """
+    try:
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise BadValue(f"cannot read the list {file}: {error.strerror}") from error
+    separator = b"\0" if b"\0" in data else b"\n"
+    names = (part.removesuffix(b"\r") for part in data.split(separator))
+    listed = [os.fsdecode(name) for name in names if name.strip()]  # as arguments are
+    if not listed:
+        raise BadValue(f"the list {'on stdin' if file == '-' else file} is empty")
+    return listed
 
 
 class LineTimer:

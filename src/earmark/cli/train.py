@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from earmark.cli.terminal import Exit, print_json, say
+from earmark.cli.options import Changes, FrameworkName
+from earmark.cli.terminal import print_json, say
+from earmark.cli.training_bar import end_where_stopped, training_bar
+from earmark.errors import BadValue
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -32,32 +35,31 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in that folder, if there is one.")
     ] = False,
-    changes: Annotated[
-        list[str] | None,
+    epochs: Annotated[
+        int | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change the recipe, as in optimiser.rate=0.003."
+            min=1,
+            help="Epochs in all, instead of the recipe's; more than a finished run had, and with "
+            "--resume it goes on.",
         ),
     ] = None,
-    framework: Annotated[
-        Literal["torch", "keras"],
-        typer.Option(help="The library that computes; both write the same files."),
-    ] = "torch",
+    changes: Changes = None,
+    framework: FrameworkName = "torch",
     json: Annotated[bool, typer.Option("--json", help="The result as one JSON object.")] = False,
 ) -> None:
     """Train a network. With several GPUs: torchrun --nproc-per-node N -m earmark train ..."""
+    from earmark.training.waiting import wait_asleep
+
+    wait_asleep()
     from earmark import training
 
-    result = training.train(
-        training.read_recipe(recipe, changes=changes or []),
-        store,
-        run,
-        framework=framework,
-        resume=resume,
-        tell=say,
-    )
-    if result.stopped_by is not None:
-        say(f"stopped by {result.stopped_by}. All is saved: run it again with --resume to continue")
-        raise typer.Exit(Exit.TERMINATED if result.stopped_by == "SIGTERM" else Exit.INTERRUPTED)
+    more = [] if epochs is None else [f"loop.epochs={epochs}"]
+    made = training.read_recipe(recipe, changes=[*(changes or []), *more])
+    with training_bar() as watch:
+        result = training.train(
+            made, store, run, framework=framework, resume=resume, tell=say, watch=watch
+        )
+    end_where_stopped(result, again="run it again with --resume to continue")
     if not result.first_process:
         return
     if json:
@@ -76,7 +78,14 @@ def train(
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|MODEL",
+            help="Folder of a run; with --waveform also a name of `earmark models list` or a model "
+            "file.",
+        ),
+    ],
     output: Annotated[
         Path,
         typer.Option(
@@ -94,18 +103,39 @@ def export(
         str | None, typer.Option(help="The name of the model; that of its recipe by default.")
     ] = None,
     licence: Annotated[
-        str, typer.Option(help="The licence of the model, as others will read it in its card.")
-    ] = "not stated",
-    description: Annotated[str, typer.Option(help="A line about the model.")] = "",
+        str | None,
+        typer.Option(help="The licence of the model, as others will read it in its card."),
+    ] = None,
+    description: Annotated[str | None, typer.Option(help="A line about the model.")] = None,
     json: Annotated[bool, typer.Option("--json", help="The model's card as JSON.")] = False,
 ) -> None:
-    """Write the best weights of a run as a model file."""
-    from earmark.training import Terms, export_run
+    """Write a run as a model file, or any model as a graph that takes samples.
 
-    terms = Terms(name=name, licence=licence, description=description)
-    card = export_run(run, output, terms=terms, waveform=waveform)
+    A run's best weights are written, and --name, --licence and --description fill in its card.
+    """
+    from earmark import zoo
+
+    given = {"name": name, "licence": licence, "description": description}
+    terms = {key: value for key, value in given.items() if value is not None}
+    is_model = waveform or Path(source).is_file() or source in zoo.names()
+    if Path(source).is_dir() or not is_model:
+        from earmark.training import Terms, export_run
+
+        card = export_run(source, output, terms=Terms(**terms), waveform=waveform)
+        difference = card.training["largest_difference_to_torch"]
+        compared = f", within {difference:.0e} of torch"
+    else:
+        from earmark.graph.waveform import write_waveform
+
+        model = zoo.resolve(source)
+        if not waveform or terms:
+            raise BadValue(
+                f"{source} is not the folder of a run but a model, which has its file and its card "
+                "already: with --waveform it becomes a graph that takes samples, and no other "
+                "option fits"
+            )
+        card, compared = write_waveform(model, output), ""
     if json:
         print(card.to_json())
-        return
-    difference = card.training["largest_difference_to_torch"]
-    print(f"{output}: {card.name}, {len(card.tags)} tags, within {difference:.0e} of torch")
+    else:
+        print(f"{output}: {card.name}, {len(card.tags)} tags{compared}")

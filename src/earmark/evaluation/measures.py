@@ -39,6 +39,8 @@ def measure(
         "n_unlabelled": scored.n_unlabelled,
         "n_failed": len(scored.failures),
         "n_replicates": n,
+        "n_tags": len(scored.tags) - sum(tag in scored.skipped for tag in scored.tags),
+        "tags_with_few_songs": _few(scored),
         **{name: _means(scored, name, drawn) for name in STATISTICS},
         "nothing_heard": {
             name: {average: number(of(labels, constant, average=average)) for average in AVERAGES}
@@ -61,12 +63,12 @@ def measure(
 
 def _means(scored: ScoredSongs, name: metrics.Statistic, drawn: Replicates) -> Json:
     of = _STATISTICS[name]
-    intervals = {average: ends(drawn.means[name][average]) for average in AVERAGES}
+    values = {average: of(scored.labels, scored.scores, average=average) for average in AVERAGES}
+    intervals = {
+        average: ends(value, drawn.means[name][average]) for average, value in values.items()
+    }
     return {
-        **{
-            average: number(of(scored.labels, scored.scores, average=average))
-            for average in AVERAGES
-        },
+        **{average: number(value) for average, value in values.items()},
         "ci": intervals["macro"],
         "micro_ci": intervals["micro"],
         "samples_ci": intervals["samples"],
@@ -82,12 +84,25 @@ def _per_tag(scored: ScoredSongs, drawn: Replicates) -> list[Json]:
             "tag": tag,
             "positives": int(scored.labels[:, i].sum()),
             "roc_auc": number(values["roc_auc"][i]),
-            "ci": ends(drawn.per_tag["roc_auc"][:, i]),
+            "ci": ends(values["roc_auc"][i], drawn.per_tag["roc_auc"][:, i]),
             "average_precision": number(values["average_precision"][i]),
-            "average_precision_ci": ends(drawn.per_tag["average_precision"][:, i]),
+            "average_precision_ci": ends(
+                values["average_precision"][i], drawn.per_tag["average_precision"][:, i]
+            ),
         }
         for i, tag in enumerate(scored.tags)
         if tag not in scored.skipped
+    ]
+
+
+def _few(scored: ScoredSongs) -> list[str]:
+    """The measured tags that fewer than metrics.FEW songs carry, or fewer do not."""
+    n_positive = scored.labels.sum(axis=0)
+    n_rarer = np.minimum(n_positive, len(scored.labels) - n_positive)
+    return [
+        tag
+        for tag, n in zip(scored.tags, n_rarer, strict=True)
+        if n < metrics.FEW and tag not in scored.skipped
     ]
 
 
@@ -110,7 +125,7 @@ def number(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def ends(values: npt.NDArray[np.float64]) -> list[float | None]:
-    """[low, high] of the 95 % interval of replicates."""
-    interval = Interval.of(values)
+def ends(estimate: float, values: npt.NDArray[np.float64]) -> list[float | None]:
+    """[low, high] of the 95 % interval about an estimate, from its replicates."""
+    interval = Interval.of(estimate, values)
     return [number(interval.low), number(interval.high)]

@@ -14,7 +14,7 @@ import numpy as np
 from earmark import metrics
 from earmark.arrays import Float32Array
 from earmark.evaluation.scores import ScoredSongs
-from earmark.privacy import keep_private
+from earmark.pictures import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +26,7 @@ _GREY, _BLUE, _RED = "#b8bec8", "#2456a6", "#b3261e"
 
 def curves(scored: ScoredSongs) -> str:
     """ROC and precision-recall curves: every tag thin, their mean thick."""
-    figure = _figure(10, 4.6)
+    figure = new_figure(10, 4.6)
     left, right = figure.subplots(1, 2)
     known = np.flatnonzero(~metrics.one_class(scored.labels))
     grid = np.linspace(0, 1, _POINTS + 1)
@@ -48,7 +48,7 @@ def curves(scored: ScoredSongs) -> str:
 
 def calibration(scored: ScoredSongs) -> str:
     """The calibration curve, before and after the model's calibration."""
-    figure = _figure(5, 4.6)
+    figure = new_figure(5, 4.6)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=_GREY, linewidth=0.8, linestyle="--")
     for scores, colour, name in (
@@ -65,7 +65,7 @@ def calibration(scored: ScoredSongs) -> str:
 
 def spectrogram(log_mel: Float32Array) -> str:
     """One clip, float32 (n_mels, n_frames) dB, low frequencies at the bottom."""
-    figure = _figure(6, 1.3)
+    figure = new_figure(6, 1.3)
     axes = figure.subplots()
     axes.imshow(log_mel, origin="lower", aspect="auto", cmap="magma")
     axes.set_axis_off()
@@ -79,16 +79,6 @@ def _precision_at_recall(
     recall, precision = metrics.precision_recall_curve(labels, scores)
     best = np.maximum.accumulate(precision[::-1])[::-1]
     return np.append(0.0, recall), np.append(best[0], best)
-
-
-def _figure(width: float, height: float) -> Figure:
-    keep_private()
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained", dpi=120)
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def _square(axes: Axes, x_name: str, y_name: str) -> None:

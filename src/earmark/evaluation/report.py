@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from html import escape
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from earmark import files
 from earmark.evaluation import plots
 from earmark.evaluation.scores import ScoredSongs
 from earmark.files import Json
+from earmark.metrics import FEW
 
 PAGE, NUMBERS = "report.html", "report.json"
 
@@ -29,7 +30,7 @@ td, th { padding: .18rem .6rem; border-bottom: 1px solid var(--line); text-align
 td:first-child, th:first-child { text-align: left; overflow-wrap: anywhere }
 img { max-width: 100%; background: #fff } code { overflow-wrap: anywhere }
 svg { width: 14rem; height: .8rem; display: block }
-.note { opacity: .75 } .wide { overflow-x: auto }
+.few { opacity: .5 } .note { opacity: .75 } .wide { overflow-x: auto }
 """
 
 
@@ -50,7 +51,7 @@ def page(result: Json, scored: Sequence[ScoredSongs]) -> str:
         title = f"{both[1]['model']} against {both[0]['model']}"
         body = [
             "<h2>The second minus the first</h2>",
-            _difference(result["difference"]),
+            _difference(result["difference"], few=both[0]["tags_with_few_songs"]),
             *(part for one, of in zip(both, scored, strict=True) for part in _model(one, of)),
         ]
     else:
@@ -75,16 +76,18 @@ def _model(result: Json, scored: ScoredSongs) -> list[str]:
         _summary(result),
         _note(
             "Papers report macro. Samples looks better than it is: the last column shows what the "
-            "priors alone reach, with no sound heard. Intervals are 95 %, from "
-            f"{result['n_replicates']} draws of songs. Average precision is the step sum; a model "
-            "that guesses reaches the share of songs that carry a tag."
+            "priors alone reach, with no sound heard. Intervals are 95 %, about each number, by "
+            f"the spread of {result['n_replicates']} draws of songs. Average precision is the step "
+            "sum; a model that guesses reaches the share of songs that carry a tag."
         ),
         "<h2>ROC and precision-recall curves</h2>",
         _image(plots.curves(scored), "Curves of every tag, thin, and of their mean, thick"),
         _note("Every tag is a thin line; the thick one is their mean."),
         "<h2>Tag by tag</h2>",
-        _tags(result["per_tag"]),
+        _tags(result),
     ]
+    if few := result["tags_with_few_songs"]:
+        parts.append(_note(f"Grey: {few_words(len(few), result['n_tags'])}."))
     for key, words in (
         ("skipped_tags", "Left out, because all songs carry them or none does"),
         ("tags_only_in_model", "Only the model knows"),
@@ -124,7 +127,7 @@ def _model(result: Json, scored: ScoredSongs) -> list[str]:
 def _record(result: Json) -> str:
     keys = (
         "model_file", "model_sha256", "runtime", "store", "catalog", "data_sha256", "split",
-        "n_tracks", "n_unlabelled", "n_failed", "seed", "earmark", "commit", "command",
+        "n_tracks", "n_tags", "n_unlabelled", "n_failed", "seed", "earmark", "commit", "command",
     )  # fmt: skip
     return _table(("what", "value"), ((key, result[key]) for key in keys if key in result))
 
@@ -148,14 +151,28 @@ def _summary(result: Json) -> str:
     return _table(head, rows)
 
 
-def _tags(per_tag: list[Json]) -> str:
-    rows = sorted(per_tag, key=lambda row: -(row["roc_auc"] or 0))
+def few_words(n_few: int, n_tags: int) -> str:
+    """What is to be said of tags in `tags_with_few_songs`."""
+    return (
+        f"{n_few} of {n_tags} tags have fewer than {FEW} songs with or without them; each of these "
+        "numbers may be chance, and its interval is too narrow"
+    )
+
+
+def by_tag(result: Json) -> list[tuple[Json, bool]]:
+    """(row of `per_tag`, whether it has few songs), the best first, those with few songs last."""
+    few = set(result["tags_with_few_songs"])
+    rows = [(row, row["tag"] in few) for row in result["per_tag"]]
+    return sorted(rows, key=lambda one: (one[1], -(one[0]["roc_auc"] or 0)))
+
+
+def _tags(result: Json) -> str:
     body = "".join(
-        f"<tr><td>{escape(row['tag'])}</td><td>{row['positives']}</td>"
+        f"<tr{' class=few' if few else ''}><td>{escape(row['tag'])}</td><td>{row['positives']}</td>"
         f"<td>{_numbers(row['roc_auc'])[0]}</td><td>{_ends(row['ci'])}</td>"
         f"<td>{_bar(row['roc_auc'], row['ci'])}</td>"
         f"<td>{_numbers(row['average_precision'])[0]}</td></tr>\n"
-        for row in rows
+        for row, few in by_tag(result)
     )
     head = _head(("tag", "songs", "ROC-AUC", "95 %", "from .5 to 1", "average precision"))
     return f'<div class="wide"><table>{head}{body}</table></div>'
@@ -182,7 +199,7 @@ def _precisions(precisions: Json) -> str:
     )
 
 
-def _difference(difference: Json) -> str:
+def _difference(difference: Json, *, few: Collection[str]) -> str:
     def row(words: str, one: Json) -> tuple[str, ...]:
         cells = [words]
         for name in ("roc_auc", "average_precision"):
@@ -195,8 +212,9 @@ def _difference(difference: Json) -> str:
         for average, _, words in _MEANS
     ]
     head = ("", "ROC-AUC", "95 %", "average precision", "95 %")
-    tags = (row(one["tag"], one) for one in difference["per_tag"])
-    return _table(head, [*means, *tags])
+    tags = [row(one["tag"], one) for one in difference["per_tag"]]
+    tags.sort(key=lambda cells: cells[0] in few)
+    return _table(head, [*means, *tags], grey=few)
 
 
 def _robustness(conditions: list[Json]) -> str:
@@ -231,9 +249,14 @@ def _failures(result: Json) -> str:
     return "<h2>Songs that could not be heard</h2>" + _table(("song", "why"), rows)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def _table(
+    head: Sequence[str], rows: Iterable[Sequence[object]], *, grey: Collection[str] = ()
+) -> str:
+    """A table; grey : what stands first in the rows that are shown in grey."""
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>\n"
+        f"<tr{' class=few' if row[0] in grey else ''}>"
+        + "".join(f"<td>{escape(str(cell))}</td>" for cell in row)
+        + "</tr>\n"
         for row in rows
     )
     return f'<div class="wide"><table>{_head(head)}{body}</table></div>'

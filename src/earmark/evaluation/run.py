@@ -31,12 +31,17 @@ from earmark.runtime import Model
 Stage = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 
 
+def no_stage(_words: str, _total: int) -> AbstractContextManager[Callable[[int], object]]:
+    """A Stage that shows nothing."""
+    return nullcontext(lambda _done: None)
+
+
 @dataclass(frozen=True)
 class EvaluationSongs:
     """The songs to hear: a store's spectrograms, or a catalog's audio; one of the two.
 
     catalog : a CSV file, or a catalog of `earmark data`
-    audio : the folder that the catalog's paths are relative to; its own by default
+    audio : the folder that paths of a catalog of `earmark data` are relative to; its own by default
     split : train, valid, test, a fold number, or all
     """
 
@@ -46,9 +51,14 @@ class EvaluationSongs:
     split: str = "test"
 
     def __post_init__(self) -> None:
-        """Refuse two sources, or none."""
+        """Refuse two sources, or none, and a folder that would not be looked at."""
         if (self.store is None) == (self.catalog is None):
             raise BadValue("give the songs as a store or as a catalog, exactly one of the two")
+        if self.audio is not None and (self.catalog is None or _is_csv(self.catalog)):
+            raise BadValue(
+                "an audio folder belongs to a catalog of `earmark data`: a store has no audio, and "
+                "paths in a CSV file are relative to that file. Leave it out"
+            )
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,7 @@ def evaluate_models(
     *,
     options: EvaluationOptions = EvaluationOptions(),
     command: str = "",
-    stage: Stage = lambda _words, _total: nullcontext(lambda _done: None),
+    stage: Stage = no_stage,
 ) -> tuple[Json, list[ScoredSongs]]:
     """Evaluate models; returns the result, as `--json` prints it, and the scores of each model.
 
@@ -91,6 +101,8 @@ def evaluate_models(
         raise BadValue(f"{len(models)} models are given; give one to measure or two to compare")
     if options.distorted and (songs.catalog is None or len(models) > 1):
         raise BadValue("only audio can be distorted: give a catalog, and one model")
+    if options.whole and songs.catalog is None:
+        raise BadValue("a store holds the middle of each file, and no whole: give a catalog")
     loaded = [Model(model) for model in models]
     scored = _score(loaded, songs, options, stage)
     if len(scored) == 2:
@@ -138,4 +150,8 @@ def _score(
 
 
 def _catalog(path: Path) -> Catalog:
-    return read_csv(path).catalog if path.suffix.lower() == ".csv" else read_catalog(path)
+    return read_csv(path).catalog if _is_csv(path) else read_catalog(path)
+
+
+def _is_csv(path: Path) -> bool:
+    return path.suffix.lower() == ".csv"

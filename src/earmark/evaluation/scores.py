@@ -143,7 +143,7 @@ def score_store(
         logits,
         labels=store.labels[known],
         ids=[store.ids[place] for place in known],
-        source=_source(model, "store", store.folder, split, known_by=store.folder / INDEX),
+        source=source_of(model, "store", store.folder, split, known_by=store.folder / INDEX),
         n_unlabelled=n_unlabelled,
         spectrogram=lambda place: store.log_mels([known[place]])[0],
     )
@@ -206,7 +206,8 @@ def score_catalog(
         np.stack(logits),
         labels=catalog.labels()[rows],
         ids=[ids[row] for row in rows],
-        source=_source(model, "catalog", path, split, known_by=path) | dataclasses.asdict(options),
+        source=source_of(model, "catalog", path, split, known_by=path)
+        | dataclasses.asdict(options),
         n_unlabelled=n_unlabelled,
         spectrogram=spectrogram,
         paths=paths,
@@ -290,7 +291,7 @@ def _scored(
     )
 
 
-def _source(
+def source_of(
     model: Model, kind: str, path: str | Path, split: str, *, known_by: str | Path
 ) -> dict[str, Any]:
     """What was measured on what; the data are identified by the hash of the file `known_by`."""

@@ -9,18 +9,20 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.errors import BadValue
+from earmark.onnx_file import load_onnx
 
 if TYPE_CHECKING:
     import onnx
 
 # Split with num_outputs came with opset 18; ONNX Runtime >= 1.20 and OpenVINO >= 2025 read it.
-_OPSET, _IR_VERSION = 18, 8
+OPSET, IR_VERSION = 18, 8
 
 
 class Nodes:
     """Collects nodes and constants; a node's output has the node's name unless told otherwise."""
 
     def __init__(self) -> None:
+        load_onnx()  # all of a graph needs it: say now if it is not there
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
 
@@ -79,8 +81,8 @@ class Nodes:
         return helper.make_model(
             graph,
             producer_name="earmark",
-            ir_version=_IR_VERSION,
-            opset_imports=[helper.make_opsetid("", _OPSET)],
+            ir_version=IR_VERSION,
+            opset_imports=[helper.make_opsetid("", OPSET)],
         )
 
     def _append(

@@ -6,14 +6,18 @@ and sines, the filter bank a matrix product.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from earmark import loudness
+from earmark.errors import BadValue
 from earmark.features import LogMel, hann, mel_filters
+from earmark.files import write_bytes
 from earmark.graph.nodes import Nodes
-from earmark.model_file import EMBEDDING, INPUT, LOGITS, Card
+from earmark.model_file import EMBEDDING, INPUT, LOGITS, Card, card_in, read_bytes
+from earmark.onnx_file import load_onnx
 
 if TYPE_CHECKING:
     import onnx
@@ -30,7 +34,7 @@ def waveform_model(graph: onnx.ModelProto, card: Card) -> onnx.ModelProto:
     "scores" float32 (batch, n_tags), calibrated, in [0, 1], and "embedding". The card is in the
     metadata under "earmark_waveform".
     """
-    import onnx
+    onnx = load_onnx()
     from onnx import compose, helper
 
     front = front_end(card.features)
@@ -42,6 +46,30 @@ def waveform_model(graph: onnx.ModelProto, card: Card) -> onnx.ModelProto:
     helper.set_model_props(whole, {CARD_KEY: card.to_json()})
     onnx.checker.check_model(whole)
     return whole
+
+
+def write_waveform(model: str | Path, output: str | Path) -> Card:
+    """Write a model file as a graph that takes samples; returns its card.
+
+    model : a model file; output : a name that ends in .onnx
+
+    Raises BadValue for another name, ModelNotFound, and BadModel for what is no model file.
+    """
+    check_name(output)
+    data = read_bytes(model)
+    card = card_in(model, data)
+    graph = waveform_model(load_onnx().load_model_from_string(data), card)
+    write_bytes(output, graph.SerializeToString(deterministic=True))
+    return card
+
+
+def check_name(output: str | Path) -> None:
+    """Raise BadValue for a name that does not end in .onnx."""
+    if Path(output).suffix.lower() != ".onnx":
+        raise BadValue(
+            f"{output} does not end in .onnx, the only format that a graph which takes samples is "
+            "written in. Choose another name"
+        )
 
 
 def front_end(features: LogMel) -> onnx.ModelProto:

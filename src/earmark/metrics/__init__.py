@@ -22,6 +22,7 @@ from earmark.arrays import BoolArray, Float64Array
 from earmark.errors import BadValue
 from earmark.metrics.calibration import CalibrationCurve, calibration, expected_calibration_error
 from earmark.metrics.intervals import (
+    FEW,
     REPLICATES,
     Difference,
     Interval,
@@ -42,6 +43,7 @@ from earmark.metrics.sorted_lists import (
 
 __all__ = [
     "AVERAGES",
+    "FEW",
     "REPLICATES",
     "STATISTICS",
     "Average",

@@ -80,11 +80,15 @@ class CrnnSettings:
     pad : frames of zeros before and after the clip, so that the pools divide its length
     input_norm : batch norm of the input, with a mean for each "frame" or one for the "channel"
     widths, pools : for each block, its filters and the (mels, frames) that it pools into one
+    kernel : size of the filters in both directions, odd
+    block_dropout, dropout : share that is dropped after each block, and before the output
     recurrent : "gru" (torch's), "classic-gru" (hard sigmoids, reset gate before the product) or
         "none"
+    units, layers : of the recurrent part
     summary : without a recurrent part, how the output of the blocks becomes one vector
     beside : with a recurrent part, its last state is joined by the "mean" or "max" over time of
         its input, which a pattern can reach the output by without passing through the recurrence
+    epsilon : of the batch norms
     """
 
     standardise: tuple[float, float] | None = None
@@ -100,7 +104,7 @@ class CrnnSettings:
     summary: Literal["flatten", "mean", "max"] = "flatten"
     beside: Literal["none", "mean", "max"] = "none"
     dropout: float = 0.3
-    epsilon: float = 1e-3  # of the batch norms
+    epsilon: float = 1e-3
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}  # recipes hold these settings
 

@@ -1,7 +1,8 @@
-"""Linear probing: the output layer is fitted first, before the rest of the network learns.
+"""Linear probing: logistic regressions on what a network hears.
 
-A random output layer distorts the pretrained layers while it catches up; a fitted one does not
-(Kumar et al. 2022, arXiv:2202.10054).
+The output layer is fitted so before the rest of the network learns: a random one distorts the
+pretrained layers while it catches up (Kumar et al. 2022, arXiv:2202.10054). `earmark probe`
+measures so what a model's embeddings hold.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from torch import Tensor
 
+from earmark.arrays import BoolArray, Float32Array
 from earmark.training.batches import in_order
 from earmark.training.clips import Clips
 from earmark.training.model import CRNN
@@ -29,12 +31,30 @@ def fit_output(model: CRNN, clips: Clips, labels: Tensor, *, strength: float) ->
     with torch.inference_mode():
         places = in_order(len(labels), batch=_BATCH)
         parts = [model.embed(batch) for batch in clips.batches(places)]
-    features = torch.cat(parts).double()
-    mean, deviation = features.mean(0), features.std(0).clamp_min(1e-6)
-    weight, bias = fit((features - mean) / deviation, labels.double(), strength=strength)
+    weight, bias = _fit_features(torch.cat(parts).double(), labels.double(), strength=strength)
     with torch.no_grad():
-        model.output.weight.copy_(weight / deviation)
-        model.output.bias.copy_(bias - (weight / deviation) @ mean)
+        model.output.weight.copy_(weight)
+        model.output.bias.copy_(bias)
+
+
+def linear_probe(
+    features: Float32Array, labels: BoolArray, strength: float
+) -> tuple[Float32Array, Float32Array]:
+    """One logistic regression a tag on features as they are: weights and biases of their logits.
+
+    features : float32 (n, n_features); labels : bool (n, n_tags); strength : as of fit_output
+    returns : float32 (n_tags, n_features) and (n_tags,)
+    """
+    x, y = (torch.from_numpy(array).double() for array in (features, labels))
+    weight, bias = _fit_features(x, y, strength=strength)
+    return weight.float().numpy(), bias.float().numpy()
+
+
+def _fit_features(x: Tensor, y: Tensor, *, strength: float) -> tuple[Tensor, Tensor]:
+    """As `fit`, of features that are standardised for it; the result is for them as they are."""
+    mean, deviation = x.mean(0), x.std(0).clamp_min(1e-6)
+    weight, bias = fit((x - mean) / deviation, y, strength=strength)
+    return weight / deviation, bias - (weight / deviation) @ mean
 
 
 def fit(

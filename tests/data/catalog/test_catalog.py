@@ -277,7 +277,7 @@ def test_a_full_disk_leaves_the_old_catalog(
     write_catalog(Catalog.from_songs([Song("old")]), path)
     # the temporary file of the write is a link to a device that has no room
     monkeypatch.setattr("secrets.token_hex", lambda _: "full")
-    (tmp_path / ".songs.parquet.full.part").symlink_to("/dev/full")
+    (tmp_path / ".earmark-full.part").symlink_to("/dev/full")
     many = [Song(os.urandom(20).hex()) for _ in range(20_000)]
     with pytest.raises(DataError, match=r"cannot write to .*songs\.parquet"):
         write_catalog(Catalog.from_songs(many), path)

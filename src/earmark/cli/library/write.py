@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,13 +18,22 @@ from earmark.cli.library.options import (
     SettingsFile,
     opened,
     place_in,
+    settings_in,
 )
 from earmark.cli.options import JsonLines
-from earmark.cli.terminal import Exit, print_json, say
-from earmark.errors import BadValue
+from earmark.cli.terminal import Exit, print_json, read_paths, say, show
+from earmark.errors import BadValue, NotScanned
 
 if TYPE_CHECKING:
+    from earmark.library.database import Library, LibraryModel
     from earmark.library.writing.write import TagChange, UnwritableFile
+
+
+class By(StrEnum):
+    """Whose scores give a file its genre."""
+
+    song = "song"
+    album = "album"
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -43,6 +54,16 @@ def write(
     yes: Annotated[
         bool, typer.Option("--yes", help="Write. Without it only the plan is shown.")
     ] = False,
+    list_files: Annotated[
+        bool, typer.Option("--list", help="Show each file, not only how many there are.")
+    ] = False,
+    only: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Only the paths in this file, one a line; - for stdin."),
+    ] = None,
+    by: Annotated[
+        By, typer.Option(help="Whose genre: each song's own, or that of its album's mean.")
+    ] = By.song,
     keep_mtime: Annotated[
         bool, typer.Option("--keep-mtime", help="Keep the files' time of last change.")
     ] = False,
@@ -53,36 +74,37 @@ def write(
     json: JsonLines = False,
 ) -> None:
     """Write genre, mood and scores into files; genre and mood into empty fields only by default."""
-    from earmark.library import plan_writing, read_settings, write_tags
-    from earmark.library.writing.write import UnwritableFile, n_doubted
+    from earmark.library import plan_writing, write_tags
+    from earmark.library.writing.summary import PlanSummary
+    from earmark.library.writing.write import UnwritableFile, left_out
 
     if merge and replace:
         raise BadValue("--merge keeps what a file has, --replace does not; give one of them")
     with opened(library, model) as (library_, scan_model):
         below = place_in(library_, scan_model, path)
+        chosen = None if only is None else _chosen(library_, scan_model, only)
         planned: Iterable[TagChange | UnwritableFile] = plan_writing(
             library_, scan_model,
-            settings=read_settings(settings),
+            settings=settings_in(settings, model=scan_model),
             mode="merge" if merge else "replace" if replace else "fill",
-            below=below, doubted=doubted,
+            below=below, only=chosen, doubted=doubted, by_album=by is By.album, everything=True,
         )  # fmt: skip
         if yes:
             planned = write_tags(library_, planned, keep_mtime=keep_mtime)
-        n_changes = n_refusals = 0
+        summary = PlanSummary()
         for change in planned:
+            summary.add(change)
             is_refused = isinstance(change, UnwritableFile)
-            n_refusals += is_refused
-            n_changes += not is_refused
-            _print_change(change, written=yes, json=json)
-        n_left_out = 0 if doubted else n_doubted(library_, scan_model, below=below)
-    if n_left_out:
-        say(f"{n_left_out} files are not music and get no tags; --doubted writes them")
-    cannot = f"; {n_refusals} files cannot be written to" if n_refusals else ""
-    if yes:
-        say(f"{n_changes} files written{cannot}. `earmark library undo` restores them")
-    else:
-        say(f"{n_changes} files would change{cannot}. Nothing was written; to write, add --yes")
-    if n_refusals:
+            if json or list_files or (is_refused and yes):
+                _print_change(change, written=yes, json=json)
+        skipped = {} if doubted else left_out(library_, scan_model, below=below, only=chosen)
+    (say if json else show)(*summary.lines(skipped, written=yes))
+    if not yes:
+        also = "" if list_files else "; to see each file, --list"
+        say(f"Nothing was written; to write, add --yes{also}")
+    elif summary.n_changed:
+        say("`earmark library undo` takes it back")
+    if summary.n_refused:
         raise typer.Exit(Exit.SOME_FAILED)
 
 
@@ -102,6 +124,7 @@ def undo(
     """Undo a run of `write`: files that have not changed since get back every byte."""
     from earmark.library import Library, undo_writing
     from earmark.library.writing.journal import runs
+    from earmark.library.writing.summary import n_files as in_words
     from earmark.library.writing.undo import UndoOutcome, files_of, last_run
 
     with Library.open(library) as library_:
@@ -111,12 +134,12 @@ def undo(
                 if json:
                     print_json({"run": number, "at": at, "files": n_files})
                 else:
-                    print(f"{number}  {when}  {n_files} files")
+                    show(f"{number}  {when}  {in_words(n_files)}")
             return
         run = last_run(library_) if run is None else run
         if not yes:
             for path in files_of(library_, run):
-                print_json({"path": str(path), "run": run}) if json else print(path)
+                print_json({"path": str(path), "run": run}) if json else show(path)
             say(f"these files would be as before run {run}. Nothing was done; to undo, add --yes")
             return
         counts = dict.fromkeys(UndoOutcome, 0)
@@ -131,10 +154,9 @@ def undo(
             elif undone.outcome is UndoOutcome.fields:
                 say(f"{undone.path}: it has changed since; only earmark's fields were put back")
     say(
-        f"{counts[UndoOutcome.restored]} files have every byte back, "
-        f"{counts[UndoOutcome.fields]} their fields, "
-        f"{counts[UndoOutcome.unwritten]} were never changed, "
-        f"{counts[UndoOutcome.failed]} failed"
+        f"every byte is back in {in_words(counts[UndoOutcome.restored])}, the fields in "
+        f"{counts[UndoOutcome.fields]:,}; {counts[UndoOutcome.unwritten]:,} were never changed, "
+        f"{counts[UndoOutcome.failed]:,} failed"
     )
     if counts[UndoOutcome.failed]:
         raise typer.Exit(Exit.SOME_FAILED)
@@ -147,6 +169,18 @@ def settings() -> None:
     print(default_text(), end="")
 
 
+def _chosen(library: Library, model: LibraryModel, file: str) -> set[Path]:
+    """The paths by which the library knows the files in a list. Raises NotScanned for others."""
+    known = {path: library.known_path(model, path) for path in read_paths(file)}
+    unknown = sorted(path for path, place in known.items() if place is None)
+    if unknown:
+        raise NotScanned(
+            f"{len(unknown):,} of the {len(known):,} paths in the list are not in the library, "
+            f"such as {unknown[0]}. Scan them first, or take them out of the list"
+        )
+    return {place for place in known.values() if place is not None}
+
+
 def _print_change(change: TagChange | UnwritableFile, *, written: bool, json: bool) -> None:
     from earmark.library.writing.write import UnwritableFile
 
@@ -157,6 +191,8 @@ def _print_change(change: TagChange | UnwritableFile, *, written: bool, json: bo
         else:
             say(f"error: {change.error}")
         return
+    if not change.after:
+        return
     if json:
         fields = {
             field: {"before": list(change.before[field]), "after": list(values)}
@@ -164,7 +200,7 @@ def _print_change(change: TagChange | UnwritableFile, *, written: bool, json: bo
         }
         print_json({"path": path, "written": written, "changes": fields})
         return
-    print(path)
+    show(path)
     for field, values in change.after.items():
         before = "; ".join(change.before[field]) or "empty"
-        print(f"    {field}: {before} -> {'; '.join(values) or 'empty'}")
+        show(f"    {field}: {before} -> {'; '.join(values) or 'empty'}")

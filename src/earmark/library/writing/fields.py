@@ -42,8 +42,8 @@ def fields_from(
                 continue
             if allowed is None or name.casefold() in allowed:
                 counts[name] = counts.get(name, True) and fold(tag.tag) in general
-        written = list(counts)[: rule.top]
-        fields[group] = tuple(sorted(written, key=lambda name: counts[name]))
+        written = sorted(list(counts)[: rule.top], key=lambda name: counts[name])
+        fields[group] = tuple(settings.with_broader(written))
     if settings.scores.top:
         shown = [tag for tag in tags if tag.score >= settings.scores.min][: settings.scores.top]
         fields[SCORES] = tuple(f"{tag.tag}={tag.score:.2f}" for tag in shown)
@@ -51,25 +51,36 @@ def fields_from(
     return fields
 
 
+def said_by(values: Values, field: str, *, settings: TagRules) -> Values:
+    """The values of a file's genre or mood that say something: "Other" does not."""
+    nothing = {settings.key(value) for value in settings.rule(field).empty}
+    return tuple(value for value in values if settings.key(value) not in nothing)
+
+
 def changed_fields(
-    before: Mapping[str, Values], wanted: Mapping[str, Values], *, mode: Mode
+    before: Mapping[str, Values],
+    wanted: Mapping[str, Values],
+    *,
+    mode: Mode,
+    settings: TagRules,
 ) -> dict[str, Values]:
     """The fields of a file that are to change, with their new values.
 
     before, wanted : values of FIELDS, in the file and from the model
+    settings : which values say nothing, and which are the same
     """
     after: dict[str, Values] = {}
     for field, new_values in wanted.items():
         old_values = before[field]
         if field in (SCORES, MODEL):
             new = new_values
-        elif mode == "merge":
-            known = {value.casefold() for value in old_values}
-            new = (*old_values, *(value for value in new_values if value.casefold() not in known))
         elif mode == "replace":
             new = new_values or old_values
         else:
-            new = old_values or new_values
+            kept = said_by(old_values, field, settings=settings)
+            known = {key for value in kept for key in settings.keys(value)}
+            added = [value for value in new_values if settings.key(value) not in known]
+            new = (*kept, *added) if added and (mode == "merge" or not kept) else old_values
         if new != old_values:
             after[field] = new
     return after

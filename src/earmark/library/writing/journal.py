@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from earmark.library.database import Library
@@ -44,19 +44,20 @@ def next_run(library: Library) -> int:
     return int(library.rows("SELECT coalesce(max(run), 0) + 1 FROM journal")[0][0])
 
 
-def note(library: Library, entry: JournalEntry) -> None:
-    """Write a change to the journal; it is on the disk when this returns."""
+def note(library: Library, entry: JournalEntry) -> JournalEntry:
+    """Write a change to the journal; it is on the disk when this returns it, with its id."""
     values = (
         entry.run, os.fsencode(entry.path), entry.audio, entry.mtime_ns,
         json.dumps(entry.before), json.dumps(entry.after),
         entry.before_sha256, entry.after_sha256, entry.delta, time.time(),
     )  # fmt: skip
     with library.durable(), library.transaction() as connection:
-        connection.execute(
+        done = connection.execute(
             f"INSERT INTO journal ({', '.join(_COLUMNS)}, at) "
             f"VALUES ({', '.join('?' * len(values))})",
             values,
         )
+    return replace(entry, id=done.lastrowid)
 
 
 def runs(library: Library) -> list[tuple[int, float, int]]:

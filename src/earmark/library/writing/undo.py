@@ -13,7 +13,12 @@ from earmark.library.database import Library
 from earmark.library.writing.delta import apply_delta
 from earmark.library.writing.fields import Values
 from earmark.library.writing.journal import JournalEntry, entries, runs, strike
-from earmark.library.writing.rewrite import rewrite, unwritable_errors
+from earmark.library.writing.rewrite import (
+    WritingRun,
+    only_writer,
+    rewrite,
+    unwritable_errors,
+)
 from earmark.library.writing.tag_file import read_fields, write_fields
 from earmark.library.writing.write import require_same_audio
 
@@ -60,19 +65,20 @@ def files_of(library: Library, run: int) -> list[Path]:
 def undo_writing(library: Library, run: int) -> Iterator[Undone]:
     """Undo a run, its last change first; what fails stays in the journal and can be tried again.
 
-    Raises NotScanned for a run that is not in the journal.
+    Raises NotScanned for a run that is not in the journal, FolderInUse while another run writes.
     """
-    _check(library, run)
-    for entry in entries(library, run):
-        path = entry.path
-        try:
-            path = _place(library, entry)
-            outcome = _undo_one(library, entry, path)
-        except EarmarkError as error:
-            yield Undone(path, UndoOutcome.failed, error)
-        else:
-            strike(library, entry)
-            yield Undone(path, outcome)
+    with only_writer(library) as writing:
+        _check(library, run)
+        for entry in entries(library, run):
+            path = entry.path
+            try:
+                path = _place(library, entry)
+                outcome = _undo_one(library, writing, entry, path)
+            except EarmarkError as error:
+                yield Undone(path, UndoOutcome.failed, error)
+            else:
+                strike(library, entry)
+                yield Undone(path, outcome)
 
 
 def _check(library: Library, run: int) -> None:
@@ -94,17 +100,21 @@ def _place(library: Library, entry: JournalEntry) -> Path:
     return place
 
 
-def _undo_one(library: Library, entry: JournalEntry, path: Path) -> UndoOutcome:
+def _undo_one(
+    library: Library, writing: WritingRun, entry: JournalEntry, path: Path
+) -> UndoOutcome:
     with unwritable_errors(path):
         before = path.stat()
         found = sha256(path)
     if found == entry.before_sha256:  # killed between the journal and the rename
         return UndoOutcome.unwritten
     if found == entry.after_sha256:
-        rewrite(path, lambda file, copy: _restore(file, copy, entry), mtime_ns=entry.mtime_ns)
+        rewrite(
+            writing, path, lambda file, copy: _restore(file, copy, entry), mtime_ns=entry.mtime_ns
+        )
         outcome = UndoOutcome.restored
     else:
-        _put_back_fields(entry, path)
+        _put_back_fields(writing, entry, path)
         outcome = UndoOutcome.fields
     library.restat(path, size=before.st_size, mtime_ns=before.st_mtime_ns)
     return outcome
@@ -116,15 +126,15 @@ def _restore(file: Path, copy: Path, entry: JournalEntry) -> None:
         raise UnwritableTags(file, "the journal is damaged. The file is unchanged")
 
 
-def _put_back_fields(entry: JournalEntry, path: Path) -> None:
+def _put_back_fields(writing: WritingRun, entry: JournalEntry, path: Path) -> None:
     now = read_fields(path, entry.after)
     ours: dict[str, Values] = {
         field: entry.before[field] for field, value in entry.after.items() if now[field] == value
     }
 
-    def make(_: Path, copy: Path) -> None:
+    def make(file: Path, copy: Path) -> None:
         write_fields(copy, ours)
-        require_same_audio(path, copy, audio=entry.audio)
+        require_same_audio(file, copy)
 
     if ours:
-        rewrite(path, make)
+        rewrite(writing, path, make)
