@@ -16,10 +16,12 @@ import numpy as np
 
 from earmark.arrays import Float32Array, Int64Array
 from earmark.audio.given import AudioSource, file_or_samples
+from earmark.audio.stated import CutShort
 from earmark.errors import BadValue
 from earmark.features import LogMel, log_mel
 from earmark.ranking import RANKINGS, Ranking
 from earmark.runtime import BATCH, LoadedModel, Model
+from earmark.signal_check import knows_sounds
 from earmark.tags import VOCABULARIES, Vocabulary
 from earmark.windows import Track, Window, centre, spread, stretches, whole
 
@@ -40,6 +42,7 @@ class Options:
     max_seconds : the track ends there; None takes all of it
     spread : hear that many windows, spread evenly over a file and reached by seeking; the whole
         track if it is shorter than these windows together
+    limits : refuse a file that costs too much for the music in it; False hears it all the same
 
     Raises BadValue for a value that is out of range and for two ways of hearing at once.
     """
@@ -51,6 +54,7 @@ class Options:
     stretch_seconds: float | None = None
     max_seconds: float | None = None
     spread: int | None = None
+    limits: bool = True
 
     def __post_init__(self) -> None:
         """Refuse values that are out of range, and fields that contradict each other."""
@@ -105,7 +109,10 @@ class Listening:
     logits : float32 (n_windows, n_tags)
     embeddings : float32 (n_windows, n_dimensions)
     damaged_packets : packets of the file that the decoder had to leave out
-    peak, unrest : of what was heard (earmark.signal_check)
+    peak, unrest : of what was heard (earmark.signal_check); unrest is None where the model knows
+        sounds
+    cut_short : how long the file says that it is, where it ends earlier
+    stated_seconds : of the whole file by its header, where only parts of it were heard; else None
     """
 
     seconds: float
@@ -116,6 +123,8 @@ class Listening:
     damaged_packets: int
     peak: float
     unrest: float | None
+    cut_short: CutShort | None = None
+    stated_seconds: float | None = None
 
     @property
     def embedding(self) -> Float32Array:
@@ -133,8 +142,10 @@ def listen(model: LoadedModel, windows: Iterable[Window]) -> Answers:
     while batch := list(islice(rest, BATCH)):
         starts += [window.start for window in batch]
         lengths += [window.n_valid for window in batch]
-        mels = [log_mel(window.samples, settings=settings) for window in batch]
-        parts.append(model.run(np.stack(mels)))
+        mels = np.empty((len(batch), settings.n_mels, settings.n_frames), dtype=np.float32)
+        for window, mel in zip(batch, mels, strict=True):
+            log_mel(window.samples, settings=settings, out=mel)
+        parts.append(model.run(mels))
     if not parts:
         raise BadValue(
             f"the track is shorter than one sample at {settings.rate} Hz. Give a longer one"
@@ -160,7 +171,14 @@ def hear(
     """
     settings, end = model.card.features, options.max_seconds
     with file_or_samples(source, rate=rate) as given:
-        track = Track(given, rate=rate, target_rate=settings.rate, max_seconds=end)
+        track = Track(
+            given,
+            rate=rate,
+            target_rate=settings.rate,
+            max_seconds=end,
+            limits=options.limits,
+            with_unrest=not knows_sounds(model.card.tags),
+        )
         answers = listen(model, _chosen(track, options, settings=settings))
     return Listening(
         seconds=track.n_samples / settings.rate,
@@ -171,6 +189,8 @@ def hear(
         damaged_packets=track.damaged_packets,
         peak=track.level.peak,
         unrest=track.level.unrest,
+        cut_short=track.cut_short,
+        stated_seconds=track.stated_seconds,
     )
 
 

@@ -7,11 +7,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.options import JsonLines, ModelName, Rank, VocabularyName, Workers
+from earmark.cli.options import (
+    Exclude,
+    JsonLines,
+    Longest,
+    ModelName,
+    NoLimits,
+    Rank,
+    VocabularyName,
+    Workers,
+    choice_of,
+)
 from earmark.cli.terminal import Exit, above_the_bar, print_json, progress, read_list, say
+from earmark.counted import counted
 from earmark.errors import BadValue, UnreadableAudio
 
 if TYPE_CHECKING:
+    from earmark.inference import Options
     from earmark.ranking import Ranking
     from earmark.tagger import Tagger, Tags
 
@@ -54,23 +66,43 @@ def tag(
     max_seconds: Annotated[
         float | None, typer.Option(min=0.1, help="Seconds to hear, from the start of a track.")
     ] = None,
+    exclude: Exclude = None,
+    longest: Longest = None,
+    no_limits: NoLimits = False,
 ) -> None:
     """Say what is heard in each file, and in each audio file below each folder."""
     from earmark.audio import AUDIO_SUFFIXES
-    from earmark.audio.find import audio_files
+    from earmark.audio.find import Skipped, audio_files
     from earmark.inference import Options
     from earmark.tagger import Failure, Tagger
 
     tagger = Tagger.load(model)
-    files = list(audio_files(read_list(paths), suffixes=AUDIO_SUFFIXES))
+    skipped = Skipped()
+    files = list(
+        audio_files(
+            read_list(paths),
+            suffixes=AUDIO_SUFFIXES,
+            choice=choice_of(exclude, longest),
+            skipped=skipped,
+        )
+    )
+    for line in skipped.lines():
+        say(line)
     if not files:
         raise BadValue(
             f"no audio files in {', '.join(paths) or 'the empty list'}. A folder is searched for "
-            f"{' '.join(sorted(AUDIO_SUFFIXES))}; to tag another file, give its own path."
+            f"{' '.join(sorted(AUDIO_SUFFIXES))}, and for films and files without a suffix that "
+            "hold nothing but audio; to tag another file, give its own path."
         )
     for folder in filter(None, (taggram, chapters)):
         folder.mkdir(parents=True, exist_ok=True)  # first of all, in case this fails
-    options = Options(rank=rank, vocabulary=vocabulary, center=center, max_seconds=max_seconds)
+    options = Options(
+        rank=rank,
+        vocabulary=vocabulary,
+        center=center,
+        max_seconds=max_seconds,
+        limits=not no_limits,
+    )
     tagged: list[Path] = []
     with progress("tagging", total=len(files)) as advance:
         for result in tagger.tag_files(files, workers=workers, options=options):
@@ -87,9 +119,7 @@ def tag(
             else:
                 print_table(result, top, rank=options.rank)
     if taggram or chapters:
-        tagged = _write_taggrams(
-            tagger, tagged, folder=taggram, chapters=chapters, max_seconds=max_seconds
-        )
+        tagged = _write_taggrams(tagger, tagged, folder=taggram, chapters=chapters, options=options)
     n_failed = len(files) - len(tagged)
     if n_failed:
         if len(files) > 1:  # for one file its error is enough
@@ -127,6 +157,9 @@ def print_table(result: Tags, top: int, *, rank: Ranking | None) -> None:
         shown[-1] = first
     elif first is None and result.kind == "music" and any(t.group == "genre" for t in result):
         table.caption, table.caption_justify = Text("not sure of the genre"), "left"
+    elif first is not None and not first.calibrated and any(tag.calibrated for tag in result):
+        caption = f"{first.name}: its score is not calibrated, so it may be too high or too low"
+        table.caption, table.caption_justify = Text(caption), "left"
     # groups in their order; in each the order of the rank, but the first genre leads
     by_group = sorted(shown, key=lambda tag: (place_of_group(tag.group), tag is not first))
     for number, tag in enumerate(by_group):
@@ -143,7 +176,8 @@ def print_table(result: Tags, top: int, *, rank: Ranking | None) -> None:
     with above_the_bar():
         Console(highlight=False, soft_wrap=True).print(table)
     if result.damaged_packets:
-        say(f"{result.path}: {result.damaged_packets} damaged packets were left out")
+        left_out = counted(result.damaged_packets, "damaged packet was", "damaged packets were")
+        say(f"{result.path}: {left_out} left out")
     for doubt in result.warnings or ():
         say(f"warning: {result.path}: {doubt.message}")
 
@@ -154,7 +188,7 @@ def _write_taggrams(
     *,
     folder: Path | None,
     chapters: Path | None,
-    max_seconds: float | None,
+    options: Options,
 ) -> list[Path]:
     """The files whose taggrams and chapters were written, to the folders that are given."""
     from earmark import chapters as chapters_
@@ -164,7 +198,9 @@ def _write_taggrams(
     with progress("tags over time", total=len(files)) as advance:
         for path, name in zip(files, taggrams.names(files), strict=True):
             try:
-                gram = taggrams.taggram(tagger, path, max_seconds=max_seconds)
+                gram = taggrams.taggram(
+                    tagger, path, max_seconds=options.max_seconds, limits=options.limits
+                )
                 if folder:
                     taggrams.write_csv(folder / f"{name}.csv", gram)
                     taggrams.write_png(folder / f"{name}.png", gram, tagger=tagger)
@@ -174,6 +210,11 @@ def _write_taggrams(
                 written.append(path)
             except UnreadableAudio as error:  # it was readable before
                 say(f"error: {error}")
+            except OSError as error:
+                say(
+                    f"error: the tags over time of {path} cannot be written "
+                    f"({error.strerror or error}). Check the disk and your permissions"
+                )
             advance(1)
     for what, where in (("taggrams", folder), ("chapters", chapters)):
         if where:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from earmark.audio import Audio
+from earmark.audio.stated import CutShort
 from earmark.engine.processes import worker_environment
 from earmark.errors import UnreadableAudio, WorkerDied
 from earmark.web import decoder_process
@@ -194,7 +195,9 @@ def _receive(decoder: _Decoder, job: dict[str, Any], *, name: str, longest: floa
             "part of it, or ask for its beginning with max_seconds"
         )
     samples = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
-    return Audio(samples, rate, json.loads(bytes(body))["damaged_packets"])
+    end = json.loads(bytes(body))
+    cut_short = None if end["cut_short"] is None else CutShort(*end["cut_short"])
+    return Audio(samples, rate, end["damaged_packets"], cut_short=cut_short)
 
 
 def _too_costly(name: str, why: str, limits: Limits) -> str:

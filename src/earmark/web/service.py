@@ -292,5 +292,7 @@ class Service:
     ) -> tuple[Tags, npt.NDArray[np.float32]]:
         """The tags of an upload, and its embedding."""
         heard = tagger.listen(audio.samples, rate=audio.rate, options=options)
-        heard = dataclasses.replace(heard, damaged_packets=audio.damaged_packets)
+        heard = dataclasses.replace(
+            heard, damaged_packets=audio.damaged_packets, cut_short=audio.cut_short
+        )
         return tagger.tags_of(heard, path=Path(upload.name), options=options), heard.embedding
