@@ -159,6 +159,13 @@ def test_the_line_of_a_song_has_the_tags_the_first_genre_and_the_warnings_of_ear
         for level in [*levels, (300.5, 3.0)]
         for offset in (-4, -1, 1)
     ]
+    for specific in (1.0, -1.0):  # beside a vague genre, near and not
+        logits = np.full((3, len(model.tags)), -4.0)
+        logits[:, model.tags.index("indie")] = 2.0
+        logits[:, model.tags.index("indie rock")] = specific
+        if "music" in model.tags:
+            logits[:, model.tags.index("music")] = 12
+        jobs.append((logits, 0.5, 3.0))
     for sound in ("speech", "silence", "noise", "hum", "applause", "tone", "music"):
         if sound in model.tags:
             logits = random.normal(-2, 2, (3, len(model.tags)))
@@ -176,11 +183,12 @@ for (const { logits, peak, unrest } of given.jobs) {
     ]
     found = run(code, {"jobs": given, "card": of_page(model)})
     tagger = Tagger(SimpleNamespace(card=model))
-    kinds = set()
+    kinds, genres = set(), []
     for (logits, peak, unrest), one in zip(jobs, found, strict=True):
         expected = tagger.tags_of(heard(logits, peak=peak, unrest=unrest), path=Path("a.mp3"))
         theirs, ours = expected.as_json(), one["song"]
         kinds.add(theirs["kind"])
+        genres.append(theirs["first_genre"])
         assert one["headline"] == expected.headline
         # Python's scores are float32: the smallest have few digits, and may change places
         assert {tag["tag"] for tag in ours["tags"]} == {tag["tag"] for tag in theirs["tags"]}
@@ -199,6 +207,7 @@ for (const { logits, peak, unrest } of given.jobs) {
         ]
         assert ours == theirs
     assert len(kinds) > 2
+    assert {"indie", "indie rock"} <= {*genres}
 
 
 def test_level_and_unrest(run):

@@ -217,6 +217,8 @@ def visit(browser, address):
         yield page
     assert not wrong
     for url in asked:
+        if url.endswith("/elsewhere"):
+            continue
         assert url.startswith((address, f"blob:{address}", "data:image/")), url
 
 
@@ -283,6 +285,12 @@ def test_it_hears_what_earmark_tag_hears_and_goes_on_when_the_host_is_gone(
         np.testing.assert_allclose(said["taggram"]["seconds"], gram.seconds, atol=1e-3)
         assert said["taggram"]["tags"] == list(gram.tags)
         assert said["chapters"] == chapters.as_json(chapters.chapters(gram, tagger.card))
+        refused = "(url) => fetch(url).then(() => false, () => true)"
+        with file_server.FileServer({}) as elsewhere:  # neither the page nor the worker gets there
+            other_address = f"{elsewhere.url}/elsewhere"
+            assert page.evaluate(refused, other_address)
+            assert page.workers[0].evaluate(refused, other_address)
+            assert elsewhere.asked == []
         page.locator(".chip").first.click()
         assert page.get_by_role("button", name="What makes the model hear it").is_hidden()
 

@@ -78,11 +78,11 @@ def write_page(
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise BadValue(f"{folder} is a file. Choose a folder, which may be new")
-    load_onnx()
+    onnx = load_onnx()
     path = zoo.resolve(model)
     data = read_bytes(path)
     card = card_in(path, data)
-    graph = waveform_model(load_onnx().load_model_from_string(data), card)
+    graph = waveform_model(onnx.load_model_from_string(data), card)
     content = {
         f"static/onnxruntime/{name}": body
         for name, body in runtime_files(progress=progress).items()
@@ -134,6 +134,11 @@ def hearing(card: Card, *, sha256: str) -> Json:
             "compared": card.reliability is not None or card.calibration is not None,
             "shrinkage": ranking.SHRINKAGE,
             "sure": SURE,
+            "genres": {
+                "general": ranking.GENERAL,
+                "vague": ranking.VAGUE,
+                "near": ranking.NEAR,
+            },
             "sounds": [word.tag for word in SOUNDS],
             "margin": signal_check.MARGIN,
             "level": {

@@ -37,7 +37,7 @@ export function line(name, seconds, odds, level, { model, rules }) {
   const [headline, kind] = shown ?? [null, "music"];
   const song = {
     path: name, seconds: round(seconds, 3), model: model.name, kind,
-    first_genre: kind === "music" ? firstGenre(ranked, rules) : null,
+    first_genre: kind === "music" ? firstGenre(ranked, value, rules) : null,
     tags: ranked.map((tag) => ({
       ...tag, score: round(tag.score, 6), lift: tag.lift && round(tag.lift, 4),
       evidence: tag.evidence && round(tag.evidence, 4),
@@ -48,9 +48,16 @@ export function line(name, seconds, odds, level, { model, rules }) {
   return { song, headline };
 }
 
-function firstGenre(ranked, { sure }) {
-  const first = ranked.find((tag) => tag.group === "genre");
-  return first && first.score >= sure ? first.tag : null;
+// A specific genre goes before a vague one that it nearly equals.
+function firstGenre(ranked, value, { sure, genres: { general, vague, near } }) {
+  const genres = ranked.filter((tag) => tag.group === "genre");
+  let [first] = genres;
+  if (first && vague.includes(first.tag)) {
+    const close = genres.filter((tag) =>
+      !general.includes(tag.tag) && tag.score >= near * first.score);
+    first = close.sort((a, b) => value(b) - value(a))[0] ?? first;
+  }
+  return first?.score >= sure ? first.tag : null;
 }
 
 function doubts(odds, { peak, unrest }, tags, { sounds, margin, level, doubts: words }) {
