@@ -124,7 +124,7 @@ def test_the_command_writes_all_files_and_again_the_same_bytes(registry, tmp_pat
     assert (folder / "CNAME").exists()
 
     worker = (folder / "sw.js").read_text()
-    listed = json.loads(re.search(r"const FILES = (.*);", worker)[1])
+    (listed,) = map(json.loads, re.findall(r"const FILES = (.*);", worker))
     names = {path.relative_to(folder).as_posix() for path in before}
     assert set(listed) == {"./", *names - {"sw.js"}}
     for name in ("static/docs.js", "static/docs.html", "static/browser/hear.js"):
