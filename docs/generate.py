@@ -3,6 +3,7 @@
 reference/cli.md           what each command says of itself
 reference/python.md        what each public name of `earmark` says of itself (make_python_page.py)
 reference/environment.md, exit-codes.md, recipe.md  (make_tables.py)
+../share                   the man page and the shells' completions (make_share.py)
 explanation/architecture.md, between the markers: a line for each file of src/earmark
 """
 
@@ -64,7 +65,7 @@ def architecture() -> str:
 
 def main() -> None:
     commands(COMMANDS)
-    for script in ("make_python_page.py", "make_tables.py"):
+    for script in ("make_python_page.py", "make_tables.py", "make_share.py"):
         subprocess.run([sys.executable, DOCS / script], check=True)
     ARCHITECTURE.write_text(architecture(), encoding="utf-8", newline="\n")
 
