@@ -24,8 +24,8 @@ COLOURS = 256  # of a picture: a third of the bytes, and no eye sees it
 SPREAD = Image.Quantize.MAXCOVERAGE  # so that a colour that is rare stays
 SIZES = {
     "empty": ("light", 1280, 760),
-    "page": ("light", 1280, 940),
-    "dark": ("dark", 1280, 940),
+    "page": ("light", 1280, 1240),
+    "dark": ("dark", 1280, 1240),
     "narrow": ("light", 390, 844),
 }
 
@@ -47,12 +47,11 @@ def shoot(browser: Browser, url: str, song: Path, name: str) -> Image.Image:
     if name != "empty":
         page.set_input_files("#file", song)
         page.locator("#song").wait_for(timeout=120_000)
-        seek(page)
-        if name in ("page", "dark"):
-            page.locator(".chip").first.click()
         if name == "page":
+            page.locator(".chip").first.click()
             page.locator("#sensitivity").click()
             page.get_by_text("does not prove a cause").wait_for(timeout=120_000)
+        seek(page)
     page.evaluate("() => document.fonts.ready.then(() => scrollTo(0, 0))")
     shot = page.screenshot()
     context.close()

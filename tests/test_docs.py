@@ -19,9 +19,9 @@ from earmark import environment, zoo
 from earmark.cli.terminal import EXIT_MEANINGS, Exit
 from earmark.data.previews.sources.itunes import ITunes
 from earmark.data.store.format import CLIPS_PER_SHARD
-from earmark.library import scan, settings
+from earmark.library import changes, settings
 from earmark.library.hearing import QUICK_WINDOWS
-from earmark.library.playlists import similar
+from earmark.library.playlists import recordings
 from earmark.metrics.intervals import REPLICATES
 from earmark.model_file import read_card
 from earmark.ranking import DEFAULT_RANKING, SHRINKAGE
@@ -35,7 +35,16 @@ SHIPPED = read_card(zoo.resolve(zoo.SHIPPED))
 WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 FILES = [
     path
-    for folder in ("src", "tests", "docs", "benchmarks", "studies", "examples", "integrations")
+    for folder in (
+        "src",
+        "tests",
+        "docs",
+        "benchmarks",
+        "studies",
+        "examples",
+        "integrations",
+        "deploy",
+    )
     for path in (ROOT / folder).rglob("*.py")
 ]
 # Of the Keras code of the paper, which has a guide of its own.
@@ -169,11 +178,11 @@ FIGURES = [
     ("docs/guides/million-song.md", f"iTunes allows about {ITunes.per_minute:g} requests a minute"),
     ("docs/guides/million-song.md", f"Shards of {CLIPS_PER_SHARD:,} clips"),
     ("docs/guides/library.md", f"hears {WORDS[QUICK_WINDOWS]} windows spread over each song"),
-    ("docs/guides/library.md", f"changed in the last {WORDS[int(scan.SETTLE_SECONDS)]} seconds"),
+    ("docs/guides/library.md", f"changed in the last {WORDS[int(changes.SETTLE_SECONDS)]} seconds"),
     ("docs/guides/library.md", f"{WORDS[GENRE.top]} genres and {WORDS[RULES.groups['mood'].top]} "
      f"moods at most are written, from a score of {decimal(GENRE.min)} on"),
-    ("docs/guides/library.md", f"a cosine from {decimal(similar.NEAR)} on, log-odds that differ by "
-     f"{decimal(similar.NEAR_LOG_ODDS)} or less, and a length within a second"),
+    ("docs/guides/library.md", f"a cosine from {decimal(recordings.NEAR)} on, log-odds that differ "
+     f"by {decimal(recordings.NEAR_LOG_ODDS)} or less, and a length within a second"),
     ("docs/reference/formats/evaluation.md", f"by {REPLICATES:,} draws of songs"),
     ("docs/reference/models.md", f"less {SHRINKAGE:g} of the prior's log-odds"),
     ("docs/reference/models.md", f"{DEFAULT_RANKING} (the default)"),

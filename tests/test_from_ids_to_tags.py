@@ -32,9 +32,11 @@ CHANGES = {
 }
 
 
-def commands() -> list[list[str]]:
-    """The lines of the page's one block of commands, without `earmark`."""
-    (block,) = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+def commands(number: int) -> list[list[str]]:
+    """The lines of one of the page's two blocks of commands, without `earmark`."""
+    blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 2
+    block = blocks[number]
     lines = [shlex.split(line) for line in block.strip().splitlines()]
     assert all(words[0] == "earmark" for words in lines)
     return [words[1:] for words in lines]
@@ -74,6 +76,14 @@ def world(tmp_path: Path) -> list[ServedSong]:
     return songs
 
 
+def run(words: list[str], folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "earmark", *words], cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{words}: {done.stderr}"
+    return done.stdout
+
+
 @pytest.mark.slow
 def test_the_commands_of_the_page_lead_from_ids_to_tags(world, tmp_path):
     def rejecting(asked: Asked):
@@ -82,17 +92,10 @@ def test_the_commands_of_the_page_lead_from_ids_to_tags(world, tmp_path):
     said: dict[str, str] = {}
     with MusicService(world) as service:
         service.fault = rejecting
-        for words in commands():
+        for words in commands(0):
             name = words[1] if words[0] == "data" else words[0]
             more = CHANGES.get(name, "").format(url=service.url)
-            done = subprocess.run(
-                [sys.executable, "-m", "earmark", *words, *shlex.split(more)],
-                cwd=tmp_path,
-                capture_output=True,
-                text=True,
-            )
-            assert done.returncode == 0, f"{words}: {done.stderr}"
-            said[name] = done.stdout
+            said[name] = run([*words, *shlex.split(more)], tmp_path)
     result = json.loads(said["evaluate"])
     assert result["n_tracks"] == N["test"]
     assert result["roc_auc"]["macro"] > 0.9
@@ -103,3 +106,14 @@ def test_the_commands_of_the_page_lead_from_ids_to_tags(world, tmp_path):
     assert tags["jazz"]["score"] > tags["metal"]["score"]
     history = (tmp_path / "run" / "history.jsonl").read_text().splitlines()
     assert len(history) == 8
+
+    # and from the report's pairs, which hold neither ids nor splits
+    elsewhere = tmp_path / "elsewhere"
+    run(["data", "export", "store", "-o", str(elsewhere / "pairs"), "--to", "numpy"], tmp_path)
+    for path in [*elsewhere.glob("pairs/*.csv"), *elsewhere.glob("pairs/*.json")]:
+        path.unlink()
+    training = next(words for words in commands(0) if words[0] == "train")
+    few = f"{CHANGES['train']} --set loop.epochs=1"
+    for words in (*commands(1), [*training, *shlex.split(few)]):
+        run(words, elsewhere)
+    assert len((elsewhere / "run" / "history.jsonl").read_text().splitlines()) == 1

@@ -82,6 +82,14 @@ def test_another_format_version_is_refused_with_both_numbers(tmp_path):
         lambda card: card.update(colour="blue"),
         lambda card: card.update(tags=["rock"] * 50),
         lambda card: card["features"].update(hop=0),
+        lambda card: card["features"].update(window_samples=10**12),
+        lambda card: card["features"].update(n_fft=512.5),
+        lambda card: card["features"].update(f_max=float("nan")),
+        lambda card: card.update(reliability=[float("nan")] * 50),
+        lambda card: card.update(reliability=[2] * 50),
+        lambda card: card.update(calibration={"scale": [1e999] * 50, "offset": [0] * 50}),
+        lambda card: card.update(tags=[1, *card["tags"][1:]]),
+        lambda card: card.update(training=[]),
         lambda card: card.update(features=[]),
         lambda card: card.update(calibration={"scale": ["q"] * 50, "offset": [0] * 50}),
     ],
@@ -89,7 +97,16 @@ def test_another_format_version_is_refused_with_both_numbers(tmp_path):
 def test_a_damaged_card_is_refused(tmp_path, change):
     path = tiny_model.write(tmp_path / "model.onnx")
     rewrite_card(path, change)
-    with pytest.raises(BadModel, match="card is damaged"):
+    with pytest.raises(BadModel, match=r"card (is damaged|cannot be read)"):
+        model_file.read_card(path)
+
+
+def test_a_card_nested_too_deeply_is_refused(tmp_path):
+    path = tiny_model.write(tmp_path / "model.onnx")
+    proto = onnx.load(path)
+    proto.metadata_props[0].value = "[" * 200_000
+    path.write_bytes(proto.SerializeToString())
+    with pytest.raises(BadModel, match="nested too deeply"):
         model_file.read_card(path)
 
 
@@ -135,6 +152,9 @@ def test_a_graph_that_breaks_the_contract_is_not_written(tmp_path):
         ({"priors": (0.5,)}, "1 priors for 2 tags"),
         ({"priors": (0.5, 0.0)}, "above 0"),
         ({"reliability": (0.5,)}, "1 reliability"),
+        ({"reliability": (0.5, float("nan"))}, "from 0 to 1"),
+        ({"calibration": Calibration((1.0, float("inf")), (0.0, 0.0))}, "not numbers"),
+        ({"licence": None}, "must be texts"),
         ({"calibration": Calibration((1.0,), (0.0, 0.0))}, "1 scale"),
     ],
 )

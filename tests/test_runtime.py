@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
+import onnx
 import pytest
 
-from earmark import runtime
+from earmark import runtime, zoo
 from earmark.errors import BadModel, BadValue, FeatureMismatch, ModelNotFound
 from earmark.runtime import Model
 
@@ -76,3 +79,77 @@ def test_a_file_that_is_no_model_is_refused(tmp_path, model, name):
 def test_no_threads_are_refused(model):
     with pytest.raises(BadValue, match="threads is 0"):
         Model(model, threads=0)
+
+
+def changed(model, path, *, graph=lambda _: None, card=lambda _: None):
+    """The model with another graph or another card."""
+    proto = onnx.load(model)
+    graph(proto)
+    (entry,) = proto.metadata_props
+    values = json.loads(entry.value)
+    card(values)
+    entry.value = json.dumps(values)
+    path.write_bytes(proto.SerializeToString())
+    return path
+
+
+def with_nan(proto):
+    for tensor in proto.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            values = onnx.numpy_helper.to_array(tensor).copy()
+            values.flat[0] = np.nan
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+
+
+def with_another_output(proto):
+    for node in proto.graph.node:
+        node.output[:] = ["other" if name == "logits" else name for name in node.output]
+    next(out for out in proto.graph.output if out.name == "logits").name = "other"
+
+
+def of_fewer_tags(card):
+    card["tags"] = card["tags"][:49]
+    card["priors"] = card["priors"][:49]
+
+
+@pytest.mark.parametrize("name", runtime.RUNTIMES)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"graph": with_nan},
+        {"graph": with_another_output},
+        {"card": of_fewer_tags},
+        {"card": lambda card: card["features"].update(n_mels=64)},
+        {"card": lambda card: card["features"].update(window_samples=100_000)},
+    ],
+)
+def test_a_model_that_is_not_what_its_card_says_is_refused_when_it_is_loaded(
+    model, tmp_path, change, name
+):
+    pytest.importorskip(name)
+    path = changed(model, tmp_path / "bad.onnx", **change)
+    with pytest.raises(BadModel, match=r"bad\.onnx"):
+        Model(path, runtime=name)
+
+
+def test_answers_that_are_not_numbers_are_an_error_and_no_scores(model, clips):
+    loaded = Model(model)
+    logits, embedding = loaded.run(clips[:1])
+    loaded._forward = lambda _: (np.full_like(logits, np.nan), embedding)
+    with pytest.raises(BadModel, match="tiny answers with values that are not numbers"):
+        loaded.run(clips[:1])
+
+
+def test_a_model_of_an_unknown_opset_is_refused(model, tmp_path):
+    path = changed(
+        model,
+        tmp_path / "bad.onnx",
+        graph=lambda proto: setattr(proto.opset_import[0], "version", 99),
+    )
+    with pytest.raises(BadModel, match=r"bad\.onnx"):
+        Model(path, runtime="onnxruntime")  # openvino runs it
+
+
+def test_a_model_of_this_package_is_not_tried_again(monkeypatch):
+    monkeypatch.setattr(Model, "_try", lambda _: pytest.fail("it was tried"))
+    Model(zoo.resolve())

@@ -84,6 +84,7 @@ def test_bash_completes_commands_and_options(shell):
     assert options.split() == ["--max-seconds"]
 
 
+# `true` comes last, as bash becomes its last command, and earmark asks which shell started it
 def test_bash_reads_what_show_completion_prints(shell):
     found = shell(
         'eval "$(earmark --show-completion bash; true)"\n' + TAB.format(words="doc", count=1)

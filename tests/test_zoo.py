@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import re
@@ -133,6 +134,16 @@ def test_a_page_instead_of_the_file_is_refused(serve) -> None:
 def test_a_file_far_too_long_is_not_read_to_its_end(serve) -> None:
     serve(file_server.whole(BODY * 200))
     fails_and_leaves_nothing("more than 102,400 bytes")
+
+
+def test_a_file_that_the_server_packs_is_not_unpacked(serve) -> None:
+    def packed(handler: file_server.Handler) -> None:
+        body = gzip.compress(bytes(1 << 24))
+        handler.head(Content_Length=len(body), Content_Encoding="gzip")
+        handler.wfile.write(body)
+
+    serve(packed)
+    fails_and_leaves_nothing("the server packs the file with 'gzip'")
 
 
 @pytest.mark.parametrize(("code", "words"), [(404, "404 Not Found"), (500, "500 Internal Server")])

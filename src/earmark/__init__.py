@@ -21,6 +21,7 @@ from earmark.lazy_names import lazy_names
 if TYPE_CHECKING:
     from earmark.audio import Audio, load_audio
     from earmark.audio.given import AudioSource
+    from earmark.audio.stated import CutShort
     from earmark.features import LogMel, log_mel
     from earmark.inference import Listening, Options
     from earmark.model_file import Calibration, Card
@@ -35,6 +36,7 @@ __all__ = [
     "Audio",
     "Calibration",
     "Card",
+    "CutShort",
     "Doubt",
     "EarmarkError",
     "Embedding",
@@ -60,6 +62,7 @@ _MODULES = {
     "Audio": "audio",
     "Calibration": "model_file",
     "Card": "model_file",
+    "CutShort": "audio.stated",
     "Doubt": "signal_check",
     "Embedding": "tagger",
     "Failure": "tagger",

@@ -39,6 +39,9 @@ def download(url: str, *, most: int, deadline: float, progress: OnBytes | None =
                 if response.status_code != 200:
                     answer = f"{response.status_code} {response.reason}"
                     raise requests.HTTPError(f"the server answers {answer}")
+                packed = response.headers.get("Content-Encoding", "identity")
+                if packed != "identity":  # a few bytes of it may be gigabytes
+                    raise requests.HTTPError(f"the server packs the file with {packed!r}")
                 for chunk in response.iter_content(1 << 16):
                     body += chunk
                     if given_up.is_set() or len(body) > most:

@@ -73,6 +73,15 @@ class LogMel:
         for field in ("rate", "n_fft", "hop", "n_mels", "amin", "decibels", "window_samples"):
             if not getattr(self, field) > 0:
                 raise BadValue(f"{field} is {getattr(self, field)!r}; it must be above zero")
+            if field in _MOST and not isinstance(getattr(self, field), int):
+                raise BadValue(f"{field} is {getattr(self, field)!r}; it must be a whole number")
+            if getattr(self, field) > _MOST.get(field, math.inf):
+                raise BadValue(f"{field} is {getattr(self, field)}; the most is {_MOST[field]}")
+        if self.n_mels * self.n_frames > _MOST["window_samples"]:
+            raise BadValue(f"a clip of {self.n_mels} x {self.n_frames} values is too large")
+        for field in ("f_max", "decibels", "amin", "offset", "top_db"):
+            if getattr(self, field) is not None and not math.isfinite(getattr(self, field)):
+                raise BadValue(f"{field} is {getattr(self, field)}; it must be a number")
         if not 0 <= self.f_min < self.f_max <= self.rate / 2:
             raise BadValue(
                 f"f_min {self.f_min} and f_max {self.f_max} must rise from 0 to {self.rate / 2} Hz"
@@ -112,6 +121,8 @@ class LogMel:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> LogMel:
         """Settings from JSON; an unknown or missing key raises FeatureMismatch."""
+        if not isinstance(values, Mapping):
+            raise BadValue(f"feature settings are {values!r:.80}, not a table of names")
         names = {field.name for field in dataclasses.fields(cls)}
         unknown, missing = values.keys() - names, names - values.keys() - _LATER.keys()
         if unknown or missing:
@@ -141,6 +152,15 @@ class LogMel:
 
 _BLOCK = 128  # frames whose spectra fit the processor's cache: twice as fast as all at once
 _BAND = 16  # mels multiplied at once: neighbours share bins, and most bins are none of theirs
+
+# far above what networks hear, and far below what fills the memory of a machine
+_MOST = {
+    "rate": 768_000,
+    "n_fft": 1 << 16,
+    "hop": 1 << 20,
+    "n_mels": 1024,
+    "window_samples": 1 << 26,
+}
 
 _CHOICES = {
     "mel_scale": ("slaney", "htk", "kaldi"),

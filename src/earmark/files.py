@@ -1,9 +1,10 @@
-"""Files that are whole or not there: atomic writes, checksums, JSON on one line."""
+"""Files that are whole or not there: atomic writes, checksums, JSON, names within a folder."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import secrets
@@ -93,10 +94,58 @@ def json_line(value: Any) -> str:
     """One JSON document on one line, without its newline.
 
     A file name that is not UTF-8 is written with escapes, which os.fsencode turns back into its
-    bytes.
+    bytes. JSON has no NaN and no infinity: they become null.
     """
-    line = json.dumps(value, ensure_ascii=False)
+    try:
+        line = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        value = _without_nan(value)
+        line = json.dumps(value, ensure_ascii=False, allow_nan=False)
     return line if _encodes(line) else json.dumps(value)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON document, of which every failure is a ValueError.
+
+    Also for text nested too deeply to be read, and for NaN and infinity, which are not JSON.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The table of a TOML document, of which every failure is a ValueError, as of parse_json."""
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def is_bare_name(text: str) -> bool:
+    """Whether a text is the name of a file in a folder, and no way to another folder."""
+    return Path(text).name == text and text not in ("", ".", "..") and "\0" not in text
+
+
+def within(folder: str | Path, path: str | Path) -> bool:
+    """Whether `folder`/`path` lies in the folder by its name; a link in it may lead elsewhere."""
+    place = os.path.abspath(Path(folder) / path)  # noqa: PTH100 - resolve follows links
+    return Path(place).is_relative_to(os.path.abspath(folder))  # noqa: PTH100
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _encodes(text: str) -> bool:

@@ -14,6 +14,8 @@ from typing import IO
 from earmark.errors import DataError, FolderInUse
 from earmark.files import remove_unfinished
 
+_A_LOOK = 0.05  # seconds; much longer than `is_free` takes
+
 
 @contextmanager
 def only_run_in(folder: Path, *, lock: str = ".lock") -> Iterator[None]:
@@ -32,6 +34,20 @@ def only_run_in(folder: Path, *, lock: str = ".lock") -> Iterator[None]:
         yield
 
 
+def is_free(folder: Path, *, lock: str = ".lock") -> bool:
+    """Whether no run holds the lock on a folder; False where that cannot be told."""
+    if sys.platform == "win32":
+        return False
+    import fcntl
+
+    try:
+        with (folder / lock).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # which ends with the file
+    except OSError:
+        return False
+    return True
+
+
 @contextmanager
 def only_run_with(lock: Path, *, work_on: Path, advice: str) -> Iterator[IO[str]]:
     """Hold the lock of a folder or file; yields the lock's file, which says who has it.
@@ -44,7 +60,7 @@ def only_run_with(lock: Path, *, work_on: Path, advice: str) -> Iterator[IO[str]
     with disk_errors(work_on):
         file = os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT, 0o666), "r+", encoding="utf-8")
     with file:
-        held = _lock(file)
+        held = _locked_soon(file)
         file.seek(0)
         if not held:
             raise FolderInUse(
@@ -73,6 +89,13 @@ def disk_errors(place: Path) -> Iterator[None]:
             f"cannot write to {place}: {error.strerror or error}. Finished work is safe: free some "
             "space or change the permissions of the folder, and run the same command again"
         ) from error
+
+
+def _locked_soon(file: IO[str]) -> bool:
+    if _lock(file):
+        return True
+    time.sleep(_A_LOOK)  # it may only be `is_free` that looks at it
+    return _lock(file)
 
 
 def _lock(file: IO[str]) -> bool:

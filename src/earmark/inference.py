@@ -16,6 +16,7 @@ import numpy as np
 
 from earmark.arrays import Float32Array, Int64Array
 from earmark.audio.given import AudioSource, file_or_samples
+from earmark.audio.stated import CutShort
 from earmark.errors import BadValue
 from earmark.features import LogMel, log_mel
 from earmark.ranking import RANKINGS, Ranking
@@ -40,6 +41,7 @@ class Options:
     max_seconds : the track ends there; None takes all of it
     spread : hear that many windows, spread evenly over a file and reached by seeking; the whole
         track if it is shorter than these windows together
+    limits : refuse a file that costs too much for the music in it; False hears it all the same
 
     Raises BadValue for a value that is out of range and for two ways of hearing at once.
     """
@@ -51,6 +53,7 @@ class Options:
     stretch_seconds: float | None = None
     max_seconds: float | None = None
     spread: int | None = None
+    limits: bool = True
 
     def __post_init__(self) -> None:
         """Refuse values that are out of range, and fields that contradict each other."""
@@ -106,6 +109,8 @@ class Listening:
     embeddings : float32 (n_windows, n_dimensions)
     damaged_packets : packets of the file that the decoder had to leave out
     peak, unrest : of what was heard (earmark.signal_check)
+    cut_short : how long the file says that it is, where it ends earlier
+    stated_seconds : of the whole file by its header, where only parts of it were heard; else None
     """
 
     seconds: float
@@ -116,6 +121,8 @@ class Listening:
     damaged_packets: int
     peak: float
     unrest: float | None
+    cut_short: CutShort | None = None
+    stated_seconds: float | None = None
 
     @property
     def embedding(self) -> Float32Array:
@@ -160,7 +167,13 @@ def hear(
     """
     settings, end = model.card.features, options.max_seconds
     with file_or_samples(source, rate=rate) as given:
-        track = Track(given, rate=rate, target_rate=settings.rate, max_seconds=end)
+        track = Track(
+            given,
+            rate=rate,
+            target_rate=settings.rate,
+            max_seconds=end,
+            limits=options.limits,
+        )
         answers = listen(model, _chosen(track, options, settings=settings))
     return Listening(
         seconds=track.n_samples / settings.rate,
@@ -171,6 +184,8 @@ def hear(
         damaged_packets=track.damaged_packets,
         peak=track.level.peak,
         unrest=track.level.unrest,
+        cut_short=track.cut_short,
+        stated_seconds=track.stated_seconds,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from earmark.arrays import Float32Array
 from earmark.errors import BadModel, BadValue, ModelNotFound
 from earmark.features import LogMel
-from earmark.files import write_bytes
+from earmark.files import parse_json, write_bytes
 from earmark.onnx_file import load_onnx, metadata_in
 
 if TYPE_CHECKING:
@@ -83,8 +84,18 @@ class Card:
         for name, values in columns.items():
             if values is not None and len(values) != n_tags:
                 raise BadValue(f"{len(values)} {name} for {n_tags} tags")
+        texts = (self.name, self.source, self.licence, self.description, *self.tags)
+        if not all(isinstance(text, str) for text in texts):
+            raise BadValue("name, source, licence, description and tags must be texts")
         if not all(0 < prior < 1 for prior in self.priors or ()):
             raise BadValue("each prior is a share of songs: it must be above 0 and below 1")
+        if not all(0 <= auc <= 1 for auc in self.reliability or () if auc is not None):
+            raise BadValue("each reliability is a ROC-AUC: it must be from 0 to 1, or null")
+        fitted = self.calibration
+        if fitted and not all(map(math.isfinite, (*fitted.scale, *fitted.offset))):
+            raise BadValue("the calibration holds values that are not numbers")
+        if not isinstance(self.training, Mapping):
+            raise BadValue("the record of the training must be a table of names")
         if self.pooling not in get_args(Pooling):
             raise BadValue(f"pooling {self.pooling!r}; choose {' or '.join(get_args(Pooling))}")
 
@@ -106,7 +117,7 @@ class Card:
         Raises BadModel for another format version and for text that is not a card.
         """
         try:
-            values = json.loads(text)
+            values = parse_json(text)
             version = values["format_version"]
         except (ValueError, KeyError, TypeError) as error:
             raise BadModel(f"the model's card cannot be read ({error})") from error

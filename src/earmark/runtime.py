@@ -27,6 +27,7 @@ RUNTIMES = ("onnxruntime", "openvino")
 # 1, 2, 4 and 8 the shipped model took 10.6, 9.8, 10.8 and 12.1 ms a window on two cores, because
 # what a layer leaves of more no longer fits the caches.
 BATCH = 2
+_OWN = (Path(__file__).parent / "models").resolve()  # the models of this package
 
 log = logging.getLogger("earmark.runtime")
 
@@ -76,6 +77,8 @@ class Model:
         self.card, self._forward = self._open()
         self._process = os.getpid()
         self._of_parents: list[Forward] = []
+        if self.path.resolve().parent != _OWN:  # which the tests have run
+            self._try()
         log.debug("loaded %s from %s with %s", self.card.name, self.path, self.runtime)
 
     def _open(self) -> tuple[Card, Forward]:
@@ -114,8 +117,31 @@ class Model:
             self._forward(log_mel[first : first + BATCH])
             for first in range(0, max(1, len(log_mel)), BATCH)
         ]
-        logits, embeddings = zip(*parts, strict=True)
-        return np.concatenate(logits), np.concatenate(embeddings)
+        logits, embeddings = map(np.concatenate, zip(*parts, strict=True))
+        if not (np.isfinite(logits).all() and np.isfinite(embeddings).all()):
+            raise BadModel(f"the model {self.card.name} answers with values that are not numbers")
+        return logits, embeddings
+
+    def _try(self) -> None:
+        """One run of a batch, by which a model that is not what its card says is refused."""
+        features = self.card.features
+        clips = np.empty((BATCH, features.n_mels, features.n_frames), np.float32)
+        clips[:] = np.linspace(features.silence, 0, features.n_mels, dtype=np.float32)[:, None]
+        try:
+            logits, embeddings = self._forward(clips)
+            shapes = logits.shape == (BATCH, len(self.card.tags)), embeddings.shape[:1] == (BATCH,)
+            if not all(shapes) or embeddings.ndim != 2 or logits.dtype != np.float32:
+                raise ValueError(
+                    f"logits {logits.dtype} {logits.shape} and an embedding {embeddings.shape} for "
+                    f"{BATCH} clips and {len(self.card.tags)} tags"
+                )
+            if not (np.isfinite(logits).all() and np.isfinite(embeddings).all()):
+                raise ValueError("values that are not numbers")
+        except Exception as error:  # those of onnxruntime share no base below Exception
+            raise BadModel(
+                f"{self.path} does not do what its card says ({_first_line(error)}). Export or "
+                "convert it again"
+            ) from error
 
 
 @lru_cache(maxsize=4)
@@ -186,9 +212,12 @@ def _open_openvino(path: Path, data: bytes, threads: int | None) -> tuple[Card, 
     return card, forward
 
 
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
 def _unreadable(path: Path, error: Exception) -> str:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return (
-        f"{path} cannot be read as a model ({reason}). If it holds published weights, convert "
-        "them with `earmark models import`; if it was downloaded, fetch it again."
+        f"{path} cannot be read as a model ({_first_line(error)}). If it holds published weights, "
+        "convert them with `earmark models import`; if it was downloaded, fetch it again."
     )

@@ -46,7 +46,7 @@ class Doubt:
     """A reason to doubt the tags of a track.
 
     kind : silent, steady, speech, applause or tone: it is no music; scale: samples far beyond full
-        scale
+        scale; cut_short: the file ends before it says that it does
     message : the reason, in words
     """
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from earmark import engine, ranking, tags, windows, zoo
 from earmark.arrays import Float32Array
+from earmark.audio.budget import deadline
 from earmark.audio.given import AudioSource, path_of
 from earmark.errors import BadValue, EarmarkError
 from earmark.inference import Listening, Options, hear, model_of_worker
@@ -269,7 +270,10 @@ class Tagger:
     def doubts_of(self, heard: Listening) -> tuple[Doubt, ...]:
         """The reasons to doubt the tags of a track, from what `listen` returned."""
         sound = sound_of(self.card.log_odds(self._pooled(heard)), self.tags)
-        return doubts(peak=heard.peak, unrest=heard.unrest, sound=sound)
+        found = doubts(peak=heard.peak, unrest=heard.unrest, sound=sound)
+        if heard.cut_short is not None:
+            found += (Doubt("cut_short", str(heard.cut_short)),)
+        return found
 
     def _pooled(self, heard: Listening) -> Float32Array:
         return windows.pool(heard.logits, pooling=self.card.pooling)
@@ -305,7 +309,9 @@ class Tagger:
         workers : processes that decode and infer side by side; by default as many as there are
             cores, and only this one for fewer than six files
         """
-        return _results(_TagFile(options), paths, tagger=self, workers=workers)
+        return _results(
+            _TagFile(options), paths, tagger=self, workers=workers, limits=options.limits
+        )
 
     def embed_files(
         self,
@@ -318,7 +324,9 @@ class Tagger:
 
         workers : as of tag_files
         """
-        return _results(_EmbedFile(options), paths, tagger=self, workers=workers)
+        return _results(
+            _EmbedFile(options), paths, tagger=self, workers=workers, limits=options.limits
+        )
 
 
 def rank_tags(card: Card, scores: Float32Array, *, by: Ranking | None = None) -> tuple[Tag, ...]:
@@ -366,11 +374,13 @@ def map_files(
     *,
     tagger: Tagger,
     workers: int | None = None,
+    limits: bool = True,
 ) -> Iterator[engine.Outcome[Path, Value]]:
     """function(tagger, path) for each file, in order; a file that fails does so alone.
 
     function : picklable; each worker process calls it with a tagger of its own
     workers : as of Tagger.tag_files
+    limits : a worker process has audio.budget.DEADLINE seconds for a file
     """
     if workers is None and len(paths) < _FEW_FILES:
         workers = 1
@@ -378,7 +388,7 @@ def map_files(
     if workers == 1:
         return engine.map_units(partial(function, tagger), files, workers=1)
     work = _InWorker(function, tagger.model.path, tagger.model.runtime)
-    return engine.map_units(work, files, workers=workers)
+    return engine.map_units(work, files, workers=workers, deadline=deadline(limits=limits))
 
 
 def _results(
@@ -387,11 +397,12 @@ def _results(
     *,
     tagger: Tagger,
     workers: int | None,
+    limits: bool,
 ) -> Iterator[Value | Failure]:
     """What map_files gives, with a Failure for each file that failed."""
     if isinstance(paths, str | bytes | os.PathLike):
         raise BadValue(f"this takes a list of files: give [{os.fspath(paths)!r}], or call tag")
-    return _values(map_files(function, list(paths), tagger=tagger, workers=workers))
+    return _values(map_files(function, list(paths), tagger=tagger, workers=workers, limits=limits))
 
 
 def _values(outcomes: Iterator[engine.Outcome[Path, Value]]) -> Iterator[Value | Failure]:

@@ -55,11 +55,13 @@ def taggram(
     *,
     rate: int | None = None,
     max_seconds: float | None = None,
+    limits: bool = True,
 ) -> Taggram:
     """The tags of a file, or of samples at `rate` Hz, over time.
 
     source : what Tagger.tag takes
     max_seconds : the track ends there; None takes all of it
+    limits : as of inference.Options
 
     Raises UnreadableAudio for a file that holds no audio.
     """
@@ -69,6 +71,7 @@ def taggram(
         hop_seconds=moment / features.rate,
         stretch_seconds=2 * moment / features.rate,
         max_seconds=max_seconds,
+        limits=limits,
     )
     heard = tagger.listen(source, rate=rate, options=options)
     logits = windows.over_time(
@@ -189,6 +192,9 @@ def _pieces(path: Path, *, settings: LogMel, duration: float) -> Iterator[Float3
     """The clips of a file, one after the other."""
     for start in np.arange(0, duration, settings.seconds):
         seconds = min(settings.seconds, duration - start)
-        samples = load_audio(path, rate=settings.rate, start=start, seconds=seconds).samples
+        part = load_audio(  # its costs were looked at when it was heard
+            path, rate=settings.rate, start=start, seconds=seconds, limits=False
+        )
+        samples = part.samples
         if samples.size:
             yield samples

@@ -15,6 +15,7 @@ import numpy as np
 
 from earmark import audio
 from earmark.arrays import Float32Array, Int64Array
+from earmark.audio.stated import CutShort
 from earmark.errors import BadValue, UnreadableAudio
 from earmark.features import LogMel
 from earmark.model_file import Pooling
@@ -39,7 +40,10 @@ class Track:
 
     source : a file, or float32 (n_samples,) mono samples at `rate` Hz (earmark.audio.given)
     max_seconds : the track ends there; None takes all of it
+    limits : as of audio.load_audio
     n_samples, damaged_packets, level : of what has been read so far
+    cut_short : of a file, once it was read to its end (audio.AudioStream)
+    stated_seconds : of the whole file by its header, where only parts of it were read; else None
     """
 
     def __init__(
@@ -49,15 +53,21 @@ class Track:
         target_rate: int,
         rate: int | None = None,
         max_seconds: float | None = None,
+        limits: bool = True,
     ) -> None:
         self.rate = target_rate
         self.path = source if isinstance(source, Path) else None
         self.n_samples = 0
         self.damaged_packets = 0
         self.level = Level(target_rate)
+        self.cut_short: CutShort | None = None
+        self.stated_seconds: float | None = None
+        self._limits = limits
         self._blocks: audio.AudioStream | list[Float32Array]
         if isinstance(source, Path):
-            self._blocks = audio.stream_audio(source, rate=target_rate, seconds=max_seconds)
+            self._blocks = audio.stream_audio(
+                source, rate=target_rate, seconds=max_seconds, limits=limits
+            )
         else:
             assert rate is not None
             resampled = audio.resample(source, rate=rate, target_rate=target_rate)
@@ -70,6 +80,12 @@ class Track:
             yield block
         if isinstance(self._blocks, audio.AudioStream):
             self.damaged_packets = self._blocks.damaged_packets
+            self.cut_short = self._blocks.cut_short
+
+    def duration(self) -> float | None:
+        """Seconds that the file states; None if it does not."""
+        assert self.path is not None
+        return audio.probe(self.path, limits=self._limits).duration
 
     def parts(self, starts: Iterable[float], *, seconds: float) -> list[Float32Array]:
         """The samples from each of these starts (seconds) on, reached by seeking in the file.
@@ -80,7 +96,9 @@ class Track:
         parts = []
         for start in starts:
             try:
-                part = audio.load_audio(self.path, rate=self.rate, start=start, seconds=seconds)
+                part = audio.load_audio(
+                    self.path, rate=self.rate, start=start, seconds=seconds, limits=self._limits
+                )
             except UnreadableAudio:  # no audio at that place
                 return []
             if part.samples.size == 0:
@@ -161,7 +179,7 @@ def spread(track: Track, number: int, *, settings: LogMel) -> Iterator[Window]:
     """
     if track.path is None:
         raise BadValue("spread seeks in a file, and these are samples: leave it out")
-    duration = audio.probe(track.path).duration
+    duration = track.duration()
     parts: list[Float32Array] = []
     starts: list[float] = []
     if duration is not None and duration > number * settings.seconds:
@@ -170,6 +188,7 @@ def spread(track: Track, number: int, *, settings: LogMel) -> Iterator[Window]:
     if not parts:
         yield from whole(track, settings=settings)
         return
+    track.stated_seconds = duration
     for start, samples in zip(starts, parts, strict=True):
         first = round(start * settings.rate)
         yield Window(first, fit(samples, settings=settings), samples.size)

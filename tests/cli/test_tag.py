@@ -9,10 +9,17 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import tiny_model
-from audio_files import music, tone, write_audio
+from audio_files import (
+    music,
+    tone,
+    write_audio,
+    write_hours_of_silence,
+    write_silent_film,
+)
 
 
 def earmark(*words, stdin=None, **environment):
@@ -234,3 +241,55 @@ def test_doctor_says_what_is_in_use_and_how_fast_it_is(model, tmp_path, monkeypa
 def test_help_and_version_answer():
     assert b"listens to music" in earmark("--help").stdout
     assert earmark("--version").stdout.startswith(b"earmark 0.")
+
+
+def test_what_a_folder_holds_besides_is_said_on_stderr_and_stdout_is_songs_alone(
+    model, folder, tmp_path
+):
+    mixed = tmp_path / "mixed"
+    shutil.copytree(folder, mixed)
+    write_silent_film(mixed / "film.mp4")
+    write_hours_of_silence(mixed / "hours.flac", hours=1.2)
+    (mixed / "album" / "unknown").write_bytes(bytes(1000))
+    words = ("--model", model, "--json", "--center", "--exclude", "*.wav")
+    done = earmark("tag", mixed, *words, "--longest", "60")
+    assert done.returncode == 0
+    assert [Path(line["path"]).name for line in lines(done)] == ["one.flac", "three.mp3"]
+    assert b"4 files skipped: 1 excluded, 1 too long, 1 unknown, 1 video" in done.stderr
+    done = earmark("tag", mixed / "hours.flac", *words)
+    assert done.returncode == 3
+    assert "--no-limits" in lines(done)[0]["error"]["message"]
+    done = earmark("tag", mixed / "hours.flac", *words, "--no-limits")
+    assert lines(done)[0]["seconds"] == pytest.approx(1.2 * 3600, rel=0.05)
+
+
+def test_a_song_that_was_cut_short_is_tagged_with_a_warning(model, tmp_path):
+    whole = write_audio(tmp_path / "song.mp3", music(8), codec="libmp3lame")
+    whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    done = earmark("tag", whole, "--model", model)
+    assert done.returncode == 0
+    assert b"song.mp3: it is cut short: 0:04 of 0:08" in done.stderr
+    [line] = lines(earmark("tag", whole, "--model", model, "--json"))
+    assert {"kind": "cut_short", "message": "it is cut short: 0:04 of 0:08"} in line["warnings"]
+
+
+def test_names_as_long_as_they_can_be_get_their_taggrams(model, folder, tmp_path):
+    pytest.importorskip("matplotlib")
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    for name in ("a" * 251, "\u97f3" * 80 + "1", "\u97f3" * 80 + "2"):
+        shutil.copy(folder / "three.mp3", songs / f"{name}.mp3")
+    done = earmark("tag", songs, "--model", model, "--json", "--taggram", tmp_path / "grams")
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "grams").iterdir())) == 6
+
+
+def test_a_taggram_that_cannot_be_written_is_a_line_and_the_others_are_written(
+    model, folder, tmp_path
+):
+    pytest.importorskip("matplotlib")
+    (tmp_path / "one.csv").mkdir()  # in the way
+    done = earmark("tag", folder, "--model", model, "--json", "--taggram", tmp_path)
+    assert done.returncode == 3
+    assert b"the tags over time of" in done.stderr
+    assert {path.name for path in tmp_path.glob("*.png")} == {"two.png", "three.png"}

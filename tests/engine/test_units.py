@@ -65,7 +65,7 @@ def test_errors_of_every_kind_arrive_whole(workers: int) -> None:
     assert isinstance(errors[0], UnreadableAudio)
     assert str(errors[0]) == "cannot read a.mp3: no audio in it"
     assert isinstance(errors[1], MissingExtra)
-    assert "earmark[ray]" in str(errors[1])
+    assert "Run: pip install " in str(errors[1])
     assert isinstance(errors[2], Unexpected)
     assert "KeyError at engine_units.py" in str(errors[2])
     assert "Traceback" in errors[2].trace
@@ -214,3 +214,19 @@ def test_no_worker_outlives_its_parent(tmp_path: Path, how: signal.Signals) -> N
     assert parent.returncode == -how
     wait_for(lambda: not any(worker.is_running() for worker in workers))
     assert stderr.count("Traceback") == (how == signal.SIGINT)  # the parent's, and none of a worker
+
+
+def test_a_unit_that_passes_its_deadline_fails_alone_and_its_worker_is_replaced() -> None:
+    units = map_units(engine_units.hang_at_three, range(12), workers=2, deadline=2)
+    first = next(units)
+    staff = {child.pid for child in children()}
+    outcomes = [first, *units]
+    assert [outcome.value for outcome in outcomes] == [0, 1, 2, None, *range(4, 12)]
+    assert isinstance(outcomes[3].error, WorkerDied)
+    assert "took longer than 2 seconds" in str(outcomes[3].error)
+    assert not any(psutil.pid_exists(pid) for pid in staff)
+
+
+def test_a_deadline_is_for_one_unit_and_not_for_all_of_a_worker() -> None:
+    outcomes = map_units(engine_units.sleep, [0.5] * 10, workers=2, deadline=2)
+    assert [outcome.error for outcome in outcomes] == [None] * 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -86,4 +87,11 @@ def note_and_sleep(work: tuple[int, str]) -> int:
     number, folder = work
     time.sleep(0.15)
     Path(folder, str(number)).write_text(ray.get_runtime_context().get_node_id())
+    return number
+
+
+def hang_at_three(number: int) -> int:
+    """Hangs in native code that does not let Python run meanwhile, as a broken decoder may."""
+    if number == 3:
+        re.match("(a+)+b", "a" * 60)
     return number

@@ -8,6 +8,7 @@ from typing import Any
 import mutagen
 from audio_files import tone, write_audio
 
+from earmark.audio.find import Choice
 from earmark.library.database import Library, LibraryModel
 from earmark.library.scan import ScanCounts, ScanOptions, scan_folders
 from earmark.library.song import ScannedFile
@@ -48,11 +49,17 @@ def write_songs(folder: Path, number: int) -> list[Path]:
 
 
 def scan_once(
-    library: Library, tagger: Tagger, *folders: Path, quick: bool = False, retry: bool = False
+    library: Library,
+    tagger: Tagger,
+    *folders: Path,
+    quick: bool = False,
+    retry: bool = False,
+    limits: bool = True,
+    choice: Choice = Choice(),
 ) -> tuple[ScanCounts, list[ScannedFile]]:
     """What a scan counts, and the songs that it opened."""
     opened: list[ScannedFile] = []
-    options = ScanOptions(workers=1, quick=quick, retry=retry)
+    options = ScanOptions(workers=1, quick=quick, retry=retry, limits=limits, choice=choice)
     counts = scan_folders(library, folders, tagger=tagger, options=options, on_song=opened.append)
     return counts, opened
 

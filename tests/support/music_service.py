@@ -59,6 +59,7 @@ class Asked:
     path: str
     params: dict[str, str] = field(hash=False)
     at: float
+    headers: dict[str, str] = field(hash=False, repr=False, default_factory=dict)
 
 
 Fault = Callable[["Connection", bytes], None]
@@ -124,7 +125,7 @@ class MusicService:
 
     # -- what it says -------------------------------------------------------------------------
 
-    def answer(self, connection: Connection, target: str) -> None:
+    def answer(self, connection: Connection, target: str, headers: dict[str, str]) -> None:
         path, query = urlsplit(target)[2:4]
         params = {
             name: values[0] for name, values in parse_qs(query, keep_blank_values=True).items()
@@ -137,7 +138,8 @@ class MusicService:
             "preview": ("preview", parts[-1].partition(".")[0]),
         }.get(parts[0], ("", path))
         self.counts[kind, subject] += 1
-        asked = Asked(kind, subject, self.counts[kind, subject], path, params, time.monotonic())
+        n = self.counts[kind, subject]
+        asked = Asked(kind, subject, n, path, params, time.monotonic(), headers)
         if self.keep_log:
             self.asked.append(asked)
         status, body = self._reply(kind, subject, parts[0], params)
@@ -229,7 +231,10 @@ class Connection(asyncio.Protocol):
         self._buffer += data
         while b"\r\n\r\n" in self._buffer:
             head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
-            self.service.answer(self, head.split(b" ", 2)[1].decode("ascii"))
+            first, *lines = head.decode("latin-1").split("\r\n")
+            named = (line.partition(": ") for line in lines)
+            headers = {name.lower(): value for name, _, value in named}
+            self.service.answer(self, first.split(" ", 2)[1], headers)
 
     def send(self, status: int, body: bytes, *, keep: int | None = None, **headers: object) -> None:
         """A reply with its length; `keep` sends only so many bytes of it and hangs up."""

@@ -23,7 +23,9 @@ import uvicorn
 
 from earmark.web.access import Access
 from earmark.web.app import create_app
+from earmark.web.connections import ConnectionLimits
 from earmark.web.limits import Limits
+from earmark.web.server import settings
 from earmark.web.service import Service, Similar
 
 FEW = Limits(decoders=1)
@@ -47,10 +49,12 @@ def serving(
     limits: Limits = FEW,
     access: Access = Access(),
     similar: Similar | None = None,
+    root_path: str = "",
+    connections: ConnectionLimits = ConnectionLimits(),
 ) -> Iterator[Serving]:
     with Service(model, limits=limits, similar=similar) as service:
-        config = uvicorn.Config(create_app(service, access=access), port=0, log_config=None)
-        server = uvicorn.Server(config)
+        app = create_app(service, access=access, root_path=root_path)
+        server = uvicorn.Server(settings(app, limits=connections))
         thread = threading.Thread(target=server.run)
         thread.start()
         wait_until(lambda: server.started)
@@ -65,8 +69,11 @@ def serving(
 class Process:
     """`earmark serve` as a person starts it; what it logs is in `lines`."""
 
-    def __init__(self, model: Path, *words: str) -> None:
+    def __init__(self, model: Path, *words: str, handles: int | None = None) -> None:
+        """handles : how many files it may have open; None is as many as this process"""
         command = [sys.executable, "-m", "earmark", "serve", "--port", "0", "--decoders", "1"]
+        if handles is not None:
+            command = ["sh", "-c", f'ulimit -n {handles}; exec "$@"', "sh", *command]
         self._process = subprocess.Popen(
             [*command, "--model", str(model), *words], stderr=subprocess.PIPE, text=True
         )

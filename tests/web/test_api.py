@@ -216,8 +216,8 @@ def test_a_monitor_that_asks_for_the_head_only_gets_it(server):
 def test_the_description_names_every_route_and_every_option(server):
     description = get(server, "/api/openapi.json").json()
     assert set(description["paths"]) == {
-        "/api/tag", "/api/tag/batch", "/api/listen", "/api/sensitivity", "/api/models",
-        "/api/health", "/metrics",
+        "/api/tag", "/api/tag/batch", "/api/listen", "/api/embedding", "/api/sensitivity",
+        "/api/models", "/api/health", "/metrics",
     }  # fmt: skip
     options = {one["name"] for one in description["paths"]["/api/tag"]["post"]["parameters"]}
     assert options == {"top", "rank", "vocabulary", "center", "max_seconds"}
@@ -230,6 +230,7 @@ def test_the_description_names_every_route_and_every_option(server):
         ({"rank": "best"}, "evidence"),
         ({"max_seconds": "nan"}, "max_seconds"),
         ({"max_seconds": -1}, "max_seconds"),
+        ({"max_seconds": 1e-300}, "max_seconds"),
         ({"center": "perhaps"}, "center"),
     ],
 )
@@ -237,6 +238,40 @@ def test_an_impossible_option_is_answered_with_what_is_right(server, song, query
     response = post(server, "/api/tag", song, **query)
     assert response.status_code == 422
     assert said in response.json()["error"]["message"]
+
+
+def test_an_embedding_is_that_of_the_library(server, tagger, song):
+    for query, options in (
+        ({}, Options()),
+        ({"center": "true"}, Options(center=True)),
+        ({"max_seconds": 5}, Options(max_seconds=5)),
+    ):
+        answer = post(server, "/api/embedding", song, **query).json()
+        schemas.EmbeddingSchema.model_validate(answer)
+        expected = tagger.embed(song, options=options)
+        np.testing.assert_allclose(answer["embedding"], expected, rtol=1e-3, atol=1e-4)
+        assert answer["path"] == "song.flac"
+        assert answer["sha256"] == get(server, "/api/models").json()["models"][0]["sha256"]
+
+
+def test_an_answer_without_numbers_is_the_fault_of_the_model(server, song, monkeypatch):
+    model = server.service.tagger.model._model
+    run = model.run
+
+    def broken(mels):
+        logits, embeddings = run(mels)
+        logits[:, 3] = np.nan
+        return logits, embeddings
+
+    monkeypatch.setattr(model, "run", broken)
+    for route in ("/api/tag", "/api/listen", "/api/embedding"):
+        response = post(server, route, song)
+        last = json.loads(response.text.splitlines()[-1])
+        assert last["error"]["kind"] == "bad_model"
+        assert "NaN" in last["error"]["message"]
+        assert response.status_code == 500 or route == "/api/listen"  # it had begun
+    monkeypatch.undo()
+    assert post(server, "/api/tag", song).status_code == 200
 
 
 def test_wrong_routes_and_methods_are_answered_in_json(server):
@@ -287,3 +322,25 @@ def test_whatever_is_sent_is_answered_and_never_with_500(server, name, path, fie
         assert "error" in response.json()["results"][0]
     else:
         assert response.json()["error"]["message"]
+
+
+def test_the_shortest_part_is_one_sample_and_no_error(server, song):
+    heard = post(server, "/api/tag", song, max_seconds=1e-300)
+    assert heard.status_code == 200
+    assert heard.json()["seconds"] < 0.001
+    assert heard.json()["tags"]
+
+
+def test_a_codec_that_has_a_number_for_a_name_is_decoded(server, tmp_path):
+    path = write_audio(tmp_path / "song.avi", music(3), codec="aac")
+    heard = post(server, "/api/tag", path)
+    assert heard.status_code == 200
+    assert heard.json()["seconds"] == pytest.approx(3, abs=0.1)
+
+
+def test_a_song_that_ends_too_early_says_so(server, song, tmp_path):
+    half = tmp_path / "half.flac"
+    half.write_bytes(song.read_bytes()[: song.stat().st_size // 2])
+    [warning] = post(server, "/api/tag", half).json()["warnings"]
+    assert warning["kind"] == "cut_short"
+    assert warning["message"].endswith(" of 0:40")

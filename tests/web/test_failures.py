@@ -196,3 +196,15 @@ def test_a_client_that_leaves_frees_its_place(model, song, tmp_path):
         assert heard is not None
         assert heard < 400  # of 62 windows and 493 stretches
         assert send(server, song).status_code == 200
+
+
+def test_of_long_recordings_one_is_heard_at_a_time(model, song, tmp_path):
+    half_an_hour = write_hours_of_silence(tmp_path / "long.flac", 0.5).read_bytes()
+    with serving(model, limits=Limits(decoders=1)) as server:
+        with server.service._long:  # another one is under way
+            response = send(server, half_an_hour)
+            assert response.status_code == 503
+            assert response.headers["Retry-After"] == "60"
+            assert "more than 20 minutes" in response.json()["error"]["message"]
+            assert send(server, song).status_code == 200
+        assert send(server, half_an_hour).json()["seconds"] > 1800

@@ -19,19 +19,21 @@ import numpy as np
 
 from earmark.arrays import Float32Array
 from earmark.audio import ogg_chain
+from earmark.audio.budget import Budget
 from earmark.audio.decoding import Piece, decode, first_frame, frames_of
 from earmark.audio.downmix import Tally
 from earmark.audio.opening import opened, opened_file
+from earmark.audio.stated import CutShort
 from earmark.errors import BadValue, UnreadableAudio
 
-# Files with these suffixes are audio when a folder is searched. A file that is given by its name is
-# opened whatever its suffix.
+# Files with these suffixes are audio when a folder is searched (earmark.audio.find). A file that is
+# given by its name is opened whatever its suffix.
 AUDIO_SUFFIXES = frozenset(
     {
         ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".alac", ".amr", ".ape", ".au", ".caf", ".dff",
-        ".dsf", ".dts", ".flac", ".m4a", ".m4b", ".m4r", ".mka", ".mp1", ".mp2", ".mp3", ".mpc",
-        ".oga", ".ogg", ".opus", ".ra", ".rf64", ".snd", ".spx", ".tak", ".tta", ".w64", ".wav",
-        ".wave", ".weba", ".wma", ".wv",
+        ".dsf", ".dts", ".eac3", ".ec3", ".flac", ".m4a", ".m4b", ".m4p", ".m4r", ".mka", ".mp1",
+        ".mp2", ".mp3", ".mpc", ".mpga", ".oga", ".ogg", ".opus", ".ra", ".rf64", ".snd", ".spx",
+        ".tak", ".tta", ".w64", ".wav", ".wave", ".weba", ".wma", ".wv",
     }
 )  # fmt: skip
 
@@ -44,12 +46,14 @@ class Audio:
     rate : Hz
     damaged_packets : packets of the file that were lost within these samples
     is_cut : whether max_seconds left out the end of the file
+    cut_short : how long the file says that it is, where it ends earlier
     """
 
     samples: Float32Array
     rate: int
     damaged_packets: int = 0
     is_cut: bool = False
+    cut_short: CutShort | None = None
 
     @property
     def seconds(self) -> float:
@@ -80,6 +84,7 @@ def load_audio(
     start: float = 0.0,
     seconds: float | None = None,
     max_seconds: float | None = None,
+    limits: bool = True,
 ) -> Audio:
     """A file, or a part of it, as mono samples.
 
@@ -89,13 +94,15 @@ def load_audio(
         late start is reached by seeking
     max_seconds : decode at most so much after `start`, to limit the memory: an hour at 12 kHz takes
         170 MB. Audio.is_cut says whether there was more
+    limits : refuse a file that costs too much for the music in it (audio.budget); False hears it
+        whatever it costs
 
     Raises UnreadableAudio for a file that holds no audio, BadValue for an impossible argument.
     """
     if max_seconds is not None:
         _check(max_seconds > 0, "max_seconds", max_seconds, "above 0, or None")
     most = math.inf if max_seconds is None else max(1, round(max_seconds * rate))
-    stream = AudioStream(path, rate=rate, start=start, seconds=seconds)
+    stream = AudioStream(path, rate=rate, start=start, seconds=seconds, limits=limits)
     blocks: list[Float32Array] = []
     n = 0
     for block in stream:
@@ -106,7 +113,7 @@ def load_audio(
     samples = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
     if n > most:
         samples = samples[: int(most)].copy()
-    return Audio(samples, rate, stream.damaged_packets, is_cut=n > most)
+    return Audio(samples, rate, stream.damaged_packets, n > most, stream.cut_short)
 
 
 def stream_audio(
@@ -116,9 +123,12 @@ def stream_audio(
     start: float = 0.0,
     seconds: float | None = None,
     block_seconds: float = 30.0,
+    limits: bool = True,
 ) -> AudioStream:
     """The same samples as of load_audio, in blocks and bounded memory; see AudioStream."""
-    return AudioStream(path, rate=rate, start=start, seconds=seconds, block_seconds=block_seconds)
+    return AudioStream(
+        path, rate=rate, start=start, seconds=seconds, block_seconds=block_seconds, limits=limits
+    )
 
 
 class AudioStream:
@@ -132,7 +142,10 @@ class AudioStream:
         opus. Asf and matroska keep time in milliseconds and are exact to two of them; raw ac3 may
         drift. Files that cannot seek are decoded from their beginning.
     block_seconds : length of every block but the last, which may be shorter
+    limits : as of load_audio
     damaged_packets : lost so far; complete when the blocks have run out
+    cut_short : how long the file says that it is, where it ends earlier; None before the blocks
+        have run out, and for a part that ends before the file does
 
     Iterating opens the file, reads it as blocks are taken, and closes it. Iterating again starts at
     the beginning. Lost packets leave silence of their length wherever the file keeps time. A change
@@ -150,6 +163,7 @@ class AudioStream:
         start: float = 0.0,
         seconds: float | None = None,
         block_seconds: float = 30.0,
+        limits: bool = True,
     ) -> None:
         check_rate(rate)
         _check(0 <= start < math.inf, "start", start, "0 or more seconds")
@@ -161,7 +175,9 @@ class AudioStream:
         self._first = round(start * rate)
         self._seconds = seconds
         self._block = max(1, round(block_seconds * rate))
+        self._limits = limits
         self._tally = Tally()
+        self.cut_short: CutShort | None = None
 
     @property
     def damaged_packets(self) -> int:
@@ -187,19 +203,25 @@ class AudioStream:
     def _part(self) -> Iterator[Float32Array]:
         """The samples of the part, in stretches of any length."""
         self._tally = Tally()
+        self.cut_short = None
         wanted = math.inf if self._seconds is None else max(1, round(self._seconds * self.rate))
         last = self._first + wanted
         heard = False
-        with closing(decode(self.path, start=self._start, tally=self._tally)) as pieces:
+        end = 0  # of the file, in samples at this rate
+        pieces = decode(self.path, start=self._start, tally=self._tally, limits=self._limits)
+        with closing(pieces):
             for position, samples in _resampled(pieces, rate=self.rate):
                 heard = heard or samples.size > 0
+                end = position + samples.size
                 part = samples[max(0, self._first - position) :]
-                if position + samples.size > last:
-                    part = part[: int(last) - position - samples.size]
+                if end > last:
+                    part = part[: int(last) - end]
                 if part.size:
                     yield part
-                if position + samples.size >= last:
+                if end >= last:
                     break
+            else:
+                self.cut_short = self._tally.cut_short(end / self.rate)
         if not self._tally.sound:
             raise UnreadableAudio(
                 self.path, "every sample is NaN or far beyond full scale. Export the audio again"
@@ -231,16 +253,18 @@ def resample(samples: Float32Array, *, rate: int, target_rate: int) -> Float32Ar
     return resampled
 
 
-def probe(path: str | os.PathLike[str]) -> AudioInfo:
+def probe(path: str | os.PathLike[str], *, limits: bool = True) -> AudioInfo:
     """Rate, channels, codec and stated duration of a file; only its beginning is read.
+
+    limits : as of load_audio
 
     Raises UnreadableAudio for a file that holds no audio.
     """
     tally = Tally()
     path = os.fspath(path)
     with opened_file(path) as file:
-        is_chain = len(ogg_chain.links(file)) > 1
-    with opened(path) as (container, stream):
+        is_chain = len(ogg_chain.ends(file, limits=limits).links) > 1
+    with opened(path, budget=Budget(path, limits=limits)) as (container, stream, _):
         frame = first_frame(path, frames_of(container, stream, tally), tally)
         duration = None
         if stream.duration is not None:

@@ -6,7 +6,7 @@ It seeks, keeps time, and goes on after damage.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
@@ -16,8 +16,10 @@ import numpy as np
 
 from earmark.arrays import Float32Array
 from earmark.audio import ogg_chain
+from earmark.audio.budget import Budget
 from earmark.audio.downmix import Mixer, Tally, loudest_of, sides
 from earmark.audio.opening import opened, opened_file
+from earmark.audio.stated import stated_seconds
 from earmark.errors import UnreadableAudio
 
 # Seconds decoded ahead of a part and thrown away: up to one to meet the resampler's grid, the rest
@@ -43,8 +45,12 @@ class Piece(NamedTuple):
     samples: Float32Array
 
 
-def decode(path: str | Path, *, start: float, tally: Tally) -> Generator[Piece]:
+def decode(
+    path: str | Path, *, start: float, tally: Tally, limits: bool = True
+) -> Generator[Piece]:
     """The file's audio from a little before `start` (seconds) to its end.
+
+    limits : False decodes a file whatever it costs (audio.budget)
 
     The position of the first piece says where it begins: 0, or where a seek led, at least half of
     _WARM_UP before `start`. Damage before `start` is not counted. Where packets are missing there
@@ -53,13 +59,20 @@ def decode(path: str | Path, *, start: float, tally: Tally) -> Generator[Piece]:
     Raises UnreadableAudio if nothing decodes.
     """
     with opened_file(path) as file:
-        links = ogg_chain.links(file)
+        links, tally.has_last_page = ogg_chain.ends(file, limits=limits)
     tally.damaged = tally.sound = 0
+    budget = Budget(path, limits=limits)
+    yield from budget.timed(_decoded(path, start, tally, links=links, budget=budget))
+
+
+def _decoded(
+    path: str | Path, start: float, tally: Tally, *, links: list[tuple[int, int]], budget: Budget
+) -> Generator[Piece]:
     if len(links) > 1:
-        yield from _chained(path, links, start, tally)
+        yield from _chained(path, start, tally, links=links, budget=budget)
         return
     if start > 2 * _WARM_UP:
-        pieces = _pieces(path, start, tally, seek=True)
+        pieces = _pieces(path, start, tally, budget=budget, seek=True)
         first = next(pieces, None)
         if first is not None and first.position <= start - _WARM_UP / 2:
             yield first
@@ -67,18 +80,18 @@ def decode(path: str | Path, *, start: float, tally: Tally) -> Generator[Piece]:
             return
         pieces.close()  # the format cannot seek, or not well
         tally.damaged = tally.sound = 0
-    yield from _pieces(path, start, tally)
+    yield from _pieces(path, start, tally, budget=budget)
 
 
 def _chained(
-    path: str | Path, links: list[tuple[int, int]], start: float, tally: Tally
+    path: str | Path, start: float, tally: Tally, *, links: list[tuple[int, int]], budget: Budget
 ) -> Iterator[Piece]:
     """The files of an Ogg chain, one after the other; one that cannot be read counts as damage."""
     elapsed = 0.0  # seconds
     failure = None
     for link in links:
         try:
-            for piece in _pieces(path, start - elapsed, tally, link=link):
+            for piece in _pieces(path, start - elapsed, tally, budget=budget, link=link):
                 yield piece._replace(position=elapsed)
                 elapsed += piece.samples.size / piece.rate
         except UnreadableAudio as error:
@@ -135,15 +148,19 @@ def _pieces(
     start: float,
     tally: Tally,
     *,
+    budget: Budget,
     seek: bool = False,
     link: tuple[int, int] | None = None,
 ) -> Generator[Piece]:
     import av
 
-    with opened(path, link=link) as (container, stream):
+    with opened(path, budget=budget, link=link) as (container, stream, source):
+        tally.stated = None if seek or link else stated_seconds(container, stream, source)
         tick = float(stream.time_base)  # seconds
         is_vorbis = (container.format.name, stream.codec_context.name) == ("ogg", "vorbis")
-        time_of = _vorbis_time if is_vorbis else attrgetter("pts")
+        time_of: Callable[[Any], int | None] = _vorbis_time if is_vorbis else attrgetter("pts")
+        if _keeps_no_time(container.format.name, stream.codec_context.name):
+            time_of = _no_time
         frames = frames_of(container, stream, tally)
         first = first_frame(path, frames, tally)
         # not 0 where the encoder's delay was cut off
@@ -176,6 +193,7 @@ def _pieces(
             frame_kind = (rate, frame.format.name, frame.layout.nb_channels)
             is_break = is_hole or frame_kind != kind
             if run and (is_break or length >= _PIECE):
+                budget.heard(length / kind[0])
                 yield from _mixed(mixer, sides(run, loudest=loudest, tally=tally), last=is_break)
                 run, length = [], 0
             seconds = n / rate
@@ -188,6 +206,8 @@ def _pieces(
                 silence = np.zeros(round((position - end) * rate), dtype=np.float32)
                 yield Piece(end, rate, silence)
             if is_break:
+                if math.isinf(position):
+                    return  # a seek led to a place whose time is unknown
                 mixer, kind = Mixer(rate=rate, first=round(position * rate)), frame_kind
             run.append(frame)
             length += n
@@ -204,6 +224,19 @@ def _mixed(
     samples = mixer.mix(*both, last=last)
     if samples.size:
         yield Piece(position, mixer.rate, samples)
+
+
+def _keeps_no_time(container: str, codec: str) -> bool:
+    """Whether the times of frames are wrong though nothing is missing.
+
+    AVI counts packets as if all were equally long. For FLAC in ASF and WTV FFmpeg's parser keeps
+    ten frames back, and gives the first the time of none and the second that of the eleventh.
+    """
+    return container == "avi" or (codec == "flac" and container in ("asf", "wtv"))
+
+
+def _no_time(_: Any) -> None:
+    """The time of a frame in a container that does not keep it."""
 
 
 def _vorbis_time(frame: Any) -> int | None:

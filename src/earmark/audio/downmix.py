@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.arrays import Float32Array
+from earmark.audio.stated import CutShort, cut_short
 
 # FFmpeg's sample formats: how their numbers are stored, what full scale is, and what silence is.
 _FORMATS: dict[str, tuple[np.dtype[Any], float, float]] = {
@@ -40,10 +41,21 @@ _MEMORY = 10  # steps: half a second, less than what is decoded before a part of
 
 @dataclass
 class Tally:
-    """How decoding went: packets that were lost, and frames that hold sensible samples."""
+    """How decoding went: packets that were lost, and frames that hold sensible samples.
+
+    stated : seconds that the file says it has, if it does (earmark.audio.stated)
+    """
 
     damaged: int = 0
     sound: int = 0
+    stated: float | None = None
+    has_last_page: bool = True
+
+    def cut_short(self, seconds: float) -> CutShort | None:
+        """What is missing of a file that was decoded to its end, `seconds` long."""
+        if not self.has_last_page:
+            return CutShort(seconds, None)
+        return cut_short(seconds, stated=self.stated)
 
 
 def loudest_of(codec: str) -> float:

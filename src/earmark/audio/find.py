@@ -3,62 +3,242 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from functools import lru_cache
 from pathlib import Path
 
+from earmark import audio
+from earmark.audio.content import Content, content
+from earmark.errors import UnreadableAudio
 
-def audio_files(paths: Iterable[str | Path], *, suffixes: Collection[str]) -> Iterator[Path]:
-    """Each named file, and each file below a named folder whose suffix says audio, in order.
+# What may hold music alone, or a film; such files are opened to see, as are those without a suffix.
+FILM_SUFFIXES = frozenset(
+    {
+        ".3g2", ".3gp", ".asf", ".avi", ".f4v", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4",
+        ".mpeg", ".mpg", ".ogv", ".ogx", ".vob", ".webm", ".wmv",
+    }
+)  # fmt: skip
+# Folders with thumbnails and deleted files, which Synology, QNAP and Windows keep among one's own.
+SYSTEM_FOLDERS = frozenset(
+    {"@eaDir", "#recycle", "#snapshot", "@Recycle", "$RECYCLE.BIN", "System Volume Information"}
+)
+# An empty file of one of these names says that a folder, and all below it, holds no music of one's
+# own (Android, Navidrome). Lines in it are patterns, as of Choice.exclude.
+_MARKERS = (".nomedia", ".ndignore")
+_SUFFIX = re.compile(r"\.(?!\d+$)[A-Za-z0-9]{1,8}")  # "1. Intro" and "Mr. Blue Sky" have none
+_MOST_MARKER_BYTES = 1 << 16
 
-    suffixes : lower case, with the dot
+
+@dataclass(frozen=True)
+class Choice:
+    """Which files below a folder are left out.
+
+    exclude : patterns such as "*.live.*" or "Audiobooks": of the name of a file or a folder, or,
+        with a slash, of its path below the folder that was named
+    longest : seconds; files that are longer by their header are left out
+    """
+
+    exclude: tuple[str, ...] = ()
+    longest: float | None = None
+
+
+@dataclass
+class Skipped:
+    """What was left out below folders, counted by reason.
+
+    files : video, unknown (no audio that FFmpeg knows), excluded, too long
+    folders : excluded, or the name of the folder, or of the marker in it
+    """
+
+    files: dict[str, int] = field(default_factory=dict)
+    folders: dict[str, int] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Whether anything was left out."""
+        return bool(self.files or self.folders)
+
+    def file(self, reason: str) -> None:
+        """One more file."""
+        self.files[reason] = self.files.get(reason, 0) + 1
+
+    def folder(self, reason: str) -> None:
+        """One more folder."""
+        self.folders[reason] = self.folders.get(reason, 0) + 1
+
+    def lines(self) -> list[str]:
+        """In words, such as "12 files skipped: 9 video, 3 unknown"; [] where nothing was."""
+        return [
+            f"{_number(sum(counts.values()), noun)} skipped: "
+            + ", ".join(f"{n} {reason}" for reason, n in sorted(counts.items()))
+            for noun, counts in (("file", self.files), ("folder", self.folders))
+            if counts
+        ]
+
+
+def audio_files(
+    paths: Iterable[str | Path],
+    *,
+    suffixes: Collection[str],
+    choice: Choice = Choice(),
+    skipped: Skipped | None = None,
+    known: Collection[bytes] = (),
+) -> Iterator[Path]:
+    """Each named file, and each file below a named folder that holds audio, in order.
+
+    suffixes : that say audio, in lower case with the dot
+    skipped : counts what is left out
+    known : files that were found before, as the file system names them; they are not opened
 
     A file that is given by its name is yielded whatever its suffix, even if it does not exist: the
     error comes from opening it. For the same reason folders that cannot be listed and broken links
     below a folder are yielded. Folders are searched in alphabetical order; hidden entries are left
     out, and a folder that links lead back to is entered once. A path that is given twice is yielded
-    once.
+    once. Files that may hold a film, or have no suffix, are opened: those with audio alone count.
     """
     given: set[str] = set()
+    skipped = Skipped() if skipped is None else skipped
     for path in map(Path, paths):
-        is_folder = os.path.isdir(path)  # noqa: PTH112 - is_dir() raises for what it cannot look at
-        for file in _below(path, suffixes) if is_folder else [path]:
+        if not os.path.isdir(path):  # noqa: PTH112 - is_dir() raises for what it cannot look at
+            files: Iterable[Path] = [path]
+        else:
+            files = _Walk(path, suffixes, choice, skipped, known).files()
+        for file in files:
             place = os.path.abspath(file)  # noqa: PTH100 - absolute() keeps the ".." in it
             if place not in given:
                 given.add(place)
                 yield file
 
 
-def _below(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
-    seen: set[tuple[int, int]] = set()  # folders
-    rest = [(folder, True)]  # paths still to visit, the next one last; whether each is a folder
-    while rest:
-        path, is_folder = rest.pop()
-        if not is_folder:
-            yield path
-            continue
+@dataclass(frozen=True)
+class _Place:
+    """A path still to visit; the patterns that hold there, with the folder that they begin at."""
+
+    path: Path
+    is_folder: bool
+    patterns: tuple[tuple[Path, str], ...]
+
+
+@dataclass
+class _Walk:
+    root: Path
+    suffixes: Collection[str]
+    choice: Choice
+    skipped: Skipped
+    known: Collection[bytes]
+
+    def files(self) -> Iterator[Path]:
+        seen: set[tuple[int, int]] = set()  # folders
+        patterns = tuple((self.root, pattern) for pattern in self.choice.exclude)
+        rest = [_Place(self.root, True, patterns)]  # the next one last
+        while rest:
+            place = rest.pop()
+            if not place.is_folder:
+                if self._is_wanted(place.path):
+                    yield place.path
+                continue
+            try:
+                status = place.path.stat()
+                if (status.st_dev, status.st_ino) in seen:
+                    continue
+                seen.add((status.st_dev, status.st_ino))
+                rest += reversed(list(self._entries(place)))
+            except OSError:
+                yield place.path  # opening it raises an error that says why
+
+    def _entries(self, place: _Place) -> Iterator[_Place]:
+        """What is to be visited in a folder, sorted."""
+        with os.scandir(place.path) as listed:
+            entries = sorted(listed, key=lambda entry: entry.name)
+        patterns = place.patterns
+        for marker in _MARKERS:
+            if any(entry.name == marker for entry in entries):
+                lines = _marker_lines(place.path / marker)
+                if not lines and place.path != self.root:  # the root was asked for by its name
+                    self.skipped.folder(marker)
+                    return
+                patterns += tuple((place.path, line) for line in lines)
+        for entry in entries:
+            path = place.path / entry.name
+            if entry.name.startswith("."):
+                continue
+            try:
+                is_folder = entry.is_dir()
+                is_link_to_nothing = entry.is_symlink() and not path.exists()
+            except OSError:
+                yield _Place(path, False, patterns)
+                continue
+            if is_folder and entry.name in SYSTEM_FOLDERS:
+                self.skipped.folder(entry.name)
+            elif not is_folder and not is_link_to_nothing and not self._may_be_audio(path):
+                continue
+            elif any(_matches(path, root, pattern) for root, pattern in patterns):
+                (self.skipped.folder if is_folder else self.skipped.file)("excluded")
+            else:
+                yield _Place(path, is_folder, patterns)
+
+    def _may_be_audio(self, path: Path) -> bool:
+        suffix = path.suffix.lower()
+        return suffix in self.suffixes or _may_be_film(suffix)
+
+    def _is_wanted(self, path: Path) -> bool:
+        """Whether a file counts by what is in it; one that cannot be opened does."""
+        may_be_film = path.suffix.lower() not in self.suffixes
+        if not may_be_film and self.choice.longest is None:
+            return True
+        if self.known and os.fsencode(path) in self.known:
+            return True
         try:
             status = path.stat()
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            rest += reversed(list(_entries(path, suffixes)))
-        except OSError:
-            yield path  # opening it raises an error that says why
+            if may_be_film:
+                held = _content(path, status.st_size, status.st_mtime_ns)
+                if held != "audio":
+                    self.skipped.file(held)
+                    return False
+            if self.choice.longest is not None:
+                seconds = _seconds(path, status.st_size, status.st_mtime_ns)
+                if seconds is not None and seconds > self.choice.longest:
+                    self.skipped.file("too long")
+                    return False
+        except (OSError, UnreadableAudio):
+            pass
+        return True
 
 
-def _entries(folder: Path, suffixes: Collection[str]) -> Iterator[tuple[Path, bool]]:
-    """The folders, audio files and broken links in a folder, sorted; whether each is a folder."""
-    with os.scandir(folder) as entries:
-        visible = sorted(
-            (entry for entry in entries if not entry.name.startswith(".")),
-            key=lambda entry: entry.name,
-        )
-    for entry in visible:
-        path = folder / entry.name
-        try:
-            if entry.is_dir():
-                yield path, True
-            elif path.suffix.lower() in suffixes or (entry.is_symlink() and not path.exists()):
-                yield path, False
-        except OSError:
-            yield path, False
+def _number(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def _may_be_film(suffix: str) -> bool:
+    return suffix in FILM_SUFFIXES or not _SUFFIX.fullmatch(suffix)
+
+
+def _matches(path: Path, root: Path, pattern: str) -> bool:
+    """Whether a pattern names an entry below `root`."""
+    pattern = pattern.removesuffix("/")
+    if "/" not in pattern:
+        return fnmatch(path.name, pattern)
+    return fnmatch(path.relative_to(root).as_posix(), pattern.removeprefix("/"))
+
+
+def _marker_lines(path: Path) -> list[str]:
+    """The patterns in a marker; none in an empty one, and in one that cannot be read."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            lines = file.read(_MOST_MARKER_BYTES).splitlines()
+    except OSError:
+        return []
+    return [line.strip() for line in lines if line.strip() and line[0] not in "#!"]
+
+
+# size and time are part of the key: what has changed is looked at again
+@lru_cache(maxsize=1 << 16)
+def _content(path: Path, size: int, mtime_ns: int) -> Content:  # noqa: ARG001
+    return content(path)
+
+
+@lru_cache(maxsize=1 << 16)
+def _seconds(path: Path, size: int, mtime_ns: int) -> float | None:  # noqa: ARG001
+    return audio.probe(path).duration

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
-from struct import Struct
 from types import SimpleNamespace
-from typing import Any, NoReturn
-from uuid import UUID
+from typing import Any, NamedTuple, NoReturn
 
+from earmark.audio import asf_header
+from earmark.audio.budget import Budget
 from earmark.errors import UnreadableAudio
 
 NO_MEMORY_LEFT = "it needs more memory than this machine has. It may be damaged: play it to check"
 
 # what MP4 calls encrypted audio: iTunes' FairPlay, Common Encryption, Audible
 _PROTECTED = ("drms", "enca", "aavd")
-# objects of an ASF header that say the same: Content Encryption and Extended Content Encryption
-# (Advanced Systems Format Specification, sections 3.14 and 3.15)
-_PROTECTED_ASF = {
-    UUID("2211b3fb-bd23-11d2-b4b7-00a0c955fc6e").bytes_le,
-    UUID("298ae614-2622-4c17-b935-dae07ee9289c").bytes_le,
-}
-_ASF_HEADER = Struct("<16sQIH")  # whose it is, bytes of the whole header, objects in it, reserved
-_ASF_OBJECT = Struct("<16sQ")  # its kind, bytes of it, these among them
+# Formats without a header, which only the name tells apart. FFmpeg gets no other name.
+_HEADERLESS = {".722", ".aptx", ".aptxhd", ".dfpwm", ".g722", ".msbc", ".sbc"}
+
+
+class Opened(NamedTuple):
+    """A file that FFmpeg has open: PyAV's container, its audio stream, and where its bytes are."""
+
+    container: Any
+    stream: Any
+    source: SimpleNamespace
 
 
 @contextmanager
@@ -66,16 +69,43 @@ def reason(path: str | Path, error: OSError) -> str:
     if os.path.islink(path) and not os.path.exists(path):  # noqa: PTH110, PTH114 - as above
         return f"it is a broken link ({error.strerror}). Correct the link, or delete it"
     if isinstance(error, FileNotFoundError):
-        hint = "Download it first" if "://" in str(path) else "Check the name"
-        return f"there is no such file. {hint}"
+        if is_address(path):
+            return "this is an address, and earmark hears files. Download it first"
+        return "there is no such file. Check the name"
     if isinstance(error, PermissionError):
         return "you have no permission to read it. Change its permissions, or ask its owner"
     return f"reading it failed ({error.strerror or error}). Check the name and the disk"
 
 
+def is_address(path: str | Path) -> bool:
+    """Whether a name that no file has looks like that of something on the network."""
+    return re.match("[A-Za-z][A-Za-z0-9+.-]+:/", str(path)) is not None  # Path makes one / of two
+
+
 @contextmanager
-def opened(path: str | Path, *, link: tuple[int, int] | None = None) -> Iterator[tuple[Any, Any]]:
-    """The av container of a file, or of the bytes from link[0] to link[1], and its audio stream.
+def opened(
+    path: str | Path, *, budget: Budget, link: tuple[int, int] | None = None
+) -> Iterator[Opened]:
+    """A file, or its bytes from link[0] to link[1], as FFmpeg opens it.
+
+    Raises UnreadableAudio, also for what goes wrong while it is open.
+    """
+    with opened_container(path, budget=budget, link=link) as (container, source):
+        stream = audio_stream(path, container)
+        if _codec_tag(stream) in _PROTECTED or (
+            container.format.name == "asf" and _is_protected_asf(source)
+        ):
+            raise UnreadableAudio(
+                path, "its audio is encrypted (DRM), and would decode to noise. Choose another file"
+            )
+        yield Opened(container, stream, source)
+
+
+@contextmanager
+def opened_container(
+    path: str | Path, *, budget: Budget, link: tuple[int, int] | None = None
+) -> Iterator[tuple[Any, SimpleNamespace]]:
+    """PyAV's container of a file, whatever it holds, and its bytes.
 
     FFmpeg gets the bytes of this file and no name, so it cannot take a name for an address. Every
     other file and protocol that a playlist names is refused.
@@ -88,7 +118,8 @@ def opened(path: str | Path, *, link: tuple[int, int] | None = None) -> Iterator
         raise UnreadableAudio(path, "it is a playlist of other files. Give those files")
 
     with opened_file(path) as file:
-        source = _file_like(file, link)
+        budget.open(file)
+        source = _file_like(file, link, budget=budget)
         try:
             with av.open(
                 source,
@@ -101,16 +132,7 @@ def opened(path: str | Path, *, link: tuple[int, int] | None = None) -> Iterator
                 },
                 io_open=refuse,
             ) as container:
-                stream = _audio_stream(path, container)
-                if stream.codec_context.codec_tag in _PROTECTED or (
-                    container.format.name == "asf" and _is_protected_asf(source)
-                ):
-                    raise UnreadableAudio(
-                        path,
-                        "its audio is encrypted (DRM), and would decode to noise. Choose another "
-                        "file",
-                    )
-                yield container, stream
+                yield container, source
         except MemoryError:
             raise
         except av.FFmpegError as error:
@@ -121,7 +143,8 @@ def opened(path: str | Path, *, link: tuple[int, int] | None = None) -> Iterator
             ) from error
 
 
-def _audio_stream(path: str | Path, container: Any) -> Any:
+def audio_stream(path: str | Path, container: Any) -> Any:
+    """The audio stream of a container. Raises UnreadableAudio if there is none to decode."""
     stream = container.streams.best("audio")
     if stream is None or stream.codec_context is None:
         kinds = {stream.type for stream in container.streams}
@@ -136,37 +159,38 @@ def _audio_stream(path: str | Path, container: Any) -> Any:
     return stream
 
 
+def _codec_tag(stream: Any) -> str:
+    """The four letters that a container calls the codec; "" where it has a number for it."""
+    try:
+        return str(stream.codec_context.codec_tag)
+    except UnicodeDecodeError:  # AVI, ASF and WAV number theirs: 0xff for AAC, 0xf1ac for FLAC
+        return ""
+
+
 def _is_protected_asf(source: SimpleNamespace) -> bool:
-    """Whether an object of the ASF header says that the audio is encrypted."""
     place = source.tell()
-    source.seek(0)
-    _, header_bytes, n_objects, _ = _ASF_HEADER.unpack(source.read(_ASF_HEADER.size))
-    kinds = set()
-    at = _ASF_HEADER.size
-    for _ in range(min(n_objects, 1000)):  # a damaged count could be in the billions
-        source.seek(at)
-        start = source.read(_ASF_OBJECT.size)
-        if len(start) < _ASF_OBJECT.size or at >= header_bytes:
-            break
-        kind, n_bytes = _ASF_OBJECT.unpack(start)
-        kinds.add(kind)
-        at += max(n_bytes, _ASF_OBJECT.size)
+    is_protected = asf_header.is_protected(source)
     source.seek(place)
-    return not kinds.isdisjoint(_PROTECTED_ASF)
+    return is_protected
 
 
-def _file_like(file: FileIO, link: tuple[int, int] | None) -> SimpleNamespace:
-    """The methods of a file object that PyAV calls, for a stretch of the file."""
-    if link is None:
-        return SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell)
-    begin, end = link
+def _file_like(file: FileIO, link: tuple[int, int] | None, *, budget: Budget) -> SimpleNamespace:
+    """What PyAV asks of a file object, for a stretch of the file."""
+    begin, end = link or (0, 0)
     file.seek(begin)
+    suffix = Path(budget.path).suffix.lower()
+    name = f"audio{suffix}" if suffix in _HEADERLESS else ""
 
     def read(n: int) -> bytes:
-        return file.read(max(0, min(n, end - file.tell()))) or b""
+        content = file.read(max(0, min(n, end - file.tell())) if link else n) or b""
+        budget.read(len(content))
+        return content
+
+    if link is None:
+        return SimpleNamespace(read=read, seek=file.seek, tell=file.tell, name=name)
 
     def seek(offset: int, whence: int = os.SEEK_SET) -> int:
         base = {os.SEEK_SET: begin, os.SEEK_CUR: file.tell(), os.SEEK_END: end}[whence]
         return file.seek(base + offset) - begin
 
-    return SimpleNamespace(read=read, seek=seek, tell=lambda: file.tell() - begin)
+    return SimpleNamespace(read=read, seek=seek, tell=lambda: file.tell() - begin, name=name)

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from earmark.audio.budget import Budget
 from earmark.audio.opening import opened, opened_file
 from earmark.audio.trailers import audio_end
 
@@ -27,26 +28,30 @@ _HZ = (44_100, 48_000, 32_000)
 _VERSION_1, _VERSION_2, _VERSION_2_5 = 3, 2, 0  # as the header numbers them
 
 
-def audio_hash(path: str | Path) -> bytes:
+def audio_hash(path: str | Path, *, limits: bool = True) -> bytes:
     """SHA-256 of the encoded audio packets of a file, in order; 32 bytes.
 
     Another tagger's edit of the metadata leaves it as it is, so does a move; another encoding of
     the same song is other audio. Tags, text and zeros behind the audio do not count. Nothing is
     decoded: a song of four minutes takes some 20 ms.
 
+    limits : False reads a file whatever it costs (audio.budget)
+
     Raises UnreadableAudio for a file that holds no audio.
     """
     import av
 
+    budget = Budget(path, limits=limits)
     digest = hashlib.sha256()
     with opened_file(path) as file:
         end = audio_end(file)
-    with opened(path, link=(0, end)) as (container, _):
+    with opened(path, budget=budget, link=(0, end)) as (container, *_):
         streams = [stream for stream in container.streams if stream.type == "audio"]
         name = container.format.name
         try:
             for packet in container.demux(streams):
                 if packet.size:
+                    budget.packet()
                     digest.update(_audio_of(packet, name))
         except av.FFmpegError as error:
             # what comes before the damage tells files apart; decoding judges the damage. WavPack

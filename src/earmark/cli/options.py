@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from earmark.audio.find import Choice
 
 ModelName = Annotated[
     str | None,
@@ -15,6 +18,40 @@ JsonObject = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes; as many as there are cores by default.")
 ]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change the recipe, as in optimiser.rate=0.003."
+    ),
+]
+FrameworkName = Annotated[
+    Literal["torch", "keras"],
+    typer.Option("--framework", help="The library that computes; both write the same files."),
+]
+NoLimits = Annotated[
+    bool,
+    typer.Option(
+        "--no-limits", help="Also hear a file that costs far too much for the music in it."
+    ),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATTERN",
+        help="Leave out files and folders below a folder, such as '*.live.*'; as often as needed.",
+    ),
+]
+Longest = Annotated[
+    float | None,
+    typer.Option(metavar="MINUTES", help="Leave out longer files below a folder."),
+]
 # as in earmark.ranking and earmark.tags, which load NumPy
 Rank = Literal["score", "lift", "evidence"]
 VocabularyName = Literal["all", "msd50"]
+
+
+def choice_of(exclude: list[str] | None, longest: float | None) -> Choice:
+    """The files of folders that --exclude and --longest leave out."""
+    from earmark.audio.find import Choice
+
+    return Choice(tuple(exclude or ()), None if longest is None else longest * 60)

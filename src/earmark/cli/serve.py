@@ -28,11 +28,16 @@ Everyone = Annotated[
     typer.Option("--everyone", help="Allow access from other machines without a token."),
 ]
 AllowHost = Annotated[
-    list[str] | None, typer.Option(help="Another accepted host name, such as that of a proxy.")
+    list[str] | None,
+    typer.Option(metavar="HOST", help="Another accepted host name, such as that of a proxy."),
 ]
 LibraryFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Show similar songs, from a scanned library."),
+]
+RootPath = Annotated[
+    str,
+    typer.Option(metavar="/PATH", help="Where a proxy shows the server, such as /earmark."),
 ]
 UploadMb = Annotated[float, typer.Option(min=0.001, help="Largest upload, in MB.")]
 UploadSeconds = Annotated[float, typer.Option(min=0.1, help="Seconds for an upload to arrive.")]
@@ -64,6 +69,7 @@ def serve(
     everyone: Everyone = False,
     allow_host: AllowHost = None,
     library: LibraryFile = None,
+    root_path: RootPath = "",
     upload_mb: UploadMb = _DEFAULT.upload_mb,
     upload_seconds: UploadSeconds = _DEFAULT.upload_seconds,
     minutes: Minutes = _DEFAULT.minutes,
@@ -86,14 +92,16 @@ def serve(
         waiting=waiting,
         decoders=decoders,
     )
+    root_path = server.checked_root_path(root_path)
     similar = None if library is None else _similar(library, model)
     access = server.access_for(host, token=token, allow_hosts=allow_host or [], everyone=everyone)
     with (
         server.listening(host, port) as listener,
         Service(model, limits=limits, similar=similar) as service,
     ):
-        say(f"earmark listens at {server.address(listener)} (Ctrl-C ends it)")
-        server.serve(service, listener, access=access)
+        address = server.address(listener, root_path=root_path)
+        say(f"earmark listens at {address} (Ctrl-C ends it)")
+        server.serve(service, listener, access=access, root_path=root_path)
 
 
 def _similar(library: Path, model: str | None) -> Callable[..., list[dict[str, Any]]]:

@@ -7,11 +7,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.options import JsonLines, ModelName, Rank, VocabularyName, Workers
+from earmark.cli.options import (
+    Exclude,
+    JsonLines,
+    Longest,
+    ModelName,
+    NoLimits,
+    Rank,
+    VocabularyName,
+    Workers,
+    choice_of,
+)
 from earmark.cli.terminal import Exit, above_the_bar, print_json, progress, read_list, say
+from earmark.counted import counted
 from earmark.errors import BadValue, UnreadableAudio
 
 if TYPE_CHECKING:
+    from earmark.inference import Options
     from earmark.ranking import Ranking
     from earmark.tagger import Tagger, Tags
 
@@ -47,26 +59,50 @@ def tag(
     taggram: Annotated[
         Path | None, typer.Option(help="Folder for a PNG and a CSV of each file's tags over time.")
     ] = None,
+    chapters: Annotated[
+        Path | None,
+        typer.Option(help="Folder for a cue sheet and a list of the chapters of each long file."),
+    ] = None,
     max_seconds: Annotated[
         float | None, typer.Option(min=0.1, help="Seconds to hear, from the start of a track.")
     ] = None,
+    exclude: Exclude = None,
+    longest: Longest = None,
+    no_limits: NoLimits = False,
 ) -> None:
     """Say what is heard in each file, and in each audio file below each folder."""
     from earmark.audio import AUDIO_SUFFIXES
-    from earmark.audio.find import audio_files
+    from earmark.audio.find import Skipped, audio_files
     from earmark.inference import Options
     from earmark.tagger import Failure, Tagger
 
     tagger = Tagger.load(model)
-    files = list(audio_files(read_list(paths), suffixes=AUDIO_SUFFIXES))
+    skipped = Skipped()
+    files = list(
+        audio_files(
+            read_list(paths),
+            suffixes=AUDIO_SUFFIXES,
+            choice=choice_of(exclude, longest),
+            skipped=skipped,
+        )
+    )
+    for line in skipped.lines():
+        say(line)
     if not files:
         raise BadValue(
             f"no audio files in {', '.join(paths) or 'the empty list'}. A folder is searched for "
-            f"{' '.join(sorted(AUDIO_SUFFIXES))}; to tag another file, give its own path."
+            f"{' '.join(sorted(AUDIO_SUFFIXES))}, and for films and files without a suffix that "
+            "hold nothing but audio; to tag another file, give its own path."
         )
-    if taggram is not None:
-        taggram.mkdir(parents=True, exist_ok=True)  # first of all, in case this fails
-    options = Options(rank=rank, vocabulary=vocabulary, center=center, max_seconds=max_seconds)
+    for folder in filter(None, (taggram, chapters)):
+        folder.mkdir(parents=True, exist_ok=True)  # first of all, in case this fails
+    options = Options(
+        rank=rank,
+        vocabulary=vocabulary,
+        center=center,
+        max_seconds=max_seconds,
+        limits=not no_limits,
+    )
     tagged: list[Path] = []
     with progress("tagging", total=len(files)) as advance:
         for result in tagger.tag_files(files, workers=workers, options=options):
@@ -82,8 +118,8 @@ def tag(
                 print_json(result.as_json(top=top))
             else:
                 print_table(result, top, rank=options.rank)
-    if taggram is not None:
-        tagged = _write_taggrams(tagger, tagged, folder=taggram, max_seconds=max_seconds)
+    if taggram or chapters:
+        tagged = _write_taggrams(tagger, tagged, folder=taggram, chapters=chapters, options=options)
     n_failed = len(files) - len(tagged)
     if n_failed:
         if len(files) > 1:  # for one file its error is enough
@@ -137,27 +173,47 @@ def print_table(result: Tags, top: int, *, rank: Ranking | None) -> None:
     with above_the_bar():
         Console(highlight=False, soft_wrap=True).print(table)
     if result.damaged_packets:
-        say(f"{result.path}: {result.damaged_packets} damaged packets were left out")
+        left_out = counted(result.damaged_packets, "damaged packet was", "damaged packets were")
+        say(f"{result.path}: {left_out} left out")
     for doubt in result.warnings or ():
         say(f"warning: {result.path}: {doubt.message}")
 
 
 def _write_taggrams(
-    tagger: Tagger, files: list[Path], *, folder: Path, max_seconds: float | None
+    tagger: Tagger,
+    files: list[Path],
+    *,
+    folder: Path | None,
+    chapters: Path | None,
+    options: Options,
 ) -> list[Path]:
-    """The files whose taggrams were written."""
+    """The files whose taggrams and chapters were written, to the folders that are given."""
+    from earmark import chapters as chapters_
     from earmark import taggrams
 
     written = []
-    with progress("taggrams", total=len(files)) as advance:
+    with progress("tags over time", total=len(files)) as advance:
         for path, name in zip(files, taggrams.names(files), strict=True):
             try:
-                gram = taggrams.taggram(tagger, path, max_seconds=max_seconds)
-                taggrams.write_csv(folder / f"{name}.csv", gram)
-                taggrams.write_png(folder / f"{name}.png", gram, tagger=tagger)
+                gram = taggrams.taggram(
+                    tagger, path, max_seconds=options.max_seconds, limits=options.limits
+                )
+                if folder:
+                    taggrams.write_csv(folder / f"{name}.csv", gram)
+                    taggrams.write_png(folder / f"{name}.png", gram, tagger=tagger)
+                if chapters:
+                    parts = chapters_.chapters(gram, tagger.card)
+                    chapters_.write(chapters, name, parts, source=path.name)
                 written.append(path)
             except UnreadableAudio as error:  # it was readable before
                 say(f"error: {error}")
+            except OSError as error:
+                say(
+                    f"error: the tags over time of {path} cannot be written "
+                    f"({error.strerror or error}). Check the disk and your permissions"
+                )
             advance(1)
-    say(f"taggrams are in {folder}")
+    for what, where in (("taggrams", folder), ("chapters", chapters)):
+        if where:
+            say(f"{what} are in {where}")
     return written

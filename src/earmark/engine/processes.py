@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import process, resource_tracker
 from multiprocessing.connection import Connection
@@ -45,6 +45,7 @@ _function: Callable[[bytes], bytes]  # of this worker
 class _Process:
     pool: ProcessPoolExecutor
     lifeline: Connection  # the worker ends when this end closes, also when we are killed
+    pid: int | None = None  # None until it has started
 
 
 class ProcessCrew:
@@ -58,7 +59,7 @@ class ProcessCrew:
         self._function, self._name = pickle.dumps(function), repr(function)
         self._context = multiprocessing.get_context("spawn")
         self._staff: list[_Process] = []
-        self._starting: set[Future[Any]] = set()
+        self._starting: dict[Future[Any], _Process] = {}
         self._failed_starts = 0  # in a row; a single one may have been killed from outside
         if os.name == "posix":
             resource_tracker.ensure_running()  # its start would undo worker_environment
@@ -73,7 +74,7 @@ class ProcessCrew:
         with worker_environment(self._threads):
             ready = pool.submit(_load, self._function, self._name)
         theirs.close()
-        self._starting.add(ready)
+        self._starting[ready] = worker
         return worker, ready
 
     def submit(self, worker: _Process, unit: bytes) -> Future[bytes]:
@@ -84,25 +85,29 @@ class ProcessCrew:
             dead.set_exception(error)
             return dead
 
-    def wait(self, tickets: list[Future[Any]]) -> set[Future[Any]]:
-        return wait(tickets, return_when=FIRST_COMPLETED).done
+    def wait(self, tickets: list[Future[Any]], *, timeout: float | None) -> set[Future[Any]]:
+        return wait(tickets, timeout, return_when=FIRST_COMPLETED).done
 
     def result(self, ticket: Future[bytes]) -> bytes | None:
-        starting = ticket in self._starting
-        self._starting.discard(ticket)
+        starting = self._starting.pop(ticket, None)
         try:
             answer = ticket.result()
         except BrokenProcessPool as error:
-            self._failed_starts += starting
+            self._failed_starts += starting is not None
             if self._failed_starts == _MOST_FAILED_STARTS:
                 raise WorkerDied(_CANNOT_START) from error
             return None
-        if starting:
+        if starting is not None:
             self._failed_starts = 0
+            starting.pid = int(answer)
         return answer
 
-    def dismiss(self, worker: _Process) -> None:
+    def dismiss(self, worker: _Process, *, kill: bool) -> None:
         self._staff.remove(worker)
+        if kill and worker.pid is not None:
+            # closing the lifeline is not enough where a native library holds Python's lock
+            with suppress(ProcessLookupError):
+                os.kill(worker.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
         worker.lifeline.close()
         worker.pool.shutdown()
 
@@ -152,7 +157,7 @@ def _leave_with(lifeline: Connection) -> None:
 def _load(function: bytes, name: str) -> bytes:
     global _function
     _function = load_function(function, name, where="a module")
-    return b""
+    return b"%d" % os.getpid()
 
 
 def _run(unit: bytes) -> bytes:

@@ -63,11 +63,11 @@ class RayCrew:
     def submit(self, worker: Any, unit: bytes) -> Any:
         return worker.run.remote(unit)
 
-    def wait(self, tickets: list[Any]) -> set[Any]:
+    def wait(self, tickets: list[Any], *, timeout: float | None) -> set[Any]:
         """As of a crew; workers without a CPU, after a node died, wait for one."""
         all_starting = self._starting.issuperset(tickets)
-        done, _ = self._ray.wait(tickets, timeout=PATIENCE if all_starting else None)
-        if not done:
+        done, _ = self._ray.wait(tickets, timeout=PATIENCE if all_starting else timeout)
+        if not done and all_starting:
             raise WorkerDied(
                 f"the Ray cluster had no CPU for a worker in {PATIENCE:.0f} s. See `ray status`"
             )
@@ -89,7 +89,7 @@ class RayCrew:
         self._failed_starts = 0
         return answer
 
-    def dismiss(self, worker: Any) -> None:
+    def dismiss(self, worker: Any, *, kill: bool) -> None:  # noqa: ARG002 - it always does
         # an actor that Ray calls dead may only be out of reach, and still work
         self._staff.remove(worker)
         self._kill(worker)
@@ -189,10 +189,21 @@ def _join(ray: Any, address: str) -> None:
         _reach(address, what_to_do)
     try:
         ray.init(address=address, **_QUIET)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise WorkerDied(
-            f"cannot join a Ray cluster at {address!r}: {error} {what_to_do}"
+            f"cannot join a Ray cluster at {address!r}: {error} {what_to_do}{_about_tokens()}"
         ) from error
+
+
+def _about_tokens() -> str:
+    """What to do where Ray has kept a token of an earlier cluster, which it then asks all for."""
+    token = Path("~/.ray/auth_token").expanduser()
+    if "RAY_AUTH_MODE" in os.environ or not token.is_file():
+        return ""
+    return (
+        f". Ray found {token} and so asks for tokens; if the cluster was started without, set "
+        "RAY_AUTH_MODE=disabled and run this again"
+    )
 
 
 def _reach(address: str, what_to_do: str) -> None:

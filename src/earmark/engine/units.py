@@ -6,13 +6,16 @@
 - it takes units only a little ahead of the outcomes that it has given: both may be endless;
 - a unit that raises fails alone; a unit that kills its process (a crash in a decoder, no memory) is
   tried again, in the end with nothing else running, and then fails alone with WorkerDied;
+- a unit that takes longer than a deadline fails alone, and its worker is replaced;
 - no worker outlives its parent, be it closed, interrupted or killed.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -28,6 +31,10 @@ AHEAD = 4  # units a worker that are taken before the first of them is done
 _DIED = (
     f"this killed the process that worked on it, {TRIES} times: a crash in a native library, "
     "too little memory, or a signal from outside"
+)
+_TOO_SLOW = (
+    "this took longer than {:g} seconds, and the process that worked on it was ended. It may be "
+    "damaged, or the machine too busy: try it again alone"
 )
 
 
@@ -46,6 +53,7 @@ def map_units(
     *,
     workers: int | None = None,
     ray: str | None = None,
+    deadline: float | None = None,
 ) -> Generator[Outcome[Unit, Value], None, None]:
     """function(unit) for each unit: outcomes lazily and in the order of the units.
 
@@ -54,6 +62,7 @@ def map_units(
     workers : processes; None for one on each CPU core we may use; 0 and 1 work in this process
     ray : None for processes here; "local" for Ray on this machine, "auto" or "host:port" for a
         running cluster, where workers=None is one for each of its CPUs
+    deadline : seconds that one unit may take in a worker; a unit in this process takes its time
 
     An EarmarkError becomes the outcome of its unit. Any other exception is a bug, and becomes the
     outcome Unexpected with its traceback: it is not hidden, and does not stop the other units.
@@ -75,7 +84,7 @@ def map_units(
 
         threads = threads_per_worker(workers)
         crew = ProcessCrew(Attempt(function), workers=workers, threads=threads)
-    return _in_order(crew, iter(units))
+    return _in_order(crew, iter(units), deadline=deadline)
 
 
 def cpu_count() -> int:
@@ -104,14 +113,14 @@ class _Crew(Protocol):
     def submit(self, worker: Any, unit: bytes) -> Any:
         """The ticket of a unit given to a worker."""
 
-    def wait(self, tickets: list[Any]) -> set[Any]:
-        """The tickets that are done, as soon as there is one."""
+    def wait(self, tickets: list[Any], *, timeout: float | None) -> set[Any]:
+        """The tickets that are done, as soon as there is one; none after `timeout` seconds."""
 
     def result(self, ticket: Any) -> bytes | None:
         """The answer of a ticket that is done; None if its worker died."""
 
-    def dismiss(self, worker: Any) -> None:
-        """Clear up after a worker that died."""
+    def dismiss(self, worker: Any, *, kill: bool) -> None:
+        """Clear up after a worker that died; `kill` ends one that hangs, whatever it is at."""
 
     def close(self, *, finished: bool) -> None:
         """End all workers: at once, unless their work is finished."""
@@ -129,6 +138,7 @@ class _Job:
 class _Worker:
     handle: Any
     queue: deque[tuple[Any, _Job | None]] = field(default_factory=deque)  # job None: getting ready
+    since: float = 0.0  # when it began with the first of its queue, on the monotonic clock
 
 
 def _one_by_one(
@@ -138,8 +148,10 @@ def _one_by_one(
         yield Outcome(unit, *attempt(function, unit))
 
 
-def _in_order(crew: _Crew, units: Iterator[Unit]) -> Generator[Outcome[Unit, Any], None, None]:
-    schedule = _Schedule(crew, units)
+def _in_order(
+    crew: _Crew, units: Iterator[Unit], *, deadline: float | None
+) -> Generator[Outcome[Unit, Any], None, None]:
+    schedule = _Schedule(crew, units, deadline=deadline)
     finished = False
     try:
         while (outcome := schedule.next_outcome()) is not None:
@@ -152,8 +164,9 @@ def _in_order(crew: _Crew, units: Iterator[Unit]) -> Generator[Outcome[Unit, Any
 class _Schedule:
     """Which worker runs which unit; it is the same for processes and for Ray."""
 
-    def __init__(self, crew: _Crew, units: Iterator[Any]) -> None:
+    def __init__(self, crew: _Crew, units: Iterator[Any], *, deadline: float | None) -> None:
         self.crew = crew
+        self.deadline = deadline
         self.units: Iterator[Any] | None = units
         self.jobs: deque[_Job] = deque()  # taken from the units, outcome not yet returned
         self.waiting: deque[_Job] = deque()  # of these, the jobs that no worker has
@@ -170,8 +183,12 @@ class _Schedule:
             if self.jobs[0].outcome is not None:
                 return self.jobs.popleft().outcome
             heads = {worker.queue[0][0]: worker for worker in self.workers if worker.queue}
-            for ticket in self.crew.wait(list(heads)):
-                self._settle(heads[ticket])
+            done = self.crew.wait(list(heads), timeout=self._patience())
+            for ticket in done:
+                self._settle(heads.pop(ticket))
+            for worker in heads.values():
+                if self._left(worker) <= 0:
+                    self._end(worker)
 
     def _take_units(self) -> None:
         while self.units is not None and len(self.jobs) < AHEAD * self.crew.workers:
@@ -200,11 +217,32 @@ class _Schedule:
                     self._give(worker, self.waiting.popleft())
 
     def _give(self, worker: _Worker, job: _Job) -> None:
+        if not worker.queue:
+            worker.since = time.monotonic()
         worker.queue.append((self.crew.submit(worker.handle, job.packed), job))
+
+    def _patience(self) -> float | None:
+        """Seconds until the first worker has used up its time."""
+        left = min((self._left(worker) for worker in self.workers), default=math.inf)
+        return None if left == math.inf else max(0.0, left)
+
+    def _left(self, worker: _Worker) -> float:
+        """Seconds that a worker has left for the unit that it is at."""
+        if self.deadline is None or not worker.queue or worker.queue[0][1] is None:
+            return math.inf
+        return worker.since + self.deadline - time.monotonic()
+
+    def _end(self, worker: _Worker) -> None:
+        """End a worker whose unit has used up its time."""
+        _, job = worker.queue.popleft()
+        assert job is not None
+        self._dismiss(worker, kill=True)
+        self._finish(job, None, WorkerDied(_TOO_SLOW.format(self.deadline)))
 
     def _settle(self, worker: _Worker) -> None:
         """The head of a worker's queue is done, or the worker is dead."""
         ticket, job = worker.queue.popleft()
+        worker.since = time.monotonic()
         answer = self.crew.result(ticket)
         if answer is None:
             self._bury(worker, job)
@@ -212,10 +250,7 @@ class _Schedule:
             self._finish(job, *pickle.loads(answer))  # noqa: S301 - from our own worker
 
     def _bury(self, worker: _Worker, job: _Job | None) -> None:
-        # a worker works in order: the job at the head was running, the ones behind it are innocent
-        self.workers.remove(worker)
-        self.waiting.extendleft(innocent for _, innocent in reversed(worker.queue) if innocent)
-        self.crew.dismiss(worker.handle)
+        self._dismiss(worker, kill=False)
         if job is None:
             return
         job.deaths += 1
@@ -225,6 +260,12 @@ class _Schedule:
             self.suspects.append(job)
         else:
             self.waiting.appendleft(job)
+
+    def _dismiss(self, worker: _Worker, *, kill: bool) -> None:
+        # a worker works in order: the job at the head was running, the ones behind it are innocent
+        self.workers.remove(worker)
+        self.waiting.extendleft(innocent for _, innocent in reversed(worker.queue) if innocent)
+        self.crew.dismiss(worker.handle, kill=kill)
 
     def _finish(self, job: _Job, value: Any, error: EarmarkError | None) -> None:
         job.outcome = Outcome(job.unit, value, error)

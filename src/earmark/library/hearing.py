@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from earmark import audio
 from earmark.arrays import Float32Array
 from earmark.audio.opening import reason
 from earmark.audio.packet_hash import audio_hash
@@ -34,15 +33,17 @@ class ReadFile:
 
     quick : hear a few windows of it
     known : audio hashes of what has been heard before: such files are not heard again
+    limits : as of inference.Options
     """
 
     quick: bool
     known: frozenset[bytes]
+    limits: bool = True
 
     def __call__(self, tagger: Tagger, path: Path) -> FileContent:
         """Raises UnreadableAudio, also for a file that changes while it is read."""
         before = _stat(path)
-        audio_sha256 = audio_hash(path)
+        audio_sha256 = audio_hash(path, limits=self.limits)
         artist, title, album = read_names(path)
         song = ScannedFile(
             path, before.st_size, before.st_mtime_ns, audio_sha256,
@@ -51,10 +52,8 @@ class ReadFile:
         if audio_sha256 in self.known:
             return FileContent(song, None)
         spread = QUICK_WINDOWS if self.quick else None
-        heard = tagger.listen(path, options=Options(spread=spread))
-        seconds = heard.seconds
-        if self.quick:
-            seconds = audio.probe(path).duration or seconds
+        heard = tagger.listen(path, options=Options(spread=spread, limits=self.limits))
+        seconds = heard.stated_seconds or heard.seconds
         after = _stat(path)
         if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
             raise UnreadableAudio(path, "it changed while it was being read. Scan again")

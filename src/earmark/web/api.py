@@ -39,7 +39,7 @@ OfVocabulary = Annotated[
 Center = Annotated[bool, Query(description="Hear only the middle of a song, as the papers do.")]
 MaxSeconds = Annotated[
     float | None,
-    Query(gt=0, le=1e6, allow_inf_nan=False, description="Stop listening after that much."),
+    Query(ge=0.1, le=1e6, allow_inf_nan=False, description="Stop listening after that much."),
 ]
 Start = Annotated[
     float, Query(ge=0, le=1e6, allow_inf_nan=False, description="Where the window begins, seconds.")
@@ -183,6 +183,21 @@ def api(service: Service) -> APIRouter:
         if first is None:  # nothing was sent yet: the status can report the error
             return _response(await task, lambda value: value)
         return StreamingResponse(following(first), media_type="application/x-ndjson")
+
+    @post(
+        "/api/embedding",
+        response_model=schemas.EmbeddingSchema,
+        summary="The embedding of a song",
+    )
+    async def embedding(
+        request: Request, file: File_, center: Center = False, max_seconds: MaxSeconds = None
+    ) -> Response:
+        """Returns the vector that `Tagger.embed` gives, to compare songs with: the cosine of two
+        vectors says how much alike they sound.
+        """
+        options = Options(center=center, max_seconds=max_seconds)
+        result = await run_on_upload(request, file, lambda upload: service.embed(upload, options))
+        return _response(result, lambda value: value)
 
     @post(
         "/api/sensitivity",

@@ -14,10 +14,11 @@ from earmark.web.responses import add_error_handlers
 from earmark.web.service import Service
 
 
-def create_app(service: Service, *, access: Access = Access()) -> ASGIApp:
+def create_app(service: Service, *, access: Access = Access(), root_path: str = "") -> ASGIApp:
     """The application of a service.
 
     access : who may use it; by default this machine only, without a token
+    root_path : where a proxy shows it, such as "/earmark"; "" is the root
     """
     app = FastAPI(
         title="earmark",
@@ -31,4 +32,4 @@ def create_app(service: Service, *, access: Access = Access()) -> ASGIApp:
     app.include_router(pages())
     add_error_handlers(app)
     # around the application, not in it, so that it sees the response to a bug too
-    return GuardMiddleware(app, service=service, access=access)
+    return GuardMiddleware(app, service=service, access=access, root_path=root_path)

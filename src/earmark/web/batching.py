@@ -6,11 +6,13 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from earmark.arrays import Float32Array
+from earmark.errors import BadModel
 from earmark.runtime import BATCH, LoadedModel
 
 
@@ -63,7 +65,10 @@ class SharedModel:
             ends = np.cumsum([len(one.log_mel) for one in together])[:-1]
             parts = zip(np.split(logits, ends), np.split(embeddings, ends), strict=True)
             for one, part in zip(together, parts, strict=True):
-                one.answer.set_result(part)
+                if all(np.isfinite(array).all() for array in part):
+                    one.answer.set_result(part)
+                else:
+                    one.answer.set_exception(_not_finite(self.path))
 
     def _gather(self, first: _Waiting) -> list[_Waiting]:
         """What waits now and fits into one batch."""
@@ -87,6 +92,13 @@ class SharedModel:
         if item is None:
             self._waiting.put(None)  # for the next call
         return item
+
+
+def _not_finite(path: Path) -> BadModel:
+    return BadModel(
+        f"the model {path.name} answers with infinite numbers or with none (NaN). Check the file "
+        "with `earmark models info`, or serve another model"
+    )
 
 
 class ReportingModel:

@@ -57,10 +57,11 @@ def _answer(pipe: Connection, job: dict[str, Any]) -> None:
             rate=job["rate"],
             start=job["start"],
             seconds=job["seconds"],
+            limits=False,  # this process has its own
         )
         for block in stream:
             pipe.send_bytes(SAMPLES + block.astype("<f4", copy=False).tobytes())
-        end = {"damaged_packets": stream.damaged_packets}
+        end = {"damaged_packets": stream.damaged_packets, "cut_short": stream.cut_short}
         pipe.send_bytes(END + json.dumps(end).encode())
     except UnreadableAudio as error:
         if error.reason == NO_MEMORY_LEFT:

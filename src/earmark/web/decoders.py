@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from earmark.audio import Audio
+from earmark.audio.stated import CutShort
 from earmark.engine.processes import worker_environment
 from earmark.errors import UnreadableAudio, WorkerDied
 from earmark.web import decoder_process
@@ -67,14 +68,16 @@ class Decoders:
         rate: int,
         start: float = 0.0,
         seconds: float | None = None,
+        minutes: float | None = None,
     ) -> Audio:
         """The samples of a file, or of a part of it, as load_audio gives them.
 
         name : what errors call the file
+        minutes : what is longer raises TooLong; None is the limit of the server
 
         Raises UnreadableAudio, TooLong and TooCostly.
         """
-        longest = self._limits.minutes * 60
+        longest = (minutes or self._limits.minutes) * 60
         job = {
             "path": str(path),
             "rate": rate,
@@ -192,7 +195,9 @@ def _receive(decoder: _Decoder, job: dict[str, Any], *, name: str, longest: floa
             "part of it, or ask for its beginning with max_seconds"
         )
     samples = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
-    return Audio(samples, rate, json.loads(bytes(body))["damaged_packets"])
+    end = json.loads(bytes(body))
+    cut_short = None if end["cut_short"] is None else CutShort(*end["cut_short"])
+    return Audio(samples, rate, end["damaged_packets"], cut_short=cut_short)
 
 
 def _too_costly(name: str, why: str, limits: Limits) -> str:

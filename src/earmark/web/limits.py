@@ -22,10 +22,10 @@ class Limits:
     decoders : processes that decode in parallel; 0 is one for each core
     """
 
-    upload_mb: float = 100.0
-    upload_seconds: float = 60.0
-    minutes: float = 20.0
-    decode_seconds: float = 60.0
+    upload_mb: float = 400.0  # a set of two hours as MP3 at 320 kbit/s has 290
+    upload_seconds: float = 120.0
+    minutes: float = 150.0
+    decode_seconds: float = 120.0
     decode_mb: float = 1000.0
     waiting: int = 64
     decoders: int = 0

@@ -12,6 +12,7 @@ from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from earmark.files import json_line
@@ -42,24 +43,32 @@ _LINGER_BYTES, _LINGER_SECONDS = 4_000_000, 2.0
 
 
 class GuardMiddleware:
-    """Checks access and limits before the application runs; see Access and Limits."""
+    """Checks access and limits before the application runs; see Access and Limits.
 
-    def __init__(self, app: ASGIApp, *, service: Service, access: Access) -> None:
+    root_path : where a proxy shows the server, such as "/earmark", or ""; it may be in a request's
+        path or not, because some proxies take it off
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, service: Service, access: Access, root_path: str = ""
+    ) -> None:
         self._app, self._service, self._access = app, service, access
+        self._root = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or answer with an error."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        method = scope["method"]
-        if method == "HEAD":
-            scope = {**scope, "method": "GET"}  # uvicorn leaves the body out of the answer
+        method, path = scope["method"], self._inner(scope["path"])
+        # uvicorn leaves the body out of the answer to HEAD
+        scope = {**scope, "method": "GET" if method == "HEAD" else method}
+        scope |= {"root_path": self._root, "path": self._root + path}
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         body = _Body(receive, headers, self._service)
-        async with self._recorded(scope, method, request_id, body) as response:
+        async with self._recorded(scope, method, path, request_id, body) as response:
 
             async def send_with_headers(message: Message) -> None:
                 if message["type"] == "http.response.start":
@@ -74,19 +83,26 @@ class GuardMiddleware:
                 await send(message)
 
             try:
-                self._access.check(method, scope["path"], headers)
+                self._access.check(method, path, headers)
                 body.check()
-                if method == "POST":
-                    with self._service.slot():
+                if path == "":
+                    await RedirectResponse(f"{self._root}/")(scope, receive, send_with_headers)
+                elif method == "POST":
+                    with self._service.slot(_client(scope)):
                         await self._app(scope, body.receive, send_with_headers)
                 else:
                     await self._app(scope, body.receive, send_with_headers)
             except HttpError as error:
                 await _send_error(error, send_with_headers, body)
 
+    def _inner(self, path: str) -> str:
+        """A path without the root path; "" is the root path without the slash after it."""
+        inside = self._root and (path == self._root or path.startswith(f"{self._root}/"))
+        return path.removeprefix(self._root) if inside else path
+
     @asynccontextmanager
     async def _recorded(
-        self, scope: Scope, method: str, request_id: str, body: _Body
+        self, scope: Scope, method: str, path: str, request_id: str, body: _Body
     ) -> AsyncIterator[dict[str, Any]]:
         """Log and count one request."""
         metrics = self._service.metrics
@@ -104,13 +120,19 @@ class GuardMiddleware:
             logs.log_event(
                 "request",
                 method=method,
-                path=scope["path"],
+                path=path,
                 status=response["status"],
                 seconds=round(seconds, 4),
                 bytes=body.n,
-                client=(scope.get("client") or (None,))[0],
+                client=_client(scope),  # the last: deploy/fail2ban relies on it
             )
             logs.request_id.reset(context)
+
+
+def _client(scope: Scope) -> str | None:
+    """The address of the client; behind a proxy on this machine, the one that the proxy names."""
+    address: str | None = (scope.get("client") or (None,))[0]
+    return address
 
 
 class _Body:

@@ -64,7 +64,7 @@ def _file(path: Path) -> Response:
 def _page(name: str) -> str:
     """One HTML page; plotly's URL has its version in it, so that browsers may cache it for good."""
     html = (STATIC / name).read_text(encoding="utf-8")
-    return html.replace("/static/plotly.js", f"/static/plotly.js?{version('plotly')}")
+    return html.replace("static/plotly.js", f"static/plotly.js?{version('plotly')}")
 
 
 def _plotly() -> Path:

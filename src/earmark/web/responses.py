@@ -10,13 +10,14 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from earmark.errors import EarmarkError
+from earmark.errors import EarmarkError, ModelError
 from earmark.files import json_line
 from earmark.tagger import Failure
 from earmark.web import logs
 from earmark.web.errors import HttpError
 
 _UNPROCESSABLE = 422  # for a bad file or value; an HttpError has a status of its own
+_OUR_FAULT = 500  # the model that is served does not work
 _LONGEST_NAME = 200  # characters
 
 
@@ -54,7 +55,9 @@ def shown_name(name: str | None) -> str:
 
 
 def _status(error: EarmarkError) -> int:
-    return error.status if isinstance(error, HttpError) else _UNPROCESSABLE
+    if isinstance(error, HttpError):
+        return error.status
+    return _OUR_FAULT if isinstance(error, ModelError) else _UNPROCESSABLE
 
 
 def _earmark_error(_: Request, error: Exception) -> Response:

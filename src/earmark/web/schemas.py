@@ -62,6 +62,18 @@ class BatchSchema(_Schema):
     results: list[TaggedSongSchema | FailedSongSchema]
 
 
+class EmbeddingSchema(_Schema):
+    """`embedding`: songs that sound alike have embeddings that point the same way (cosine), where
+    both come from one model: the one whose file has that SHA-256.
+    """
+
+    path: str
+    seconds: float
+    model: str
+    sha256: str
+    embedding: list[float]
+
+
 class SensitivitySchema(_Schema):
     """`falls[tag][band][time]`: how far the tag's log-odds fall when that region is muted."""
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import signal
 import socket
 import sys
 
 import uvicorn
+from starlette.types import ASGIApp
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from earmark.errors import BadValue
-from earmark.web import logs
+from earmark.web import connections, logs
 from earmark.web.access import LOOPBACK, Access
 from earmark.web.app import create_app
 from earmark.web.service import Service
 
-_MOST_CONNECTIONS = 512  # with more, uvicorn itself answers 503
+# Connections that the system accepts before the server has looked at them; so many may come at once
+# beyond the limit of connections.
+_BACKLOG = 128
 _KEEP_ALIVE = 15  # seconds that a connection may idle
 _SHUTDOWN_SECONDS = 120  # for requests under way, after SIGTERM or Ctrl-C
 
@@ -54,7 +58,7 @@ def listening(host: str, port: int) -> socket.socket:
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=1024)
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or error
         raise BadValue(
@@ -62,25 +66,53 @@ def listening(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def address(listener: socket.socket) -> str:
+def address(listener: socket.socket, *, root_path: str = "") -> str:
     """The address of the page."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return (f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}") + root_path
 
 
-def serve(service: Service, listener: socket.socket, *, access: Access) -> None:
-    """Serve until SIGTERM or Ctrl-C; what is under way then is still answered."""
-    logs.set_up(sys.stderr)
-    config = uvicorn.Config(
-        create_app(service, access=access),
+def checked_root_path(path: str) -> str:
+    """A path below which a proxy shows the server, without the slash at its end: "/earmark" or "".
+
+    Raises BadValue for what is no path.
+    """
+    if path not in ("", "/") and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+/?", path):
+        raise BadValue(
+            f"{path!r} cannot be a root path. Give the path where the proxy shows earmark, such as "
+            "/earmark"
+        )
+    return path.rstrip("/")
+
+
+def settings(
+    app: ASGIApp,
+    *,
+    port: int = 0,
+    limits: connections.ConnectionLimits = connections.ConnectionLimits(),
+) -> uvicorn.Config:
+    """How uvicorn serves an application; the port is for who hands it no socket."""
+    return uvicorn.Config(
+        app,
+        port=port,
+        http=connections.protocol(limits),
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
-        limit_concurrency=_MOST_CONNECTIONS,
+        backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )
-    server = uvicorn.Server(config)
+
+
+def serve(
+    service: Service, listener: socket.socket, *, access: Access, root_path: str = ""
+) -> None:
+    """Serve until SIGTERM or Ctrl-C; what is under way then is still answered."""
+    logs.set_up(sys.stderr)
+    app = create_app(service, access=access, root_path=root_path)
+    server = uvicorn.Server(settings(app, limits=connections.limits_of_this_process()))
 
     def end(*_: object) -> None:
         server.should_exit = True

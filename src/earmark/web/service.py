@@ -8,18 +8,20 @@ import itertools
 import math
 import shutil
 import tempfile
+import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Self, TypeVar
+from typing import BinaryIO, NoReturn, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from earmark import files, taggrams, tags, zoo
+from earmark import chapters, files, taggrams, tags, zoo
 from earmark.audio import Audio
 from earmark.errors import BadValue
 from earmark.files import Json
@@ -27,9 +29,10 @@ from earmark.inference import Options
 from earmark.runtime import Model
 from earmark.tagger import Tagger, Tags
 from earmark.web import drawing
+from earmark.web.access import LOOPBACK
 from earmark.web.batching import ReportingModel, SharedModel
 from earmark.web.decoders import Decoders
-from earmark.web.errors import Busy
+from earmark.web.errors import Busy, TooLong
 from earmark.web.limits import Limits
 from earmark.web.metrics import Metrics
 from earmark.web.occlusion import sensitivity
@@ -41,6 +44,7 @@ Similar = Callable[[npt.NDArray[np.float32]], list[Json]]
 OnShare = Callable[[float], None]  # called with the share of a song that was heard, in [0, 1]
 
 _REQUESTS_PER_DECODER = 2  # one is decoded while the other is heard
+_SHORT_MINUTES = 20.0  # of a song whose samples may lie in memory beside those of others
 _FIRST_GUESS = 1.0  # seconds that a request takes, before one was served
 
 
@@ -79,9 +83,11 @@ class Service:
         n_threads = _REQUESTS_PER_DECODER * limits.n_decoders
         self._threads = ThreadPoolExecutor(n_threads, thread_name_prefix="request")
         self._turns = asyncio.Semaphore(n_threads)
+        self._long = threading.Lock()
         self._folder = tempfile.TemporaryDirectory(prefix="earmark-")
         self._numbers = itertools.count()
         self._under_way = 0
+        self._of_client: Counter[str | None] = Counter()
         self._usual_seconds = _FIRST_GUESS
 
     def __enter__(self) -> Self:
@@ -95,23 +101,33 @@ class Service:
         self._folder.cleanup()
 
     @contextmanager
-    def slot(self) -> Iterator[None]:
-        """A slot among the requests under way. Raises Busy where none is free."""
+    def slot(self, client: str | None = None) -> Iterator[None]:
+        """A slot among the requests under way. Raises Busy where none is free.
+
+        client : the address that asks; one that is not on this machine gets half of the slots
+        """
+        mine = self._of_client[client]
+        is_here = client is None or client in LOOPBACK
         if self._under_way >= self.limits.waiting:
-            turns = self.limits.waiting / (_REQUESTS_PER_DECODER * self.limits.n_decoders)
-            wait = min(60, max(1, math.ceil(turns * self._usual_seconds)))
-            raise Busy(
-                f"the server is full: {self._under_way} requests are under way. Try again in "
-                f"{wait} seconds",
-                retry_after=wait,
-            )
+            self._busy(f"the server is full: {self._under_way} requests are under way")
+        if not is_here and mine >= max(1, self.limits.waiting // 2):
+            self._busy(f"{mine} requests from your address are under way")
         self._under_way += 1
+        self._of_client[client] += 1
         self.metrics.under_way.set(self._under_way)
         try:
             yield
         finally:
             self._under_way -= 1
+            self._of_client[client] -= 1
+            if not self._of_client[client]:
+                del self._of_client[client]
             self.metrics.under_way.set(self._under_way)
+
+    def _busy(self, why: str) -> NoReturn:
+        turns = self.limits.waiting / (_REQUESTS_PER_DECODER * self.limits.n_decoders)
+        wait = min(60, max(1, math.ceil(turns * self._usual_seconds)))
+        raise Busy(f"{why}. Try again in {wait} seconds", retry_after=wait)
 
     @asynccontextmanager
     async def stored(self, file: BinaryIO, name: str) -> AsyncIterator[Upload]:
@@ -144,8 +160,20 @@ class Service:
 
     def tag(self, upload: Upload, options: Options) -> Tags:
         """The tags of an upload, as Tagger.tag gives them for its file."""
-        audio = self._decode(upload, seconds=options.max_seconds)
-        return self._tags(self.tagger, upload, audio, options)[0]
+        with self._decoded(upload, seconds=options.max_seconds) as audio:
+            return self._tags(self.tagger, upload, audio, options)[0]
+
+    def embed(self, upload: Upload, options: Options) -> Json:
+        """The embedding of an upload, as Tagger.embed gives it for its file."""
+        with self._decoded(upload, seconds=options.max_seconds) as audio:
+            heard = self.tagger.listen(audio.samples, rate=audio.rate, options=options)
+        return {
+            "path": upload.name,
+            "seconds": round(heard.seconds, 3),
+            "model": self.tagger.card.name,
+            "sha256": self._sha256,
+            "embedding": [float(f"{value:.7g}") for value in heard.embedding.tolist()],
+        }
 
     def describe(self, upload: Upload, options: Options, on_progress: OnShare) -> Json:
         """All that the page shows of an upload.
@@ -153,7 +181,12 @@ class Service:
         on_progress : called for the first time when the file is decoded; whatever it raises ends
             the work
         """
-        audio = self._decode(upload, seconds=options.max_seconds)
+        with self._decoded(upload, seconds=options.max_seconds) as audio:
+            return self._described(upload, audio, options, on_progress)
+
+    def _described(
+        self, upload: Upload, audio: Audio, options: Options, on_progress: OnShare
+    ) -> Json:
         on_progress(0.0)
         settings = self.tagger.card.features
         clips = audio.seconds / settings.seconds
@@ -169,6 +202,7 @@ class Service:
         tagger = Tagger(ReportingModel(self._model, on_run))
         heard, embedding = self._tags(tagger, upload, audio, options)
         gram = taggrams.taggram(tagger, audio.samples, rate=audio.rate)
+        parts = chapters.chapters(gram, self.tagger.card) if not heard.headline else ()
         return {
             "song": heard.as_json(),
             "headline": heard.headline,
@@ -177,16 +211,17 @@ class Service:
             "spectrogram": drawing.mel_image(audio.samples, settings=settings),
             "taggram": drawing.over_time(gram),
             "csv": taggrams.as_csv(gram),
+            "chapters": chapters.as_json(parts),
+            "chapter_list": chapters.as_text(parts),
+            "cue": chapters.as_cue(parts, name=upload.name),
             "similar": self._similar(embedding) if self._similar and not heard.headline else None,
         }
 
     def sensitivity(self, upload: Upload, *, start: float) -> Json:
         """The regions that each tag depends on, of the window from `start` seconds on."""
         seconds = self.tagger.card.features.seconds
-        audio = self._decode(upload, start=start, seconds=seconds)
-        if not audio.samples.size:
-            raise BadValue(f"{upload.name} ends before {start:g} seconds; ask for an earlier start")
-        return sensitivity(self.tagger, audio.samples, start=start)
+        with self._decoded(upload, start=start, seconds=seconds) as audio:
+            return sensitivity(self.tagger, audio.samples, start=start)
 
     def models(self) -> Json:
         """The card of the model that is served, with a row for each tag."""
@@ -226,12 +261,38 @@ class Service:
             "waiting_limit": self.limits.waiting,
         }
 
+    @contextmanager
+    def _decoded(
+        self, upload: Upload, *, start: float = 0.0, seconds: float | None = None
+    ) -> Iterator[Audio]:
+        """The samples of an upload. Of long recordings, whose samples take hundreds of MB, there is
+        one at a time.
+
+        Raises Busy for another.
+        """
+        short = min(_SHORT_MINUTES, self.limits.minutes)
+        audio = None
+        try:
+            audio = self._decode(upload, start=start, seconds=seconds, minutes=short)
+        except TooLong:
+            if short == self.limits.minutes:
+                raise
+        if audio is not None:
+            yield audio
+            return
+        if not self._long.acquire(blocking=False):
+            raise Busy(
+                f"another recording of more than {short:g} minutes is under way. Try again in a "
+                "minute",
+                retry_after=60,
+            )
+        try:
+            yield self._decode(upload, start=start, seconds=seconds, minutes=self.limits.minutes)
+        finally:
+            self._long.release()
+
     def _decode(
-        self,
-        upload: Upload,
-        *,
-        start: float = 0.0,
-        seconds: float | None = None,
+        self, upload: Upload, *, start: float, seconds: float | None, minutes: float
     ) -> Audio:
         audio = self._decoders.decode(
             upload.path,
@@ -239,7 +300,14 @@ class Service:
             rate=self.tagger.card.features.rate,
             start=start,
             seconds=seconds,
+            minutes=minutes,
         )
+        if not audio.samples.size:
+            if start:
+                raise BadValue(
+                    f"{upload.name} ends before {start:g} seconds; ask for an earlier start"
+                )
+            raise BadValue(f"{upload.name} holds no sound in what was asked for; ask for more")
         self.metrics.heard.inc(audio.seconds)
         return audio
 
@@ -248,5 +316,7 @@ class Service:
     ) -> tuple[Tags, npt.NDArray[np.float32]]:
         """The tags of an upload, and its embedding."""
         heard = tagger.listen(audio.samples, rate=audio.rate, options=options)
-        heard = dataclasses.replace(heard, damaged_packets=audio.damaged_packets)
+        heard = dataclasses.replace(
+            heard, damaged_packets=audio.damaged_packets, cut_short=audio.cut_short
+        )
         return tagger.tags_of(heard, path=Path(upload.name), options=options), heard.embedding

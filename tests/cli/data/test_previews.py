@@ -162,6 +162,23 @@ def test_three_kills_and_two_parts_lose_nothing_and_double_nothing(
     assert states(tmp_path / "all") == {"downloaded": N}
 
 
+def test_status_knows_at_once_that_a_run_is_dead(run: Run, catalog: Path, tmp_path: Path) -> None:
+    with service_of(N) as service:
+        slowly(service)
+        words = command(*previews(catalog, tmp_path / "out", service))
+        with subprocess.Popen(words, stderr=subprocess.DEVNULL) as process:
+            try:
+                wait_until(tmp_path / "out", 5)
+                assert json.loads(run("status", tmp_path / "out", "--json").stdout)["running"]
+                second = run(*previews(catalog, tmp_path / "out", service))
+                assert second.returncode == 1
+                assert f"another run works on {tmp_path / 'out'}" in second.stderr
+            finally:
+                process.kill()
+        assert not json.loads(run("status", tmp_path / "out", "--json").stdout)["running"]
+        assert "no run is at work" in run("status", tmp_path / "out").stdout
+
+
 @pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_run_in_order(
     run: Run, catalog: Path, tmp_path: Path, sign: signal.Signals, code: int

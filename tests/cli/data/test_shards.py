@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,7 +45,7 @@ def store(folder: Path) -> Path:
     assert run.returncode == 3  # one file could not be used
     assert run.stdout == ""
     assert "error: audio/S003.mp3: FFmpeg finds no audio in it" in run.stderr
-    assert "3 clips in 3 shards; 1 songs have no audio file, 1 files could not be" in run.stderr
+    assert "3 clips in 3 shards; 1 song has no audio file, 1 file could not be" in run.stderr
     assert "run this again with --retry" in run.stderr
     return folder / "store"
 
@@ -84,7 +85,7 @@ def test_songs_without_audio_alone_are_no_failure(folder: Path, tmp_path: Path) 
     stores.write_wav(tmp_path / "previews" / "S003.wav", seed=3)
     again = earmark(*words, "--retry")
     assert again.returncode == 0
-    assert "4 clips in 1 shards; 1 songs have no audio file, 0 files" in again.stderr
+    assert "4 clips in 1 shard; 1 song has no audio file, 0 files" in again.stderr
 
 
 def test_verify_is_quiet_about_a_whole_store_and_names_damage(store: Path, tmp_path: Path) -> None:
@@ -135,3 +136,35 @@ def test_features_that_do_not_exist_are_named(folder: Path, tmp_path: Path) -> N
     run = earmark("shards", folder / "catalog.parquet", "-o", tmp_path / "s", "--features", "choi")
     assert run.returncode == 1
     assert "choose one of choi2016, cs2470, won2020" in run.stderr
+
+
+def test_verify_says_how_to_mend_a_store_and_repair_mends_it(
+    folder: Path, store: Path, tmp_path: Path
+) -> None:
+    broken = Path(shutil.copytree(store, tmp_path / "store"))
+    clips = broken / "shard-00001.npy"
+    data = bytearray(clips.read_bytes())
+    data[-1] ^= 1
+    clips.write_bytes(data)
+    found = earmark("verify", broken)
+    assert found.returncode == 1
+    assert found.stdout == "shard-00001.npy: damaged clips: 0 (S002)\n"
+    assert "with --repair" in found.stderr
+    earmark(
+        "shards", folder / "catalog.parquet", "-o", broken, "--audio", folder / "previews",
+        "--features", "choi2016", "--clips-per-shard", 2, "--workers", 1, "--repair",
+    )  # fmt: skip
+    assert stores.bytes_of(broken) == stores.bytes_of(store)
+
+
+def test_import_draws_splits_and_says_when_there_are_none(store: Path, tmp_path: Path) -> None:
+    earmark("export", store, "-o", tmp_path / "out", "--to", "numpy")
+    (tmp_path / "out" / "0-3_songs.csv").unlink()
+    bare = earmark("import", tmp_path / "out", "-o", tmp_path / "bare")
+    assert bare.returncode == 0, bare.stderr
+    assert "no clip has a split" in bare.stderr
+    words = ("--validation", 0.34, "--test", 0.33)
+    drawn = earmark("import", tmp_path / "out", "-o", tmp_path / "drawn", *words)
+    assert drawn.returncode == 0, drawn.stderr
+    with open_store(tmp_path / "drawn") as opened:
+        assert sorted(opened.splits) == ["test", "train", "valid"]

@@ -148,3 +148,9 @@ def test_the_4q_clips_become_a_catalog_of_fifty_tags_in_five_folds(shared: Path)
     assert all(Path(song.path).is_file() for song in catalog)
     tagged = reading.catalog.labels().sum(axis=1)
     assert np.isclose(tagged.mean(), 1.8 + 6.5, atol=0.1)
+
+
+def test_blanks_around_the_names_of_columns_do_not_count(tmp_path: Path) -> None:
+    catalog, report = read_csv(write(tmp_path, "id, path ,\ttags, my artist\n1, /x.mp3, rock, A\n"))
+    assert list(catalog) == [Song("1", path="/x.mp3", tags=("rock",))]
+    assert report["columns_not_used"].examples == ["my artist"]

@@ -466,8 +466,9 @@ def test_a_ledger_of_another_version_is_not_touched(tmp_path: Path) -> None:
     assert all_there(tmp_path)
 
 
-def test_a_full_disk_stops_the_run_and_loses_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EROFS])
+def test_a_disk_that_takes_no_more_stops_the_run_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     write_bytes = Path.write_bytes
     room = [3]
@@ -475,18 +476,70 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(
     def full(path: Path, data: bytes) -> int:
         room[0] -= 1
         if room[0] < 0:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            raise OSError(code, os.strerror(code), str(path))
         return write_bytes(path, data)
 
     with MusicService(served(20)) as service:
         monkeypatch.setattr(Path, "write_bytes", full)
-        with pytest.raises(DataError, match=r"No space left.*Finished work is safe"):
+        with pytest.raises(DataError, match=f"{os.strerror(code)}.*Finished work is safe"):
             download(service, tmp_path, songs(20))
         monkeypatch.undo()
         assert sum(state is State.DOWNLOADED for state in states(tmp_path)) <= 3
         assert not {State.NO_RESULT, State.FAILED_RETRY} & set(states(tmp_path))
         assert download(service, tmp_path, songs(20)).states[State.DOWNLOADED] == 20
     assert all_there(tmp_path, 20)
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace", "link"])
+def test_a_disk_that_fails_at_any_step_stops_the_run_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for i in range(6):
+        (mine / f"TR{i:04}.wav").write_bytes(tone(i))
+    choice = SourceChoice("folder", folder=str(mine))
+    place = {"fsync": os, "replace": Path, "link": os}[call]
+    works, left = getattr(place, call), [2]
+
+    def failing(*args: object) -> object:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return works(*args)
+
+    monkeypatch.setattr(place, call, failing)
+    if call == "fsync":  # of copies: where no links can be made
+        monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError(errno.EXDEV, "")))
+    if call == "link":  # then files are copied
+        reached = download_previews(songs(6), tmp_path / "out", choice=choice, options=OPTIONS)
+        assert reached.states[State.DOWNLOADED] == 6
+    else:
+        with pytest.raises(DataError, match=r"Input/output error.*Finished work is safe"):
+            download_previews(songs(6), tmp_path / "out", choice=choice, options=OPTIONS)
+    monkeypatch.undo()
+    reached = download_previews(songs(6), tmp_path / "out", choice=choice, options=OPTIONS)
+    assert reached.states[State.DOWNLOADED] == 6
+    assert all_there(tmp_path / "out", 6)
+
+
+def test_a_disk_that_cannot_be_read_is_an_error_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with MusicService(served()) as service:
+        download(service, tmp_path)
+        listdir = os.listdir
+
+        def failing(path: object) -> list[str]:
+            if str(path).endswith("audio"):
+                raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+            return listdir(path)
+
+        monkeypatch.setattr(os, "listdir", failing)
+        with pytest.raises(DataError, match="Input/output error"):
+            download(service, tmp_path)
+        monkeypatch.undo()
+    assert all_there(tmp_path)
 
 
 def test_a_really_full_disk_stops_the_run_and_loses_nothing(tmp_path: Path) -> None:

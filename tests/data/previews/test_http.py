@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import time
+import tracemalloc
 from collections.abc import Callable, Coroutine
 from email.utils import formatdate
 from typing import Any, TypeVar
@@ -20,6 +22,7 @@ from earmark.data.previews.failures import (
 )
 from earmark.data.previews.http import HttpClient, HttpLimits, attempts, check_status, host_of
 from earmark.data.previews.rate_limit import Pace, RatePolicy
+from earmark.data.previews.reach import Reach
 from earmark.errors import DownloadFailed
 
 T = TypeVar("T")
@@ -35,7 +38,9 @@ def with_network(
 ) -> T:
     async def run() -> T:
         manners_ = policy or RatePolicy(0, cooldown=0.05)
-        async with HttpClient(api_host=host_of(service.url), policy=manners_) as network:
+        async with HttpClient(
+            api_host=host_of(service.url), policy=manners_, reach=Reach(endpoint=service.url)
+        ) as network:
 
             async def get(path: str) -> bytes:
                 return await network.get(
@@ -295,7 +300,7 @@ def test_every_way_to_fail_ends_and_says_what_it_was(
 
 def test_a_url_that_is_none_is_gone_and_no_trouble_of_a_host() -> None:
     async def run() -> None:
-        async with HttpClient(api_host="x", policy=RatePolicy(0)) as network:
+        async with HttpClient(api_host="x", policy=RatePolicy(0), reach=Reach()) as network:
             for url in ("foo:bar", "http://[", ""):
                 with pytest.raises(RequestRefused, match="cannot be requested") as caught:
                     await network.get(url, limits=HttpLimits(1, 1), read=lambda reply: reply)
@@ -330,3 +335,59 @@ def test_a_refusal_is_not_tried_again() -> None:
     with pytest.raises(RequestRefused):
         asyncio.run(run())
     assert len(tried) == 1
+
+
+def packed(data: bytes, encoding: str) -> Fault:
+    return lambda connection, _: connection.send(200, data, Content_Encoding=encoding)
+
+
+def test_a_reply_in_gzip_is_unpacked() -> None:
+    with MusicService([]) as service:
+        service.fault = lambda _: packed(gzip.compress(b"x" * 9_999), "gzip")
+        assert with_network(service, lambda get: get("/search?term=x")) == b"x" * 9_999
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "words"),
+    [
+        (gzip.compress(b"\0" * 2**26), "gzip", "more than 70000 bytes"),
+        (gzip.compress(b"x" * 99)[:-9], "gzip", "ends too early"),
+        (b"no gzip", "gzip", "cannot be unpacked"),
+        (
+            b"\x28\xb5\x2f\xfd",
+            "zstd",
+            "'zstd'; only gzip",
+        ),  # a few bytes of either may be gigabytes
+        (b"\x1b\xff\xff", "br", "'br'; only gzip"),
+        (b"x", "gzip, gzip", "only gzip"),
+    ],
+)
+def test_a_bomb_is_not_unpacked(body: bytes, encoding: str, words: str) -> None:
+    with MusicService([]) as service:
+        service.fault = lambda _: packed(body, encoding)
+        tracemalloc.start()
+        try:
+            with pytest.raises(BadContent, match=words):
+                with_network(
+                    service, lambda get: get("/search?term=x"), limits=HttpLimits(5, 70_000)
+                )
+            assert tracemalloc.get_traced_memory()[1] < 2**23
+        finally:
+            tracemalloc.stop()
+    assert service.asked[0].headers["accept-encoding"] == "gzip"
+
+
+def test_a_late_rejection_cannot_ask_for_more_than_an_hour_either() -> None:
+    async def run() -> float:
+        pace = Pace("h", RatePolicy(0, cooldown=1))
+
+        async def rejected(after: float) -> None:
+            with pytest.raises(RateLimited):
+                async with pace.turn():
+                    await asyncio.sleep(after)
+                    raise RateLimited("no", 1e20)
+
+        await asyncio.gather(rejected(0), rejected(0.01))  # the second when the breaker is open
+        return pace.pause_left
+
+    assert asyncio.run(run()) <= 3600

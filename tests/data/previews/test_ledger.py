@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+import zlib
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,9 +20,11 @@ from hypothesis import strategies as st
 
 from earmark.data.matching.hit import Hit
 from earmark.data.previews.entry import LedgerEntry, State, StoredReply
-from earmark.data.previews.ledger import DamagedLedger, Ledger, from_row, to_row
+from earmark.data.previews.ledger import DamagedLedger, Ledger
+from earmark.data.previews.rows import from_row, to_row
 from earmark.data.previews.status import status_of
 from earmark.errors import BadLedger, DataError
+from earmark.files import is_bare_name
 
 HIT = Hit("Air", "La Femme", "Moon Safari", 427.0, "http://x/y", "12", "song")
 
@@ -40,11 +45,12 @@ def ids(entries: list[LedgerEntry]) -> list[str]:
 text = st.text(st.characters(exclude_categories=["Cs"]))
 numbers = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 hits = st.builds(Hit, text, text, text, numbers, st.none() | text, text, text)
+bare_names = text.filter(is_bare_name)
 entries_ = st.builds(
-    LedgerEntry, text, text, text, numbers, text, st.sampled_from(State), text,
+    LedgerEntry, bare_names, text, text, numbers, text, st.sampled_from(State), text,
     st.integers(0, 2**40),
-    numbers, st.floats(0, 1e10), text, st.none() | hits, numbers, numbers, st.none() | text,
-    st.none() | text, st.none() | st.integers(0, 2**40), numbers,
+    numbers, st.floats(0, 1e10), text, st.none() | hits, numbers, numbers,
+    st.none() | bare_names, st.none() | text, st.none() | st.integers(0, 2**40), numbers,
 )  # fmt: skip
 
 
@@ -332,3 +338,55 @@ def test_a_run_that_is_killed_leaves_whole_batches(path: Path) -> None:
         n_songs = ledger.counts()[State.NO_RESULT]
     assert n_songs >= 300
     assert n_songs % 10 == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("id", "../../evil"),
+        ("id", "/etc/passwd"),
+        ("id", ".."),
+        ("id", "a\0b"),
+        ("file", "../replaced/x.wav"),
+        ("file", "/etc/passwd"),
+        ("file", ""),
+        ("hit", "[]"),
+        ("hit", '{"artist": "Air"}'),
+        ("hit", "[" * 100_000),
+        ("hit", json.dumps(vars(replace(HIT, artist=1)))),
+        ("artist", b"blob"),
+        ("changed_at", "yesterday"),
+        ("score", float("inf")),
+    ],
+)  # fmt: skip
+def test_a_row_that_no_earmark_wrote_is_refused_by_name(
+    path: Path, column: str, value: object
+) -> None:
+    with Ledger.open(path, make=True) as ledger:
+        ledger.add(songs(1))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"UPDATE songs SET {column} = ?", (value,))
+    with Ledger.open(path) as ledger, pytest.raises(BadLedger, match="row that no earmark wrote"):
+        list(ledger.entries())
+
+
+@pytest.mark.parametrize(
+    "body", [b"no zlib", zlib.compress(b"\0" * 2**25), "text"], ids=["noise", "bomb", "text"]
+)
+def test_a_reply_that_no_run_stored_is_refused(path: Path, body: object) -> None:
+    with Ledger.open(path, make=True) as ledger:
+        ledger.put(songs(1), [StoredReply("TR00000", 1.0, "itunes", b"{}")])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE replies SET body = ?", (body,))
+    with Ledger.open(path) as ledger, pytest.raises(BadLedger, match="damaged reply about"):
+        ledger.replies("TR00000")
+
+
+@pytest.mark.parametrize("value", ["{", "[" * 100_000, "5", '{"at": "x", "waiting": ""}'])
+def test_a_damaged_fact_is_named(path: Path, value: str) -> None:
+    with Ledger.open(path, make=True) as ledger:
+        ledger.note("beat", None)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE facts SET value = ? WHERE name = 'beat'", (value,))
+    with Ledger.open(path) as ledger, pytest.raises(BadLedger, match="damaged fact 'beat'"):
+        status_of(ledger)

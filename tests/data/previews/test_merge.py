@@ -12,6 +12,7 @@ from music_service import MusicService, ServedSong, tone
 
 from earmark.data.catalog.catalog import Song
 from earmark.data.matching.hit import Hit
+from earmark.data.previews.decisions import rematch_previews
 from earmark.data.previews.download import download_previews, retry_previews
 from earmark.data.previews.entry import LedgerEntry, State, StoredReply
 from earmark.data.previews.folder import working_on
@@ -195,3 +196,20 @@ def test_a_folder_that_a_run_works_on_is_not_merged(tmp_path: Path) -> None:
     one = make(tmp_path / "1", LedgerEntry("TR1"))
     with working_on(one), pytest.raises(FolderInUse):
         merge_previews([one], tmp_path / "out")
+
+
+@pytest.mark.parametrize(("song_id", "file"), [("TR1", "../../victim"), ("../../victim", "x.wav")])
+def test_a_ledger_from_elsewhere_reaches_no_file_outside(
+    tmp_path: Path, song_id: str, file: str
+) -> None:
+    (tmp_path / "victim").write_bytes(tone(1))
+    other = make(tmp_path / "other", with_audio(song_id, 1, file=file))
+    mine = make(tmp_path / "mine", with_audio("TR1", 2), audio={"TR1.wav": tone(2)})
+    before = audio(mine)
+    with pytest.raises(BadLedger, match="no earmark wrote"):
+        merge_previews([other], mine)
+    with pytest.raises(BadLedger, match="no earmark wrote"):
+        rematch_previews(other)
+    assert (tmp_path / "victim").read_bytes() == tone(1)
+    assert audio(mine) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "other", "victim"]

@@ -42,7 +42,9 @@ def fetch(source: Source, hit: Hit, *, age: float = 0.0) -> FetchedAudio:
 
 
 def network_of(source: Source) -> HttpClient:
-    return HttpClient(api_host=source.api_host, policy=RatePolicy(0, cooldown=0.05))
+    return HttpClient(
+        api_host=source.api_host, policy=RatePolicy(0, cooldown=0.05), reach=source.reach
+    )
 
 
 def itunes(endpoint: str, storefront: str = "US") -> Source:
@@ -276,3 +278,44 @@ def test_a_file_that_has_gone_since_is_gone(tmp_path: Path) -> None:
     (tmp_path / "TR1.wav").unlink()
     with pytest.raises(RequestRefused, match="is gone"):
         fetch(open_source(SourceChoice("folder", folder=str(tmp_path))), hit)
+
+
+@pytest.mark.parametrize("path", ["../secret.wav", "{elsewhere}/secret.wav"])
+def test_no_path_leads_out_of_the_folder(tmp_path: Path, path: str) -> None:
+    music = tmp_path / "music"
+    music.mkdir()
+    (tmp_path / "secret.wav").write_bytes(tone(1))
+    path = path.format(elsewhere=tmp_path)
+    assert found_in(music, Song("TR1", path=path)).state is State.NO_RESULT
+    hit = Hit("", "", "", None, str(music / path), "", "own file")  # as a ledger from elsewhere
+    with pytest.raises(RequestRefused, match="is not below"):
+        fetch(open_source(SourceChoice("folder", folder=str(music))), hit)
+
+
+# -- a second question
+
+
+@pytest.mark.parametrize("name", ["itunes", "deezer"])
+def test_a_title_with_a_bracket_is_asked_for_without_it_where_it_finds_nothing(name: str) -> None:
+    with MusicService([ServedSong(1, "Air", "La Femme")]) as service:
+        source = open_source(SourceChoice(name, service.url, accepted_terms=True))
+        reply = ask(source, Song("a", "Air", "La Femme (Beach Mix) [Bonus]"))
+        assert [hit.title for hit in source.read(reply)] == ["La Femme"]
+        assert [asked.subject for asked in service.asked] == [
+            "Air La Femme Beach Mix",
+            "Air La Femme",
+        ]
+
+
+def test_a_second_question_is_only_asked_where_it_is_another_and_the_first_found_nothing() -> None:
+    with MusicService([ServedSong(1, "Air", "La Femme (Live)")]) as service:
+        ask(itunes(service.url), Song("a", "Air", "La Femme (Live)"))
+        ask(itunes(service.url), Song("b", "Air", "Alone"))
+    assert len(service.asked) == 2
+
+
+def test_what_a_second_question_finds_is_judged_by_the_whole_title() -> None:
+    with MusicService([ServedSong(1, "Air", "La Femme")]) as service:
+        body = ask(itunes(service.url), Song("a", "Air", "La Femme (Karaoke Version)"))
+    entry = LedgerEntry("a", "Air", "La Femme (Karaoke Version)")
+    assert decide(entry, [StoredReply("a", 1.0, "itunes", body)]).state is State.REJECTED

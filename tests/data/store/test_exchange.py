@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+import subprocess
 import tarfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +17,7 @@ import stores
 
 from earmark.data.store import exporting
 from earmark.data.store.exporting import write_numpy, write_tars
-from earmark.data.store.importing import import_store
+from earmark.data.store.importing import NewSplits, import_store
 from earmark.data.store.reader import Store, open_store
 from earmark.data.store.verify import verify_store
 from earmark.data.store.writer import write_shards
@@ -155,3 +158,135 @@ def test_a_cut_tar_is_named(store: Store, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:9000])
     with pytest.raises(BadStore, match=r"clips-000000\.tar"):
         import_store(tmp_path / "out", tmp_path / "back")
+
+
+def packed(files: dict[str, bytes], path: Path, *, mode: str = "w") -> None:
+    with tarfile.open(path, mode) as tar:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+
+
+def members(store: Store, folder: Path) -> dict[str, bytes]:
+    """What an export's tar holds, and its about.json in `folder`."""
+    (path,) = write_tars(store, folder)
+    with tarfile.open(path) as tar:
+        files = {member.name: tar.extractfile(member).read() for member in tar}
+    path.unlink()
+    return files
+
+
+@pytest.mark.parametrize("name", ["clips.tar", "clips.tar.gz", "clips.tgz"])
+@pytest.mark.parametrize(
+    "place", ["{}", "./{}", "v1.0/{}", "./a.b/c.d/{}"], ids=["plain", "dot", "dotted", "deep"]
+)
+def test_tars_that_others_packed_in_their_own_order_are_read(
+    store: Store, tmp_path: Path, name: str, place: str
+) -> None:
+    files = members(store, tmp_path / "in")
+    # tar --sort=name: .json before .npy, folders in between, and files of others
+    files = {place.format(key): files[key] for key in sorted(files)}
+    files |= {place.format("README.txt"): b"hello"}
+    packed(files, tmp_path / "in" / name, mode="w" if name.endswith(".tar") else "w:gz")
+    import_store(tmp_path / "in", tmp_path / "back")
+    with open_store(tmp_path / "back") as back:
+        assert back.ids == store.ids
+        np.testing.assert_array_equal(back.raw(range(9)), store.raw(range(9)))
+        np.testing.assert_array_equal(back.labels, store.labels)
+
+
+def test_gnu_tar_itself_is_read(store: Store, tmp_path: Path) -> None:
+    if shutil.which("tar") is None:
+        pytest.skip("there is no tar")
+    for name, data in members(store, tmp_path / "in").items():
+        (tmp_path / "files").mkdir(exist_ok=True)
+        (tmp_path / "files" / name).write_bytes(data)
+    archive = tmp_path / "in" / "own.tar.gz"
+    subprocess.run(
+        ["tar", "--sort=name", "-czf", archive, "-C", tmp_path / "files", "."], check=True
+    )
+    import_store(tmp_path / "in", tmp_path / "back")
+    with open_store(tmp_path / "back") as back:
+        assert back.ids == store.ids
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda files: files.pop("000000003.npy"), "000000003 have no partner"),
+        (lambda files: files.update({"000000003.json": b"[" * 200_000}), "nested too deeply"),
+        (lambda files: files.update({"000000003.json": b"{" + b" " * 2**20}), "too many for one"),
+        (lambda files: files.update({"000000003.npy": b"x" * 2**20}), "too many for one clip"),
+        (lambda files: files.update({"000000003.json": b'{"id": 3}'}), "where texts belong"),
+        (lambda files: files.update({"000000003.json": b'{"id": "../x"}'}), "cannot be a file nam"),
+        (lambda files: files.update({"000000003.json": b'{"split": "best"}'}), "must be train"),
+        (lambda files: files.update({"000000003.json": b"5"}), "is damaged"),
+    ],
+)
+def test_tars_that_hold_something_else_are_refused(
+    store: Store, tmp_path: Path, change: Callable[[dict[str, bytes]], object], message: str
+) -> None:
+    files = members(store, tmp_path / "in")
+    change(files)
+    packed(files, tmp_path / "in" / "bad.tar")
+    with pytest.raises(BadStore, match=message):
+        import_store(tmp_path / "in", tmp_path / "back")
+
+
+def test_tags_in_any_order_become_those_of_the_vocabulary(store: Store, tmp_path: Path) -> None:
+    files = members(store, tmp_path / "in")
+    files["000000000.json"] = json.dumps({"tags": ["sad", "rock", "sad"]}).encode()
+    packed(files, tmp_path / "in" / "own.tar")
+    import_store(tmp_path / "in", tmp_path / "back")
+    assert verify_store(tmp_path / "back", workers=1) == []
+    with open_store(tmp_path / "back") as back:
+        assert back.ids[0] == "000000000"
+        assert back.labels[0].tolist() == [tag in ("rock", "sad") for tag in back.tags]
+
+
+def pairs(folder: Path, *, artists: bool) -> Path:
+    """Fifty clips of ten artists, as the report's files, which know no splits."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    np.save(folder / "0-50_spectrum.npy", rng.uniform(-60, 20, (50, 16, 33)).astype(np.float32))
+    np.save(folder / "0-50_labels.npy", rng.random((50, 3)) < 0.4)
+    about = {"features": stores.TINY.to_dict(), "tags": list(stores.TAGS)}
+    (folder / "about.json").write_text(json.dumps(about))
+    if artists:
+        lines = [f"TR{n}, artist {n % 10}\n" for n in range(50)]
+        (folder / "0-50_songs.csv").write_text("id, artist\n" + "".join(lines))
+    return folder
+
+
+def test_an_import_draws_splits(tmp_path: Path) -> None:
+    source = pairs(tmp_path / "in", artists=False)
+    import_store(source, tmp_path / "back", splits=NewSplits(0.06, 0.1))
+    import_store(source, tmp_path / "again", splits=NewSplits(0.06, 0.1))
+    assert stores.bytes_of(tmp_path / "back") == stores.bytes_of(tmp_path / "again")
+    with open_store(tmp_path / "back") as back:
+        assert Counter(back.splits) == {"train": 42, "valid": 3, "test": 5}
+    with pytest.raises(BadValue, match="no song has an artist"):
+        import_store(source, tmp_path / "other", splits=NewSplits(0.06, 0.1, by="artist"))
+
+
+def test_an_import_keeps_the_songs_of_an_artist_together(tmp_path: Path) -> None:
+    source = pairs(tmp_path / "in", artists=True)
+    import_store(source, tmp_path / "back", splits=NewSplits(0.2, 0.2, by="artist"))
+    with open_store(tmp_path / "back") as back:
+        assert Counter(back.splits) == {"train": 30, "valid": 10, "test": 10}
+        of_artist = {
+            (int(i[2:]) % 10, split) for i, split in zip(back.ids, back.splits, strict=True)
+        }
+    assert len(of_artist) == 10
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_validation_alone_leaves_the_test_songs_of_the_files(
+    store: Store, tmp_path: Path, write: Writer
+) -> None:
+    write(store, tmp_path / "out")
+    import_store(tmp_path / "out", tmp_path / "back", splits=NewSplits(0.5))
+    with open_store(tmp_path / "back") as back:
+        assert Counter(back.splits)["valid"] == 3
+        np.testing.assert_array_equal(back.indices("test"), store.indices("test"))

@@ -9,13 +9,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import stores
+from audio_files import write_hours_of_silence
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -24,6 +27,7 @@ from earmark.audio import load_audio
 from earmark.data.catalog.catalog import Catalog, Song
 from earmark.data.store.format import StoreFormat, pack
 from earmark.data.store.writer import write_shards
+from earmark.engine import map_units
 from earmark.errors import BadStore, BadValue, DataError, FolderInUse
 from earmark.features import PRESETS, log_mel
 from earmark.folder_lock import only_run_in
@@ -218,6 +222,16 @@ def test_audio_is_found_by_id_and_then_by_path(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_song_that_costs_too_much_is_a_row_unless_limits_are_off(tmp_path: Path) -> None:
+    write_hours_of_silence(tmp_path / "A.flac", hours=1.2)
+    songs = Catalog.from_songs([Song("A")])
+    for name, limits, kind in (("with", True, "unreadable_audio"), ("without", False, None)):
+        write_shards(
+            songs, tmp_path / name, store_format=FORMAT, audio=tmp_path, limits=limits, workers=1
+        )
+        assert [row["error_kind"] for row in sidecar(tmp_path / name, 0)] == [kind]
+
+
 def test_a_catalog_without_any_audio_is_an_error_and_not_an_empty_store(tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     with pytest.raises(DataError, match="none of the 3 songs has an audio file in"):
@@ -360,3 +374,30 @@ def test_impossible_forms_are_refused() -> None:
         StoreFormat(stores.TINY, "float32")
     with pytest.raises(BadValue, match="clips_per_shard is 0"):
         StoreFormat(stores.TINY, "float16", 0)
+
+
+def test_workers_get_absolute_paths_and_rows_keep_relative_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores.write_audio(tmp_path / "audio", 4)
+    seen: list[Path | None] = []
+    spread = map_units
+
+    def elsewhere(work: Any, units: Iterable[Any], **options: Any) -> Iterator[Any]:
+        def listed() -> Iterator[Any]:
+            for unit in units:
+                seen.append(unit.path)
+                yield unit
+
+        return spread(work, listed(), **options)
+
+    monkeypatch.setattr("earmark.data.store.writer.map_units", elsewhere)
+    monkeypatch.chdir(tmp_path)
+    store_format = stores.tiny_format()
+    for name, folder in (("a", Path("audio")), ("b", tmp_path / "audio")):
+        write_shards(
+            stores.catalog(4), tmp_path / name, store_format=store_format, audio=folder, workers=1
+        )
+    assert len(seen) == 8
+    assert all(path is not None and path.is_absolute() for path in seen)
+    assert stores.bytes_of(tmp_path / "a") == stores.bytes_of(tmp_path / "b")

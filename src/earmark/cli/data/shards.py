@@ -13,10 +13,13 @@ from earmark.cli.data.options import (
     DType,
     DTypeName,
     NewStore,
+    Seed,
+    SplitByName,
     StoreFolder,
 )
-from earmark.cli.options import JsonLines, Workers
+from earmark.cli.options import JsonLines, NoLimits, Workers
 from earmark.cli.terminal import Exit, print_json, progress, say
+from earmark.counted import counted
 
 if TYPE_CHECKING:
     from earmark.data.store.reader import FailedSong
@@ -66,9 +69,14 @@ def shards(
     retry: Annotated[
         bool, typer.Option("--retry", help="Make the shards with failures again.")
     ] = False,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Make the shards again that `data verify` finds damaged."),
+    ] = False,
     clips_per_shard: Annotated[
         int, typer.Option(min=1, help="Songs in one shard: the most that a killed run loses.")
     ] = 1000,
+    no_limits: NoLimits = False,
     json: JsonLines = False,
 ) -> None:
     """Make spectrograms of a catalog's audio, or go on making them after a stop."""
@@ -87,6 +95,8 @@ def shards(
             workers=workers,
             ray=ray,
             retry=retry,
+            limits=not no_limits,
+            repair=repair,
             progress=advance,
         )
     with open_store(output, resident=False) as store:
@@ -104,8 +114,9 @@ def shards(
             }
         )
     say(
-        f"{output}: {index.n_clips} clips in {len(index.shards)} shards; {without} songs have no "
-        f"audio file, {len(failed)} files could not be used"
+        f"{output}: {counted(index.n_clips, 'clip')} in {counted(len(index.shards), 'shard')}; "
+        f"{counted(without, 'song has', 'songs have')} no audio file, "
+        f"{counted(len(failed), 'file')} could not be used"
     )
     if index.failures and not retry:
         say("once the files are there or repaired, run this again with --retry")
@@ -124,12 +135,15 @@ def verify(store: StoreFolder, workers: Workers = None, json: JsonLines = False)
         else:
             print(f"{problem.file}: {problem.problem}")
     if problems:
-        say(f"{store}: {len(problems)} problems")
+        say(
+            f"{store}: {counted(len(problems), 'problem')}. To mend it, run `earmark data shards` "
+            "as when it was made, with --repair"
+        )
         raise typer.Exit(Exit.ERROR)
     index = read_index(store)
     say(
-        f"{store}: {index.n_clips} clips in {len(index.shards)} shards, all well; "
-        f"{index.n_songs - index.n_clips} songs have no clip"
+        f"{store}: {counted(index.n_clips, 'clip')} in {counted(len(index.shards), 'shard')}, all "
+        f"well; {counted(index.n_songs - index.n_clips, 'song has', 'songs have')} no clip"
     )
 
 
@@ -159,12 +173,33 @@ def import_(
         ),
     ] = None,
     dtype: DType = DTypeName.float16,
+    validation: Annotated[
+        float, typer.Option(metavar="SHARE", help="Draw splits: this share becomes valid.")
+    ] = 0.0,
+    test: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Draw splits: this share becomes test; without it test songs stay where they are.",
+        ),
+    ] = None,
+    split_by: Annotated[
+        SplitByName, typer.Option(help="Draw splits by song, or by artist where DIR names artists.")
+    ] = SplitByName.song,
+    seed: Seed = 0,
 ) -> None:
     """Make a store of spectrograms that were exported, or made elsewhere."""
-    from earmark.data.store import import_store
+    from earmark.data.store import NewSplits, import_store, open_store
 
-    index = import_store(folder, output, features=features, dtype=dtype.value)
+    draw = bool(validation) or test is not None
+    splits = NewSplits(validation, test, split_by.value, seed) if draw else None
+    index = import_store(folder, output, features=features, dtype=dtype.value, splits=splits)
     say(f"{output}: {index.n_clips} clips in {len(index.shards)} shards")
+    with open_store(output, resident=False) as store:
+        if not any(store.splits):
+            say(
+                "no clip has a split, which training needs: --validation 0.06 --test 0.1 draws them"
+            )
 
 
 def _show_failures(failures: list[FailedSong], *, json: bool) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from earmark.data.catalog.schema import checked, marks, schema
 from earmark.errors import BadCatalog
-from earmark.files import atomic_path
+from earmark.files import atomic_path, parse_json
 from earmark.folder_lock import disk_errors
 from earmark.parquet_file import load_pyarrow, read_parquet
 
@@ -230,7 +230,7 @@ def _card(path: Path, encoded: bytes | None) -> dict[str, Any]:
     if encoded is None:
         raise BadCatalog(f"{path} is a Parquet file, but not a catalog that earmark wrote")
     try:
-        card: dict[str, Any] = json.loads(encoded)
+        card: dict[str, Any] = parse_json(encoded)
         name, version = card["format"], card["version"]
     except (ValueError, TypeError, KeyError) as error:
         raise BadCatalog(f"{path} is a damaged catalog: its metadata cannot be read") from error

@@ -65,6 +65,7 @@ def _songs(
     folder = path.absolute().parent
     rows = _rows(path)
     _, header = next(rows, (Place(path, 1), []))
+    header = [name.strip() for name in header]
     wanted = {"id"} | ({*tag_columns, split_column} - {*TAG_COLUMNS, "split"})
     missing = sorted(wanted - set(header))
     if missing or len(set(header)) != len(header):

@@ -26,6 +26,11 @@ def is_id(text: str) -> bool:
     return bool(re.fullmatch(_ID_PATTERN, text)) and len(text.encode()) <= _ID_BYTES
 
 
+def is_split(text: str) -> bool:
+    """Whether a text is a split, a fold number, or empty."""
+    return bool(re.fullmatch(_SPLIT_PATTERN, text))
+
+
 def schema() -> pa.Schema:
     """The columns of a catalog; `seconds` and `tags` may be null, and null means not known."""
     pa = load_pyarrow()
@@ -38,7 +43,6 @@ def schema() -> pa.Schema:
 def checked(table: pa.Table, tags: tuple[str, ...]) -> pa.Table:
     """The table with our schema. Raises BadCatalog for rows that break a rule of the format."""
     pa = load_pyarrow()
-    import pyarrow.compute as pc
 
     if table.schema.names != schema().names:
         raise BadCatalog(f"columns {table.schema.names}; expected {schema().names}")
@@ -53,24 +57,12 @@ def checked(table: pa.Table, tags: tuple[str, ...]) -> pa.Table:
         raise BadCatalog(f"a vocabulary with a doubled or an empty tag: {list(tags)}")
 
     ids = table["id"]
-    fine = pc.and_(
-        pc.match_substring_regex(ids, _ID_PATTERN), pc.less_equal(pc.binary_length(ids), _ID_BYTES)
-    )
-    _refuse(ids.filter(pc.invert(fine)), "ids that cannot be file names")
-    counts = pc.value_counts(ids)
+    _refuse(bad_names(ids), "ids that cannot be file names")
+    _refuse(doubled(ids), "ids more than once")
     _refuse(
-        counts.field("values").filter(pc.greater(counts.field("counts"), 1)), "ids more than once"
+        bad_splits(table["split"]), "splits that are not train, valid, test, a fold number or empty"
     )
-    splits = table["split"].unique()
-    _refuse(
-        splits.filter(pc.invert(pc.match_substring_regex(splits, _SPLIT_PATTERN))),
-        "splits that are not train, valid, test, a fold number or empty",
-    )
-    used = pc.list_flatten(table["tags"]).unique()
-    _refuse(
-        used.filter(pc.invert(pc.is_in(used, value_set=_vocabulary(tags)))),
-        "tags that are not in the vocabulary",
-    )
+    _refuse(unknown_tags(table["tags"], tags), "tags that are not in the vocabulary")
     rows, columns = marks(table["tags"], tags)
     in_order = np.diff(rows * len(tags) + columns) > 0
     if not in_order.all():
@@ -80,6 +72,40 @@ def checked(table: pa.Table, tags: tuple[str, ...]) -> pa.Table:
             f"{table['tags'][row].as_py()}"
         )
     return table
+
+
+def bad_names(ids: pa.ChunkedArray) -> pa.Array:
+    """Those of a column of ids that cannot be file names."""
+    import pyarrow.compute as pc
+
+    fine = pc.and_(
+        pc.match_substring_regex(ids, _ID_PATTERN), pc.less_equal(pc.binary_length(ids), _ID_BYTES)
+    )
+    return ids.filter(pc.invert(fine))
+
+
+def doubled(ids: pa.ChunkedArray) -> pa.Array:
+    """Those of a column of ids that are there more than once."""
+    import pyarrow.compute as pc
+
+    counts = pc.value_counts(ids)
+    return counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+
+
+def bad_splits(splits: pa.ChunkedArray) -> pa.Array:
+    """The texts of a column of splits that are none."""
+    import pyarrow.compute as pc
+
+    splits = splits.unique()
+    return splits.filter(pc.invert(pc.match_substring_regex(splits, _SPLIT_PATTERN)))
+
+
+def unknown_tags(tags_of_songs: pa.ChunkedArray, tags: Sequence[str]) -> pa.Array:
+    """The tags of a column that are not in the vocabulary."""
+    import pyarrow.compute as pc
+
+    used = pc.list_flatten(tags_of_songs).unique()
+    return used.filter(pc.invert(pc.is_in(used, value_set=_vocabulary(tags))))
 
 
 def marks(

@@ -9,22 +9,28 @@ import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from earmark.files import within
+
 
 class SongAudio:
     """The audio files of many songs.
 
     files : those that may be called by a song's id
-    root : the folder that paths of the catalog are relative to; None for the working folder
+    root : the folder that paths of the catalog are relative to; None for the working folder.
+        A relative path that leads out of it is not followed; an absolute one is
     """
 
     def __init__(self, files: Iterable[Path], *, root: Path | None = None) -> None:
         self._by_id = files_by_id(files)
         self._root = root or Path()
+        self._anywhere = root is None
 
     def of(self, song_id: str, path: str) -> Path | None:
         """The file of a song that the catalog places at `path` ("" for nowhere); None for none."""
         if song_id in self._by_id or not path:
             return self._by_id.get(song_id)
+        if not (self._anywhere or os.path.isabs(path) or within(self._root, path)):  # noqa: PTH117
+            return None
         file = self._root / path
         return file if os.path.isfile(file) else None  # noqa: PTH113 - False if we may not look
 

@@ -126,7 +126,19 @@ def search_term(artist: str, title: str) -> str:
     Empty only if artist and title are blank.
     """
     parts = split_title(title)
-    words = [_plain(lead(artist)), _plain(parts.base), *map(_plain, parts.version)]
+    return _joined(_plain(lead(artist)), _plain(parts.base), *map(_plain, parts.version))
+
+
+def shorter_term(artist: str, title: str) -> str:
+    """The words to search for where `search_term` finds nothing: without brackets and version.
+
+    Services find nothing where one word of many is not theirs. Whether a result is the version that
+    is meant is for the judge.
+    """
+    return _joined(_plain(lead(artist)), _plain(split_title(title).core))
+
+
+def _joined(*words: str) -> str:
     return " ".join(" ".join(words).split())
 
 

@@ -19,6 +19,7 @@ from earmark.data.previews.folder import ledger_path, remove_leftovers, working_
 from earmark.data.previews.ledger import Ledger
 from earmark.data.previews.options import DownloadOptions, Part
 from earmark.data.previews.reconcile import open_or_replace, reconcile
+from earmark.data.previews.rows import stored
 from earmark.data.previews.run import DownloadProgress, DownloadRun
 from earmark.data.previews.sources import SourceChoice, open_source
 from earmark.data.previews.status import PreviewStatus, status_of
@@ -94,11 +95,11 @@ def retry_previews(
     """
     folder = Path(folder)
     with Ledger.open(ledger_path(folder)) as ledger:
-        stored = ledger.fact("choice"), ledger.fact("options")
-    if not only_mark and None in stored:
+        last = ledger.fact("choice"), ledger.fact("options")
+    if not only_mark and None in last:
         raise BadLedger(f"{folder} has had no run yet. Start one with `earmark data previews`")
-    choice = choice or SourceChoice(**stored[0] or {"name": ""})
-    options = options or DownloadOptions(**stored[1] or {})
+    choice = choice or stored(SourceChoice, last[0] or {"name": ""}, what="choice")
+    options = options or stored(DownloadOptions, last[1] or {}, what="options")
     with _opened(folder, options, listener or DownloadListener()) as job:
         again: list[LedgerEntry] = []
         for entry in job.ledger.entries([*FAILED, *also]):

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from earmark.data.previews.audio_check import CheckedPreview
 
 
+MAX_REPLY = 8 * 2**20  # bytes of one reply; a reply of 25 hits has about 40,000
+
+
 class State(StrEnum):
     """Where a song stands. The order is how far it has come, for the merge of two ledgers.
 

@@ -22,7 +22,7 @@ from earmark.folder_lock import disk_errors, only_run_in
 LEDGER = "ledger.sqlite"
 AUDIO = "audio"
 REPLACED = "replaced"
-_LOCK = "lock"
+LOCK = "lock"
 
 
 def ledger_path(folder: Path) -> Path:
@@ -47,7 +47,7 @@ def working_on(folder: Path) -> Iterator[None]:
 
     Raises FolderInUse, or DataError where the folder cannot be written to.
     """
-    with only_run_in(folder, lock=_LOCK):
+    with only_run_in(folder, lock=LOCK):
         with disk_errors(folder):
             (folder / AUDIO).mkdir(exist_ok=True)
         yield

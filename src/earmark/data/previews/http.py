@@ -6,6 +6,7 @@ import asyncio
 import functools
 import logging
 import time
+import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -20,6 +21,7 @@ from earmark.data.previews.failures import (
     TransientFailure,
 )
 from earmark.data.previews.rate_limit import Pace, RatePolicy
+from earmark.data.previews.reach import Reach
 from earmark.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -59,11 +61,15 @@ class HttpClient:
 
     api_host : "host:port" of the service itself, which gets requests at the rate of `policy`;
         all other hosts serve files and have no limit
+    reach : which addresses may be asked
     connections : open at once, over all hosts
     """
 
-    def __init__(self, *, api_host: str, policy: RatePolicy, connections: int = 16) -> None:
+    def __init__(
+        self, *, api_host: str, policy: RatePolicy, reach: Reach, connections: int = 16
+    ) -> None:
         self._api_host = api_host
+        self._reach = reach
         self._policy = policy
         self._connections = connections
         self._paces: dict[str, Pace] = {}
@@ -77,7 +83,8 @@ class HttpClient:
         self._client = httpx2.AsyncClient(
             follow_redirects=True,
             max_redirects=5,
-            headers={"User-Agent": f"earmark/{__version__}"},
+            headers={"User-Agent": f"earmark/{__version__}", "Accept-Encoding": "gzip"},
+            event_hooks={"request": [self._reach.guard]},
             limits=limits,
             timeout=None,  # each exchange has its own deadline
         )
@@ -233,11 +240,21 @@ async def _read_body(response: httpx2.Response, max_bytes: int) -> bytes:
     announced = response.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > max_bytes:
         raise BadContent(f"the host announces {announced} bytes; the limit is {max_bytes}")
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip", "x-gzip"):
+        raise BadContent(f"the host sends {encoding!r}; only gzip was asked for")
+    # raw: what a library unpacks, it unpacks before its size can be looked at
+    unpacker = None if encoding == "identity" else zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > max_bytes:
-            raise BadContent(f"the host sends more than {max_bytes} bytes, which is the limit")
+    try:
+        async for chunk in response.aiter_raw():
+            body += chunk if unpacker is None else unpacker.decompress(chunk, max_bytes + 1)
+            if len(body) > max_bytes or (unpacker is not None and unpacker.unconsumed_tail):
+                raise BadContent(f"the host sends more than {max_bytes} bytes, which is the limit")
+    except zlib.error as error:
+        raise BadContent(f"the host sends gzip that cannot be unpacked: {error}") from error
+    if unpacker is not None and not unpacker.eof:
+        raise BadContent("the host sends gzip that ends too early")
     return bytes(body)
 
 
@@ -247,5 +264,5 @@ def _retry_after(value: str) -> float | None:
         return float(value)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

@@ -16,10 +16,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from earmark.data.matching.hit import Hit
 from earmark.data.previews.entry import UNDER_WAY, LedgerEntry, State, StoredReply
+from earmark.data.previews.rows import COLUMNS, from_row, to_row, unpacked
 from earmark.errors import BadLedger, DataError
-from earmark.files import json_line
+from earmark.files import parse_json
 from earmark.sqlite_file import Database, SqliteFormat
 
 
@@ -76,7 +76,6 @@ LEDGER_FORMAT = SqliteFormat(
     failed=DataError,
 )
 
-COLUMNS = tuple(LedgerEntry.__dataclass_fields__)
 # a song keeps its lease from one stage to the next, and loses it with its outcome
 _PUT = (
     f"INSERT INTO songs ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
@@ -85,26 +84,6 @@ _PUT = (
     + ", owner = iif(excluded.state IN ('pending', 'searched', 'matched'), owner, NULL)"
     ", leased_until = iif(excluded.state IN ('pending', 'searched', 'matched'), leased_until, NULL)"
 )
-
-
-def to_row(entry: LedgerEntry) -> tuple[Any, ...]:
-    """The values of an entry, in the order of COLUMNS."""
-    hit = None if entry.hit is None else json_line(vars(entry.hit))
-    return tuple(hit if name == "hit" else _storable(getattr(entry, name)) for name in COLUMNS)
-
-
-def _storable(value: Any) -> Any:
-    """Text as SQLite takes it: the name of a file may not be UTF-8."""
-    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
-
-
-def from_row(row: Sequence[Any]) -> LedgerEntry:
-    """The entry with these values."""
-    values = dict(zip(COLUMNS, row, strict=True))
-    values["state"] = State(values["state"])
-    if values["hit"] is not None:
-        values["hit"] = Hit(**json.loads(values["hit"]))
-    return LedgerEntry(**values)
 
 
 class Ledger(Database):
@@ -205,7 +184,12 @@ class Ledger(Database):
                 "SELECT song_id, at, source, body FROM replies WHERE song_id = ? ORDER BY at",
                 (song_id,),
             ).fetchall()
-        return [StoredReply(i, at, source, zlib.decompress(body)) for i, at, source, body in rows]
+        try:
+            return [StoredReply(i, at, source, unpacked(body)) for i, at, source, body in rows]
+        except (zlib.error, ValueError, TypeError) as error:
+            raise BadLedger(
+                f"the ledger {self.path} has a damaged reply about {song_id!r}: {error}"
+            ) from error
 
     # -- leases -----------------------------------------------------------------------------
 
@@ -276,7 +260,12 @@ class Ledger(Database):
         """How many songs are in each state, zeros included."""
         with self.errors():
             rows = self._connection.execute("SELECT state, count(*) FROM songs GROUP BY state")
+        try:
             found = {State(state): number for state, number in rows}
+        except ValueError as error:
+            raise BadLedger(
+                f"the ledger {self.path} has a row that no earmark wrote: {error}"
+            ) from error
         return {state: found.get(state, 0) for state in State}
 
     def finished_since(self, at: float) -> int:
@@ -295,6 +284,8 @@ class Ledger(Database):
             row = self._connection.execute(
                 "SELECT min(retry_at) FROM songs WHERE state = 'failed_retry'"
             ).fetchone()
+        if not isinstance(row[0], float | int | None):
+            raise BadLedger(f"the ledger {self.path} has a damaged retry_at: {row[0]!r:.80}")
         return None if row[0] is None else float(row[0])
 
     def note(self, name: str, value: Any) -> None:
@@ -310,7 +301,12 @@ class Ledger(Database):
             row = self._connection.execute(
                 "SELECT value FROM facts WHERE name = ?", (name,)
             ).fetchone()
-        return None if row is None else json.loads(row[0])
+        try:
+            return None if row is None else parse_json(row[0])
+        except (ValueError, TypeError) as error:
+            raise BadLedger(
+                f"the ledger {self.path} has a damaged fact {name!r}: {error}"
+            ) from error
 
     # -- within -----------------------------------------------------------------------------
 

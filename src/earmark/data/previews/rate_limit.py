@@ -102,15 +102,16 @@ class Pace:
 
     def _limit(self, era: int, error: RateLimited) -> None:
         self._answered = True
+        asked = min(error.retry_after or 0.0, _LONGEST_RETRY_AFTER)
         if era == self._era:  # not a request that was under way when the breaker opened
             self.rejections += 1
             self.per_minute = max(self.policy.per_minute / 16, self.per_minute / 2)
             pause = self.policy.cooldown * min(4, 2 ** (self.rejections - 1))
             if error.retry_after is not None and self.rejections == 1:
-                pause = error.retry_after  # the host knows best, until it is wrong once
-            self._open(max(pause, error.retry_after or 0.0), error)
-        elif error.retry_after is not None:
-            self._open_until = max(self._open_until, time.monotonic() + error.retry_after)
+                pause = asked  # the host knows best, until it is wrong once
+            self._open(max(pause, asked), error)
+        else:
+            self._open_until = max(self._open_until, time.monotonic() + asked)
 
     def _fail(self, era: int, error: TransientFailure) -> None:
         if era == self._era:

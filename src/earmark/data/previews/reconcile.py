@@ -60,15 +60,16 @@ def reconcile(
 
     on_checked : called with the number of previews checked so far
     """
-    files = preview_files(folder)
-    to_check = dict(files)
     lost: list[LedgerEntry] = []
-    for entry in ledger.entries([State.DOWNLOADED]):
-        path = files.get(entry.id)
-        if path is None or path.name != entry.file:
-            lost.append(entry.without_preview())
-        elif path.stat().st_size == entry.size:
-            del to_check[entry.id]
+    with disk_errors(folder):
+        files = preview_files(folder)
+        to_check = dict(files)
+        for entry in ledger.entries([State.DOWNLOADED]):
+            path = files.get(entry.id)
+            if path is None or path.name != entry.file:
+                lost.append(entry.without_preview())
+            elif path.stat().st_size == entry.size:
+                del to_check[entry.id]
     ledger.put(lost)
 
     n_checked = 0

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import math
+import socket
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from earmark.data.previews.ledger import Ledger
 from earmark.data.previews.options import DownloadOptions
 from earmark.data.previews.rate_limit import RatePolicy
 from earmark.data.previews.sources.source import Source
+from earmark.data.previews.status import Beat
 from earmark.errors import DownloadFailed, EarmarkError
 from earmark.folder_lock import disk_errors
 
@@ -81,6 +83,7 @@ class DownloadRun:
         self._client = HttpClient(
             api_host=source.api_host,
             policy=RatePolicy(rate, options.cooldown, options.patience),
+            reach=source.reach,
             connections=2 * options.concurrency,
         )
         self._changes: dict[str, LedgerEntry] = {}  # not yet in the ledger
@@ -160,7 +163,7 @@ class DownloadRun:
         progress = DownloadProgress(self._done, rate, waiting)
         if now - self._beat > BEAT:
             self._beat = now
-            self._ledger.note("beat", {"at": time.time(), "waiting": waiting})
+            self._ledger.note("beat", asdict(Beat(time.time(), waiting, socket.gethostname())))
         if self._on_progress is not None:
             self._on_progress(progress)
 

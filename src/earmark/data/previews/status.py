@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from earmark.data.previews.entry import FAILED, UNDER_WAY, State
+from earmark.data.previews.folder import LOCK
 from earmark.data.previews.ledger import Ledger
+from earmark.data.previews.rows import stored
+from earmark.folder_lock import is_free
 
 _RECENT = 900.0  # seconds over which the rate is an average, pauses included
 _ALIVE = 30.0  # seconds without a sign of life after which a run counts as ended
+
+
+@dataclass(frozen=True)
+class Beat:
+    """A sign of life that a run leaves in the ledger.
+
+    at : Unix time
+    waiting : what the run waits for, in words
+    host : the machine that it runs on
+    """
+
+    at: float
+    waiting: str
+    host: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,11 +86,13 @@ def status_of(ledger: Ledger) -> PreviewStatus:
     now = time.time()
     states = ledger.counts()
     remaining = sum(states[state] for state in UNDER_WAY)
-    beat = ledger.fact("beat")
-    running = bool(beat) and now - beat["at"] < _ALIVE
+    last = ledger.fact("beat")
+    beat = None if last is None else stored(Beat, last, what="beat")
+    running = beat is not None and now - beat.at < _ALIVE and not _has_ended(beat, ledger)
     per_minute = finish_at = None
     if running:
-        since = max(now - _RECENT, ledger.fact("started") or 0.0)
+        started = ledger.fact("started")
+        since = max(now - _RECENT, started if isinstance(started, float) else 0.0)
         finished = ledger.finished_since(since)
         if finished and now > since:
             per_minute = 60 * finished / (now - since)
@@ -83,8 +103,13 @@ def status_of(ledger: Ledger) -> PreviewStatus:
         per_minute=per_minute,
         finish_at=finish_at,
         retry_at=ledger.next_retry(),
-        waiting=beat["waiting"] if running else "",
+        waiting=beat.waiting if beat is not None and running else "",
     )
+
+
+def _has_ended(beat: Beat, ledger: Ledger) -> bool:
+    """Whether the run was killed on this machine: then its lock on the folder is free."""
+    return beat.host == socket.gethostname() and is_free(ledger.path.parent, lock=LOCK)
 
 
 def _iso(at: float | None) -> str | None:

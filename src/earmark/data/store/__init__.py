@@ -10,13 +10,14 @@ from earmark.lazy_names import lazy_names
 if TYPE_CHECKING:
     from earmark.data.store.exporting import write_numpy, write_tars
     from earmark.data.store.format import StoreFormat
-    from earmark.data.store.importing import import_store
+    from earmark.data.store.importing import NewSplits, import_store
     from earmark.data.store.index import StoreIndex, read_index
     from earmark.data.store.reader import Store, open_store
     from earmark.data.store.verify import verify_store
     from earmark.data.store.writer import write_shards
 
 _HOME = {
+    "NewSplits": "importing",
     "Store": "reader",
     "StoreFormat": "format",
     "StoreIndex": "index",
@@ -30,6 +31,7 @@ _HOME = {
 }
 
 __all__ = [
+    "NewSplits",
     "Store",
     "StoreFormat",
     "StoreIndex",

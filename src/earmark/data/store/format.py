@@ -21,7 +21,7 @@ import numpy.typing as npt
 from earmark.arrays import Float32Array
 from earmark.errors import BadStore, BadValue, FeatureMismatch, MissingExtra
 from earmark.features import LogMel
-from earmark.files import atomic_path
+from earmark.files import atomic_path, parse_json
 from earmark.parquet_file import load_pyarrow, read_parquet
 
 if TYPE_CHECKING:
@@ -216,8 +216,9 @@ def read_sidecar(path: Path) -> tuple[dict[str, Any], pa.Table]:
     """(card, rows) of a sidecar. Raises BadStore."""
     with _readable(path), path.open("rb") as file:
         table = read_parquet(file)
-    if table.schema.names != _schema().names:
-        raise BadStore(f"{path} does not have the columns of a sidecar, but {table.schema.names}")
+    if not table.schema.remove_metadata().equals(_schema()):
+        columns = ", ".join(f"{field.name} {field.type}" for field in table.schema)
+        raise BadStore(f"{path} does not have the columns of a sidecar, but {columns}")
     return _card(path, table.schema), table
 
 
@@ -232,10 +233,17 @@ def check_version(path: Path, card: Mapping[str, Any]) -> None:
         )
 
 
+def check_is_file(path: Path) -> None:
+    """Raise BadStore for a pipe or a device, which would be waited on for ever."""
+    if path.exists() and not path.is_file():
+        raise BadStore(f"{path} is not a file")
+
+
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
     pa = load_pyarrow()
     try:
+        check_is_file(path)
         yield
     except FileNotFoundError:
         raise BadStore(f"{path} is missing") from None
@@ -245,7 +253,9 @@ def _readable(path: Path) -> Iterator[None]:
 
 def _card(path: Path, schema: pa.Schema) -> dict[str, Any]:
     try:
-        card: dict[str, Any] = json.loads((schema.metadata or {})[_METADATA_KEY])
+        card = parse_json((schema.metadata or {})[_METADATA_KEY])
+        if not isinstance(card, dict) or not isinstance(card.get("tags"), list):
+            raise ValueError("its metadata has no tags")
     except (KeyError, ValueError) as error:
         raise BadStore(f"{path} is not a sidecar that earmark wrote") from error
     check_version(path, card)

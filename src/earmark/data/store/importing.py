@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import tarfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from earmark.data.catalog.schema import is_id
+from earmark.data.catalog.catalog import Catalog, Song
+from earmark.data.catalog.schema import is_id, is_split
+from earmark.data.catalog.splits import By, split_songs, split_validation
 from earmark.data.store.exporting import ABOUT, LABELS, SONGS, SPECTRUM
 from earmark.data.store.format import (
     DType,
@@ -30,27 +32,57 @@ from earmark.data.store.format import (
     write_shard,
 )
 from earmark.data.store.index import StoreIndex, make_index, write_index
-from earmark.errors import BadStore, BadValue, FeatureMismatch
+from earmark.errors import BadCatalog, BadStore, BadValue, FeatureMismatch
 from earmark.features import LogMel, preset
+from earmark.files import parse_json
 from earmark.folder_lock import disk_errors, only_run_in
 from earmark.tags import MSD_50
 
+_TARS = (".tar", ".tar.gz", ".tgz")
+_LARGEST_JSON = 1 << 20  # bytes of one clip's description
+_MOST_WAITING = 1000  # halves of pairs in memory
+
+
+@dataclass(frozen=True)
+class NewSplits:
+    """Splits that are drawn for the songs of an import, in place of those in its files.
+
+    validation, test : shares of the songs; without `test`, songs that are in test stay there, and
+        `validation` is a share of the others
+    by : "artist" keeps the songs of an artist together, where the files name artists
+    """
+
+    validation: float = 0.0
+    test: float | None = None
+    by: By = "song"
+    seed: int = 0
+
 
 def import_store(
-    source: str | Path, folder: str | Path, *, features: str | None = None, dtype: DType = "float16"
+    source: str | Path,
+    folder: str | Path,
+    *,
+    features: str | None = None,
+    dtype: DType = "float16",
+    splits: NewSplits | None = None,
 ) -> StoreIndex:
     """Write a new store from all tars or pairs in the folder `source`; returns its index.
 
     features : the preset that made them, where no about.json names it. Labels then have the 50
         columns of the Million Song Dataset, and the id of a clip is its place.
+    splits : None keeps the splits that the files have, if any
 
-    Raises BadStore for files that do not fit together and for a folder that holds a store.
+    Raises BadStore for files that do not fit together and for a folder that holds a store, and
+    BadValue for splits that cannot be drawn.
     """
     source, folder = Path(source), Path(folder)
+    if not source.is_dir():
+        raise BadStore(f"{source} is not a folder of tars or of pairs of arrays")
     settings, tags = _read_about(source, features)
     store_format = StoreFormat(settings, dtype)
-    songs = chain(_from_tars(source), _from_pairs(source, tags))
-    rows = _rows(songs, store_format, set(tags))
+    split_of = None if splits is None else _drawn(source, tags, store_format, splits)
+    songs = chain(_from_tars(source, store_format), _from_pairs(source, tags))
+    rows = _rows(songs, store_format, tags, split_of)
     card = shard_card(store_format, tags=tags, songs_sha256="")
     with only_run_in(folder), disk_errors(folder):
         if shard_names(folder):
@@ -61,7 +93,7 @@ def import_store(
             write_shard(folder, len(names), shard, card=card)
             names.append(shard_name(len(names)))
         if not names:
-            raise BadStore(f"{source} holds no *.tar and no *{SPECTRUM}")
+            raise BadStore(f"{source} holds no *.tar, no *.tar.gz and no *{SPECTRUM}")
         index = make_index(folder, names, store_format=store_format, tags=tags)
         write_index(folder, index)
     return index
@@ -69,25 +101,71 @@ def import_store(
 
 @dataclass(frozen=True, eq=False)
 class _ForeignClip:
-    """A clip and its song, as a tar or a pair of arrays gives them."""
+    """A clip and its song, as a tar or a pair of arrays gives them.
+
+    log_mel : None in a listing, which reads no spectrograms
+    """
 
     id: str
     split: str
+    artist: str
     tags: list[str] | None
     source: Path
-    log_mel: npt.NDArray[Any]
+    log_mel: npt.NDArray[Any] | None
+
+
+def _drawn(
+    source: Path, tags: tuple[str, ...], store_format: StoreFormat, splits: NewSplits
+) -> dict[str, str]:
+    """{id: split}, from a first reading of the files that leaves their spectrograms out."""
+    listed = chain(_from_tars(source, store_format, listing=True), _from_pairs(source, tags))
+    try:
+        catalog = Catalog.from_songs(
+            (
+                Song(song.id, artist=song.artist, split=song.split, tags=_in_order(song.tags, tags))
+                for song in listed
+            ),
+            tags=tags,
+        )
+    except BadCatalog as error:
+        raise BadStore(f"{source}: {error}") from error
+    if splits.test is None:
+        catalog = split_validation(
+            catalog, by=splits.by, fraction=splits.validation, seed=splits.seed
+        )
+    else:
+        fractions = (1 - splits.validation - splits.test, splits.validation, splits.test)
+        catalog = split_songs(catalog, by=splits.by, fractions=fractions, seed=splits.seed)
+    return dict(zip(catalog.ids, catalog.splits, strict=True))
+
+
+def _in_order(of_one: list[str] | None, tags: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Tags in the order of the vocabulary; unknown ones stay, for an error to name them."""
+    if of_one is None:
+        return None
+    return (*(tag for tag in tags if tag in of_one), *(tag for tag in of_one if tag not in tags))
 
 
 def _rows(
-    songs: Iterator[_ForeignClip], store_format: StoreFormat, tags: set[str]
+    songs: Iterator[_ForeignClip],
+    store_format: StoreFormat,
+    tags: tuple[str, ...],
+    split_of: dict[str, str] | None,
 ) -> Iterator[ShardRow]:
     ids: set[str] = set()
     for song in songs:
+        assert song.log_mel is not None
         if not is_id(song.id) or song.id in ids:
             raise BadStore(
                 f"{song.source}: the id {song.id!r} cannot be a file name, or is there twice"
             )
-        if not tags.issuperset(song.tags or ()):
+        split = song.split if split_of is None else split_of[song.id]
+        if not is_split(split):
+            raise BadStore(
+                f"{song.source}: the split of {song.id} is {split!r}; it must be train, valid, "
+                "test, a fold number or empty"
+            )
+        if not set(tags).issuperset(song.tags or ()):
             raise BadStore(
                 f"{song.source}: {song.id} has tags that are not in {ABOUT}: {song.tags}"
             )
@@ -106,7 +184,8 @@ def _rows(
             np.ascontiguousarray(log_mel, np.float32), dtype=store_format.dtype
         )
         clip = StoredClip(codes, offset, step, crc32c(codes))
-        yield ShardRow(song.id, song.split, song.tags, song.source.name, clip, None)
+        of_song = _in_order(song.tags, tags)
+        yield ShardRow(song.id, split, of_song, song.source.name, clip, None)
 
 
 def _read_about(source: Path, features: str | None) -> tuple[LogMel, tuple[str, ...]]:
@@ -118,7 +197,7 @@ def _read_about(source: Path, features: str | None) -> tuple[LogMel, tuple[str, 
             )
         return preset(features), MSD_50
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = parse_json(path.read_bytes())
         settings, tags = LogMel.from_dict(about["features"]), tuple(about["tags"])
     except (OSError, ValueError, KeyError, TypeError, FeatureMismatch) as error:
         raise BadStore(f"{path} is damaged: {error!r}") from error
@@ -127,29 +206,67 @@ def _read_about(source: Path, features: str | None) -> tuple[LogMel, tuple[str, 
     return settings, tags
 
 
-def _from_tars(source: Path) -> Iterator[_ForeignClip]:
-    for path in sorted(source.glob("*.tar")):
+def _from_tars(
+    source: Path, store_format: StoreFormat, *, listing: bool = False
+) -> Iterator[_ForeignClip]:
+    for path in sorted(path for path in source.iterdir() if path.name.endswith(_TARS)):
         try:
             with tarfile.open(path) as tar:
-                yield from _members(path, tar)
-        except (tarfile.TarError, ValueError, KeyError, TypeError, EOFError) as error:
+                yield from _members(path, tar, store_format, listing=listing)
+        except (
+            tarfile.TarError, ValueError, KeyError, TypeError, EOFError, OSError, zlib.error,
+            AttributeError,
+        ) as error:  # fmt: skip
             raise BadStore(f"{path} is damaged: {error!r}") from error
 
 
-def _members(path: Path, tar: tarfile.TarFile) -> Iterator[_ForeignClip]:
-    arrays: dict[str, npt.NDArray[Any]] = {}
+def _members(
+    path: Path, tar: tarfile.TarFile, store_format: StoreFormat, *, listing: bool
+) -> Iterator[_ForeignClip]:
+    """The pairs of a tar, `<key>.npy` and `<key>.json` in either order, as WebDataset names them.
+
+    A key ends at the first dot of a file's name; dots in the names of folders belong to it.
+    """
+    # float64, and NumPy's header
+    largest = store_format.clip_shape[0] * store_format.clip_shape[1] * 8 + 65536
+    waiting: dict[str, dict[str, Any]] = {}
     for member in tar:
-        key, _, suffix = member.name.partition(".")
+        folder, _, file_name = member.name.removeprefix("./").rpartition("/")
+        stem, _, suffix = file_name.partition(".")
+        if suffix not in ("npy", "json") or not stem or not member.isfile():
+            continue  # a folder, a link, or what others keep beside
+        if member.size > (largest if suffix == "npy" else _LARGEST_JSON):
+            raise BadStore(f"{path}: {member.name} has {member.size} bytes, too many for one clip")
         file = tar.extractfile(member)
-        if file is None:  # a folder or a link
-            continue
-        if suffix == "npy":
-            arrays[key] = np.load(io.BytesIO(file.read()), allow_pickle=False)
-        elif suffix == "json":
-            about = json.loads(file.read())
-            yield _ForeignClip(about["id"], about["split"], about["tags"], path, arrays.pop(key))
-    if arrays:
-        raise BadStore(f"{path}: {', '.join(sorted(arrays)[:3])} have no .json after them")
+        assert file is not None
+        pair = waiting.setdefault(f"{folder}/{stem}", {})
+        if suffix in pair:
+            raise BadStore(f"{path}: {member.name} is there twice")
+        if suffix == "json":
+            pair[suffix] = parse_json(file.read())
+        elif listing:
+            pair[suffix] = None
+        else:
+            pair[suffix] = np.load(io.BytesIO(file.read()), allow_pickle=False)
+        if len(pair) == 2:
+            del waiting[f"{folder}/{stem}"]
+            yield _clip(path, stem, pair["json"], pair["npy"])
+        elif len(waiting) > _MOST_WAITING:
+            break
+    if waiting:
+        names = ", ".join(key.removeprefix("/") for key in sorted(waiting)[:3])
+        raise BadStore(
+            f"{path}: {names} have no partner, .npy or .json, near them. Pack each pair side by "
+            "side, as `tar --sort=name` does"
+        )
+
+
+def _clip(path: Path, stem: str, about: Any, log_mel: npt.NDArray[Any] | None) -> _ForeignClip:
+    song_id, tags = about.get("id", stem), about.get("tags")
+    texts = (song_id, split := about.get("split", ""), artist := about.get("artist", ""))
+    if not all(isinstance(text, str) for text in (*texts, *(tags or ()))):
+        raise ValueError(f"{stem}.json holds numbers where texts belong")
+    return _ForeignClip(song_id, split, artist, tags, path, log_mel)
 
 
 def _from_pairs(source: Path, tags: tuple[str, ...]) -> Iterator[_ForeignClip]:
@@ -167,11 +284,12 @@ def _from_pairs(source: Path, tags: tuple[str, ...]) -> Iterator[_ForeignClip]:
                 f"{path} has {len(spectra)} clips, {stem}{LABELS} labels {labels.shape} and "
                 f"{stem}{SONGS} {len(songs)} songs; there are {len(tags)} tags"
             )
-        for (song_id, split, is_labelled), spectrum, row in zip(
-            songs, spectra, labels, strict=True
-        ):
+        for song, spectrum, row in zip(songs, spectra, labels, strict=True):
+            is_labelled = song.get("labelled", "1") == "1"
             on = [tag for tag, mark in zip(tags, row, strict=True) if mark] if is_labelled else None
-            yield _ForeignClip(song_id, split, on, path, spectrum)
+            yield _ForeignClip(
+                song["id"], song.get("split", ""), song.get("artist", ""), on, path, spectrum
+            )
 
 
 def _first_clip(path: Path) -> int:
@@ -180,9 +298,13 @@ def _first_clip(path: Path) -> int:
     return int(first) if first.isdecimal() else 0
 
 
-def _songs_of(path: Path, first: int, n: int) -> list[tuple[str, str, bool]]:
-    """(id, split, whether it is labelled) of each clip; without the file its place is its id."""
+def _songs_of(path: Path, first: int, n: int) -> list[dict[str, str]]:
+    """The columns id, split, artist and labelled of each clip; without the file, ids are places."""
     if not path.exists():
-        return [(str(first + place), "", True) for place in range(n)]
-    with path.open(encoding="utf-8", newline="") as file:
-        return [(row["id"], row["split"], row["labelled"] == "1") for row in csv.DictReader(file)]
+        return [{"id": str(first + place)} for place in range(n)]
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file)
+        header = [name.strip() for name in next(rows, [])]
+        if "id" not in header:
+            raise ValueError(f"{path.name} has no column id, but {', '.join(header) or 'nothing'}")
+        return [dict(zip(header, row, strict=True)) for row in rows]

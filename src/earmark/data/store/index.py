@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from earmark.data.store.format import FORMAT, VERSION, StoreFormat, check_version, read_sidecar
+from earmark.data.store.format import (
+    FORMAT,
+    VERSION,
+    StoreFormat,
+    check_is_file,
+    check_version,
+    read_sidecar,
+    shard_name,
+)
 from earmark.errors import BadStore
-from earmark.files import sha256, write_json
+from earmark.files import parse_json, sha256, write_json
 
 INDEX = "store.json"
 
@@ -89,11 +96,28 @@ def write_index(folder: Path, index: StoreIndex) -> None:
     write_json(folder / INDEX, index.to_dict())
 
 
+def _check(index: StoreIndex) -> None:
+    if not all(isinstance(tag, str) and tag for tag in index.tags) or (
+        len(set(index.tags)) != len(index.tags)
+    ):
+        raise ValueError("tags that are empty, doubled or no texts")
+    # the names of the files are never those that a file of others says
+    if [shard.name for shard in index.shards] != [shard_name(n) for n in range(len(index.shards))]:
+        raise ValueError("shards that are not called shard-00000 and so on")
+    for shard in index.shards:
+        numbers = (shard.songs, shard.clips)
+        if not all(isinstance(n, int) for n in numbers) or not 0 <= shard.clips <= shard.songs:
+            raise ValueError(f"{shard.name} with {shard.clips} clips of {shard.songs} songs")
+    if not isinstance(index.largest_step, float | int | None):
+        raise ValueError(f"a largest step of {index.largest_step!r}")
+
+
 def read_index(folder: Path) -> StoreIndex:
     """Read store.json. Raises BadStore, with what to do."""
     path = folder / INDEX
     try:
-        values = json.loads(path.read_bytes())
+        check_is_file(path)
+        values = parse_json(path.read_bytes())
     except FileNotFoundError:
         if any(folder.glob("shard-*")):
             raise BadStore(
@@ -115,6 +139,7 @@ def read_index(folder: Path) -> StoreIndex:
             dict(values["failures"]),
             tuple(Shard(**shard) for shard in values["shards"]),
         )
+        _check(index)
     except (KeyError, TypeError, ValueError) as error:
         raise BadStore(f"{path} is damaged: {error!r}") from error
     except BadStore as error:

@@ -17,8 +17,9 @@ import numpy.typing as npt
 
 from earmark.arrays import Float32Array
 from earmark.data.catalog.schema import marks
-from earmark.data.store.format import Codes, StoreFormat, npy_header, read_sidecar
+from earmark.data.store.format import Codes, StoreFormat, check_is_file, npy_header, read_sidecar
 from earmark.data.store.index import Shard, StoreIndex, read_index
+from earmark.data.store.rows import row_problems
 from earmark.engine import cpu_count
 from earmark.errors import BadStore, BadValue
 from earmark.features import LogMel
@@ -258,6 +259,9 @@ def _sidecar(folder: Path, shard: Shard, index: StoreIndex) -> pa.Table:
         raise BadStore(
             f"{path} does not have the rows that the index lists. See `earmark data verify`"
         )
+    problem = next(row_problems(table, tags=index.tags, dtype=index.format.dtype), None)
+    if problem is not None:
+        raise BadStore(f"{path} is damaged: {problem}. See `earmark data verify`")
     return table
 
 
@@ -265,6 +269,7 @@ def _clips_file(folder: Path, shard: Shard, store_format: StoreFormat) -> Path:
     path = folder / f"{shard.name}.npy"
     header = npy_header(shard.clips, store_format)
     try:
+        check_is_file(path)
         with path.open("rb") as file:
             fits = file.read(len(header)) == header
         fits = fits and path.stat().st_size == len(header) + shard.clips * store_format.clip_bytes

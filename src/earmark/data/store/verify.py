@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from earmark.data.store.format import StoreFormat, crc32c, npy_header, read_sidecar, shard_names
+from earmark.data.catalog.schema import doubled
+from earmark.data.store.format import (
+    StoreFormat,
+    check_is_file,
+    crc32c,
+    npy_header,
+    read_sidecar,
+    shard_names,
+)
 from earmark.data.store.index import INDEX, Shard, read_index
+from earmark.data.store.rows import row_problems
 from earmark.engine import map_units
 from earmark.errors import BadStore, FeatureMismatch
 from earmark.files import sha256
+from earmark.parquet_file import load_pyarrow
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,7 +62,50 @@ def verify_store(path: str | Path, *, workers: int | None = None) -> list[StoreP
         if outcome.error is not None:
             raise outcome.error
         problems += outcome.value or []
+    if not problems:
+        problems += _doubled_ids(folder, index.shards)
     return problems
+
+
+def damaged_shards(
+    folder: Path,
+    names: Iterable[str],
+    *,
+    store_format: StoreFormat,
+    tags: tuple[str, ...],
+    workers: int | None = None,
+) -> set[str]:
+    """Those of some shards whose files cannot stay, with or without an index of the store."""
+    sums: dict[str, str] = {}
+    with suppress(BadStore):  # a damaged index is written anew
+        sums = {shard.name: shard.sidecar_sha256 for shard in read_index(folder).shards}
+    work = _CheckShard(folder, store_format, tags)
+    found, shards = set(), []
+    for name in names:
+        try:
+            _, table = read_sidecar(folder / f"{name}.parquet")
+        except BadStore:
+            found.add(name)
+            continue
+        n_clips = table.num_rows - table["clip"].null_count
+        shards.append(Shard(name, table.num_rows, n_clips, sums.get(name, "")))
+    for outcome in map_units(work, shards, workers=workers):
+        if outcome.error is not None:
+            raise outcome.error
+        if outcome.value:
+            found.add(outcome.unit.name)
+    return found
+
+
+def _doubled_ids(folder: Path, shards: Iterable[Shard]) -> list[StoreProblem]:
+    columns = [read_sidecar(folder / f"{shard.name}.parquet")[1]["id"] for shard in shards]
+    if not columns:
+        return []
+    ids = doubled(load_pyarrow().chunked_array([c for column in columns for c in column.chunks]))
+    if not len(ids):
+        return []
+    shown = ", ".join(map(repr, ids[:NAMED].to_pylist()))
+    return [StoreProblem(INDEX, f"{len(ids)} ids are in more than one row: {shown}")]
 
 
 @dataclass(frozen=True)
@@ -94,9 +149,8 @@ class _CheckShard:
                 f"has {table.num_rows} songs and {n_clips} clips; {INDEX} says {shard.songs} "
                 f"and {shard.clips}"
             )
-        if table["clip"].drop_null().to_pylist() != list(range(n_clips)):
-            yield "its rows do not point at one clip after the other"
-        if sha256(self.folder / f"{shard.name}.parquet") != shard.sidecar_sha256:
+        yield from row_problems(table, tags=self.tags, dtype=self.format.dtype)
+        if shard.sidecar_sha256 not in ("", sha256(self.folder / f"{shard.name}.parquet")):
             yield "has changed since it was written"
 
     def _of_clips(self, shard: Shard, table: pa.Table | None) -> Iterator[str]:
@@ -104,7 +158,11 @@ class _CheckShard:
         header = npy_header(shard.clips, self.format)
         size = len(header) + shard.clips * self.format.clip_bytes
         try:
+            check_is_file(path)
             file = path.open("rb")
+        except BadStore:
+            yield "is not a file"
+            return
         except OSError as error:
             yield "is missing" if isinstance(error, FileNotFoundError) else str(error.strerror)
             return
@@ -115,13 +173,24 @@ class _CheckShard:
                 yield f"its header is not that of {shard.clips} {self.format.dtype} clips"
             if table is None:
                 return  # there is nothing to compare the clips with
-            damaged = []
+            damaged, strange = [], []
             clip = np.empty(self.format.clip_bytes, np.uint8)
             for row in table.select(["id", "clip", "crc32c"]).to_pylist():
                 if row["clip"] is None:
                     continue
                 if file.readinto(clip.data) != clip.size or crc32c(clip) != row["crc32c"]:
                     damaged.append(f"{row['clip']} ({row['id']})")
-        if damaged:
-            more = f" and {len(damaged) - NAMED} more" if len(damaged) > NAMED else ""
-            yield f"damaged clips: {', '.join(damaged[:NAMED])}{more}"
+                elif self.format.dtype == "float16" and _has_infinite(clip.view(np.uint16)):
+                    strange.append(f"{row['clip']} ({row['id']})")
+        for what, clips in (
+            ("damaged clips", damaged),
+            ("clips of values that are not numbers", strange),
+        ):
+            if clips:
+                more = f" and {len(clips) - NAMED} more" if len(clips) > NAMED else ""
+                yield f"{what}: {', '.join(clips[:NAMED])}{more}"
+
+
+def _has_infinite(halves: npt.NDArray[np.uint16]) -> bool:
+    """Whether float16 numbers, as their bits, hold an infinity or a NaN."""
+    return bool(((halves & 0x7C00) == 0x7C00).any())

@@ -18,6 +18,8 @@ from typing import Any
 from earmark import windows
 from earmark.arrays import Float32Array
 from earmark.audio import AUDIO_SUFFIXES, stream_audio
+from earmark.audio.budget import deadline
+from earmark.audio.find import FILM_SUFFIXES
 from earmark.data.catalog.catalog import Catalog, Song
 from earmark.data.catalog.song_audio import SongAudio, files_in
 from earmark.data.store.format import (
@@ -34,11 +36,15 @@ from earmark.data.store.format import (
     write_shard,
 )
 from earmark.data.store.index import INDEX, StoreIndex, make_index, read_index, write_index
+from earmark.data.store.verify import damaged_shards
 from earmark.engine import Outcome, map_units
 from earmark.errors import BadStore, DataError, EarmarkError, MissingExtra, NoAudio, UnreadableAudio
 from earmark.features import log_mel
 from earmark.files import json_line
 from earmark.folder_lock import disk_errors, only_run_in
+
+# A file that has a song's id for its name is that song's audio, be it a film.
+_SUFFIXES = AUDIO_SUFFIXES | FILM_SUFFIXES
 
 
 def write_shards(
@@ -50,6 +56,8 @@ def write_shards(
     workers: int | None = None,
     ray: str | None = None,
     retry: bool = False,
+    limits: bool = True,
+    repair: bool = False,
     progress: Callable[[int], object] = lambda _: None,
 ) -> StoreIndex:
     """Write, or go on writing, the store of a catalog; returns its index.
@@ -59,6 +67,8 @@ def write_shards(
     workers, ray : as of engine.map_units
     retry : make shards again that have a song which failed, except where it still has no audio
         file
+    limits : refuse a file that costs too much for the music in it; False hears it all the same
+    repair : read every shard that is there, as `verify_store` does, and make damaged ones again
     progress : called with how many more songs are done
 
     A song without a clip has a row that says why. Raises BadStore where the folder holds another
@@ -75,7 +85,9 @@ def write_shards(
                 f"none of the {len(catalog)} songs has an audio file{where}. Check the "
                 "audio folder, or the paths in the catalog"
             )
-        _check_folder(folder, shards)
+        _check_folder(folder, shards, repair=repair)
+        if repair:
+            _drop_damaged(folder, shards, store_format, catalog.tags, workers)
         todo = [
             shard
             for shard in shards
@@ -85,15 +97,23 @@ def write_shards(
         if todo:
             (folder / INDEX).unlink(missing_ok=True)  # the store is unfinished until the end
         units = (
-            _Unit(song, files.of(song.id, song.path)) for shard in todo for song in shard.songs()
+            _unit(song, files.of(song.id, song.path), audio_folder)
+            for shard in todo
+            for song in shard.songs()
         )
         with closing(
-            map_units(_MakeClip(store_format), units, workers=workers, ray=ray)
+            map_units(
+                _MakeClip(store_format, limits=limits),
+                units,
+                workers=workers,
+                ray=ray,
+                deadline=deadline(limits=limits),
+            )
         ) as outcomes:
             for shard in todo:
                 # a shard counts only with its sidecar, so no pair can be half old and half new
                 (folder / f"{shard.name}.parquet").unlink(missing_ok=True)
-                rows = (_row(outcome, audio_folder) for outcome in islice(outcomes, shard.n_songs))
+                rows = (_row(outcome) for outcome in islice(outcomes, shard.n_songs))
                 write_shard(folder, shard.number, _counted(rows, progress), card=shard.card)
         names = [shard.name for shard in shards]
         index = make_index(folder, names, store_format=store_format, tags=catalog.tags)
@@ -121,8 +141,15 @@ class _PlannedShard:
 
 @dataclass(frozen=True)
 class _Unit:
+    """One song, and its audio.
+
+    path : absolute, since a worker on another machine has another working folder
+    source : the path as the row holds it
+    """
+
     song: Song
     path: Path | None
+    source: str
 
 
 @dataclass(frozen=True)
@@ -130,12 +157,13 @@ class _MakeClip:
     """The work on one song: from its audio to its clip."""
 
     format: StoreFormat
+    limits: bool
 
     def __call__(self, unit: _Unit) -> StoredClip:
         if unit.path is None:
             raise NoAudio("no audio file")
         settings = self.format.features
-        stream = _CountedStream(unit.path, settings.rate)
+        stream = _CountedStream(unit.path, settings.rate, limits=self.limits)
         [window] = windows.centre(stream, settings=settings)
         with _blas().limit(limits=1):  # sums of several threads differ in their last bits
             spectrogram = log_mel(window.samples, settings=settings)
@@ -156,12 +184,12 @@ def _blas() -> Any:
 class _CountedStream:
     """The blocks of a file, whose samples it counts."""
 
-    def __init__(self, path: Path, rate: int) -> None:
+    def __init__(self, path: Path, rate: int, *, limits: bool) -> None:
         self.n_samples = self.damaged_packets = 0
-        self._path, self._rate = path, rate
+        self._path, self._rate, self._limits = path, rate, limits
 
     def __iter__(self) -> Iterator[Float32Array]:
-        stream = stream_audio(self._path, rate=self._rate)
+        stream = stream_audio(self._path, rate=self._rate, limits=self._limits)
         for block in stream:
             self.n_samples += block.size
             yield block
@@ -175,17 +203,17 @@ def _song_audio(folder: Path | None) -> SongAudio:
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}")
     places = (folder / "audio", folder)
-    files = [file for place in places for file in files_in(place, suffixes=AUDIO_SUFFIXES)]
+    files = [file for place in places for file in files_in(place, suffixes=_SUFFIXES)]
     return SongAudio(files, root=folder)
 
 
-def _relative(path: Path | None, folder: Path | None) -> str:
-    """The path of an audio file as its row holds it: the same text wherever the folder is."""
+def _unit(song: Song, path: Path | None, folder: Path | None) -> _Unit:
     if path is None:
-        return ""
-    if folder is not None and path.is_relative_to(folder):
-        path = path.relative_to(folder)
-    return path.as_posix()
+        return _Unit(song, None, "")
+    # in the row, the same text wherever the folder is
+    inside = folder is not None and path.is_relative_to(folder)
+    source = path.relative_to(folder) if folder is not None and inside else path
+    return _Unit(song, path.absolute(), source.as_posix())
 
 
 def _plan(catalog: Catalog, store_format: StoreFormat) -> Iterator[_PlannedShard]:
@@ -200,10 +228,10 @@ def _plan(catalog: Catalog, store_format: StoreFormat) -> Iterator[_PlannedShard
         yield _PlannedShard(catalog, number, first, n_songs, card)
 
 
-def _row(outcome: Outcome[_Unit, StoredClip], folder: Path | None) -> ShardRow:
-    song, path = outcome.unit.song, outcome.unit.path
+def _row(outcome: Outcome[_Unit, StoredClip]) -> ShardRow:
+    song, source = outcome.unit.song, outcome.unit.source
     error = None if outcome.error is None else _in_words(outcome.error)
-    return ShardRow(song.id, song.split, song.tags, _relative(path, folder), outcome.value, error)
+    return ShardRow(song.id, song.split, song.tags, source, outcome.value, error)
 
 
 def _counted(rows: Iterable[ShardRow], progress: Callable[[int], object]) -> Iterator[ShardRow]:
@@ -217,8 +245,31 @@ def _in_words(error: EarmarkError) -> tuple[str, str]:
     return error.kind, error.reason if isinstance(error, UnreadableAudio) else str(error)
 
 
-def _check_folder(folder: Path, shards: list[_PlannedShard]) -> None:
-    if (folder / INDEX).exists():
+def _drop_damaged(
+    folder: Path,
+    shards: list[_PlannedShard],
+    store_format: StoreFormat,
+    tags: tuple[str, ...],
+    workers: int | None,
+) -> None:
+    """Delete the sidecars of damaged shards: without its sidecar a shard is not done."""
+    there = [shard for shard in shards if (folder / f"{shard.name}.parquet").exists()]
+    damaged = damaged_shards(
+        folder,
+        [shard.name for shard in there],
+        store_format=store_format,
+        tags=tags,
+        workers=workers,
+    )
+    for shard in there:
+        if shard.name not in damaged:
+            _is_done(folder, shard)  # before anything is deleted: this is the same store
+    for name in damaged:
+        (folder / f"{name}.parquet").unlink()
+
+
+def _check_folder(folder: Path, shards: list[_PlannedShard], *, repair: bool) -> None:
+    if (folder / INDEX).exists() and not repair:
         read_index(folder)  # for its version
     extra = set(shard_names(folder)) - {shard.name for shard in shards}
     if extra:

@@ -1,4 +1,5 @@
-// What is asked of the server.
+// What is asked of the server: the only file here that knows of one. The rest of the page needs
+// `models`, `listen`, `sensitivity`, `setToken` and `Refused`, from wherever they come.
 
 const TOKEN = "earmark-token";
 
@@ -10,16 +11,17 @@ if (given) {
 }
 
 export class Refused extends Error {
-  constructor(status, message) {
+  constructor(status, message, retryAfter = 0) {
     super(message);
     this.status = status;
+    this.retryAfter = retryAfter; // seconds, of a server that is full
   }
 }
 
 export const setToken = (token) => sessionStorage.setItem(TOKEN, token);
 
 export async function models() {
-  const response = await fetch("/api/models", { headers: headers() });
+  const response = await fetch("api/models", { headers: headers() });
   const body = await response.json();
   if (!response.ok) throw new Refused(response.status, body.error.message);
   return body.models;
@@ -29,7 +31,7 @@ export async function models() {
 // "listening", and how far, from 0 to 1, or null if it is not known. Returns the promise of the
 // result and a function that calls it off.
 export function listen(file, onProgress) {
-  const request = post("/api/listen", file);
+  const request = post("api/listen", file);
   request.upload.onprogress = (event) =>
     event.lengthComputable && onProgress("sending", event.loaded / event.total);
   request.upload.onload = () => onProgress("decoding", null);
@@ -49,7 +51,7 @@ export function listen(file, onProgress) {
 }
 
 export async function sensitivity(file, start) {
-  const request = post(`/api/sensitivity?start=${start.toFixed(3)}`, file);
+  const request = post(`api/sensitivity?start=${start.toFixed(3)}`, file);
   const result = answer(request);
   request.send(form(file));
   return JSON.parse(await result);
@@ -66,7 +68,8 @@ function answer(request) {
   return new Promise((resolve, reject) => {
     request.onload = () => {
       if (request.status === 200) resolve(request.responseText);
-      else reject(new Refused(request.status, sentence(request)));
+      else reject(new Refused(request.status, sentence(request),
+        Number(request.getResponseHeader("Retry-After") ?? 0)));
     };
     request.onerror = () => reject(new Refused(0, "The server does not answer. Is it running?"));
     request.onabort = () => reject(new DOMException("called off", "AbortError"));

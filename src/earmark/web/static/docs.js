@@ -1,8 +1,8 @@
 // The API's description, drawn from /api/openapi.json.
 
-import { make } from "./chips.js";
+import { make } from "./dom.js";
 
-const description = await (await fetch("/api/openapi.json")).json();
+const description = await (await fetch("api/openapi.json")).json();
 
 for (const [path, methods] of Object.entries(description.paths)) {
   for (const [method, call] of Object.entries(methods)) {
@@ -63,7 +63,7 @@ function resolved(schema) {
 function curl(method, path, call) {
   const file = fields(call)[0]?.[0];
   const form = file ? ` -F ${file}=@song.mp3` : "";
-  return `curl${form} ${location.origin}${path}`;
+  return `curl${form} ${new URL(path.slice(1), document.baseURI)}`;
 }
 
 function table(rows) {

@@ -1,43 +1,61 @@
-// The page: from a file that is dropped to what is heard in it.
+// The page: files come in, go through the queue, and are listed, opened and compared.
 
-import { listen, models, sensitivity, setToken, Refused } from "./api.js";
-import { Chips, make, measured, trust } from "./chips.js";
-import { Player } from "./player.js";
-import { Timeline, strongest } from "./timeline.js";
-import { clock, listed, percent, times } from "./words.js";
+import { Refused, listen, models, sensitivity, setToken } from "./api.js";
+import { compare } from "./compare.js";
+import { $, make, save } from "./dom.js";
+import { dropped, music } from "./files.js";
+import * as history from "./history.js";
+import { SongList } from "./list.js";
+import { Queue } from "./queue.js";
+import { SongView } from "./song.js";
+import { capital, clock } from "./words.js";
 
-const $ = (id) => document.getElementById(id);
 const WORDS = {
-  sending: "Sending", decoding: "Decoding", listening: "Listening to",
-};
-const SURE = 0.3; // least score of a mood, an era, a voice in the headline
-const VOICES = {
-  "female vocalists": "a woman sings", "female vocalist": "a woman sings",
-  "male vocalists": "a man sings", instrumental: "no voice", choir: "a choir",
+  waiting: "Waiting for", sending: "Sending", decoding: "Decoding", listening: "Listening to",
 };
 
 let card = null; // of the model
-let song = null; // { file, result, windows }: what is shown, and sensitivities by their start
-let underWay = null;
+const entries = []; // { key, name, file, state, done, message, added, line, headline, answer }
+let open = null, picked = [];
+let wanted = null; // the entry that opens as soon as it was heard
 
-const timeline = new Timeline({ onSeek: (seconds) => player.seek(seconds), onTag: choose });
-const player = new Player((seconds) => timeline.at(seconds));
-const chips = new Chips(choose);
-
-// ---- a song comes in
-
-$("file").addEventListener("change", (event) => {
-  const [file] = event.target.files;
-  event.target.value = ""; // so that the same file may be chosen again
-  if (file) hear(file);
+const view = new SongView({ sensitivity });
+const list = new SongList($("list"), { onOpen: openEntry, onCompare: pick, onRemove: remove });
+const queue = new Queue({
+  listen,
+  onToken: askForToken,
+  onLess: counted,
+  onChange(entry) {
+    list.show(entry);
+    progress(entry);
+    if (entry.state === "failed" && entry === wanted) {
+      wanted = null;
+      // the name of a file stays as it is
+      complain(entry.message.startsWith(entry.name) ? entry.message : capital(entry.message));
+    }
+  },
+  async onHeard(entry, result) {
+    card ?? await meet();
+    const { song: line, headline } = result;
+    Object.assign(entry, { state: "heard", line, headline, answer: { result, card } });
+    list.show(entry);
+    keep(entry);
+    if (entry === wanted) await openEntry(entry);
+    else if (queue.length <= 1) $("live").textContent = `Heard ${heard().length} songs`;
+  },
 });
 
-$("another").addEventListener("click", () => $("file").click());
-$("cancel").addEventListener("click", () => {
-  underWay?.cancel();
-  $("live").textContent = "Stopped";
-  $("main").focus(); // the button is about to go
-});
+// ---- songs come in
+
+for (const [id, chosen] of [["file", (files) => [...files]], ["folder", music]]) {
+  $(id).addEventListener("change", (event) => {
+    take(chosen(event.target.files));
+    event.target.value = ""; // so that the same file may be chosen again
+  });
+}
+for (const control of document.querySelectorAll("[data-chooses]")) {
+  control.addEventListener("click", () => $(control.dataset.chooses).click());
+}
 
 let inside = 0; // elements that a dragged file is over
 const carriesFile = (event) => event.dataTransfer?.types.includes("Files");
@@ -48,56 +66,71 @@ addEventListener("dragleave", (event) => {
   if (carriesFile(event)) document.body.classList.toggle("is-over", (inside -= 1) > 0);
 });
 addEventListener("dragover", (event) => carriesFile(event) && event.preventDefault());
-addEventListener("drop", (event) => {
+addEventListener("drop", async (event) => {
   if (!carriesFile(event)) return;
   event.preventDefault();
   inside = 0;
   document.body.classList.remove("is-over");
-  const [file] = event.dataTransfer.files;
-  if (file) hear(file);
+  take(await dropped(event.dataTransfer));
 });
 
-async function hear(file) {
-  underWay?.cancel();
-  player.stop();
-  complain("");
-  let stage = "";
-  const follow = (now, done) => {
-    if (now !== stage) $("live").textContent = `${WORDS[now]} ${file.name}`;
-    stage = now;
-    progress(WORDS[now], file.name, done);
-  };
-  follow("sending", 0);
-  const mine = listen(file, follow);
-  underWay = mine;
-  try {
-    const [result] = await Promise.all([mine.result, card ?? meet()]);
-    if (underWay === mine) await show(file, result);
-  } catch (error) {
-    if (underWay !== mine || error.name === "AbortError") return;
-    if (!(error instanceof Refused)) throw error;
-    if (error.status === 401) {
-      if (await askForToken()) {
-        hear(file);
-        return;
-      }
-    }
-    // the name of a file stays as it is
-    complain(error.message.startsWith(file.name) ? error.message : capital(error.message));
-  } finally {
-    if (underWay === mine) $("progress").hidden = true;
-  }
+// What was kept need not lie in memory too: hundreds of songs would not fit.
+async function keep(entry) {
+  const { key, name, added, line, headline, answer: { result, card: its } } = entry;
+  if (await history.keep({ key, name, added, line, headline }, result, its)) delete entry.answer;
 }
 
-function progress(words, name, done) {
-  $("progress").hidden = false;
+function take(files) {
+  if (!files.length) {
+    complain("There is no music in what was chosen");
+    return;
+  }
+  complain("");
+  view.stop();
+  const known = new Map(entries.map((one) => [one.key, one]));
+  const taken = files.map((file) => {
+    const key = [file.name, file.size, file.lastModified].join("|");
+    const entry = known.get(key) ?? { key, name: file.name };
+    known.set(key, entry);
+    entry.file = file;
+    if (!entries.includes(entry)) entries.push(entry);
+    return entry;
+  });
+  wanted = taken.length === 1 ? taken[0] : null;
+  for (const entry of new Set(taken)) {
+    if (entry.line || ["waiting", "sending", "decoding", "listening"].includes(entry.state)) continue;
+    entry.added = Date.now() + entries.indexOf(entry) / 1000;
+    queue.add(entry);
+  }
+  counted();
+  if (wanted?.line) openEntry(wanted); // heard before
+}
+
+$("cancel").addEventListener("click", () => {
+  queue.stop();
+  counted();
+  $("live").textContent = "Stopped";
+  $("main").focus(); // the button is about to go
+});
+
+let stage = "";
+function progress(entry) {
+  const left = queue.length;
+  $("progress").hidden = left === 0;
+  if (!(entry.state in WORDS) || (wanted && entry !== wanted)) return;
+  const words = WORDS[entry.state];
+  if (entry.state !== "waiting" && `${words} ${entry.name}` !== stage) {
+    stage = `${words} ${entry.name}`;
+    if (left === 1) $("live").textContent = stage;
+  }
   $("progress-words").textContent = words;
-  $("progress-name").textContent = name;
+  $("progress-name").textContent = entry.name;
+  $("progress-left").textContent = left > 1 ? `· ${left} songs to go` : "";
   const bar = $("progress-bar");
-  bar.classList.toggle("is-endless", done === null);
-  bar.style.setProperty("--done", done ?? 1);
-  if (done === null) bar.removeAttribute("aria-valuenow");
-  else bar.setAttribute("aria-valuenow", String(Math.round(100 * done)));
+  bar.classList.toggle("is-endless", entry.done === null);
+  bar.style.setProperty("--done", entry.done ?? 1);
+  if (entry.done === null) bar.removeAttribute("aria-valuenow");
+  else bar.setAttribute("aria-valuenow", String(Math.round(100 * entry.done)));
 }
 
 function complain(words) {
@@ -105,149 +138,124 @@ function complain(words) {
   $("alert").textContent = words && `${words}.`;
 }
 
-// ---- what was heard
+// ---- the list
 
-async function show(file, result) {
-  song = { file, result, windows: new Map() };
+const heard = () => entries.filter((one) => one.line);
+
+function counted() {
+  const n = heard().length, failed = entries.filter((one) => one.state === "failed").length;
+  $("songs").hidden = $("to-songs").hidden = entries.length === 0;
+  $("to-songs").textContent = entries.length === 1 ? "1 song" : `${entries.length} songs`;
+  document.body.classList.toggle("has-songs", entries.length > 0);
+  $("songs-count").textContent = [n === 1 ? "1 heard" : `${n} heard`,
+    ...(queue.length ? [`${queue.length} to go`] : []),
+    ...(failed ? [`${failed} failed`] : [])].join(", ");
+  for (const id of ["all-json", "all-csv"]) $(id).disabled = n === 0;
+  $("progress").hidden = queue.length === 0;
+  list.mark(open, picked);
+}
+
+async function openEntry(entry, at = 0) {
+  wanted = null;
+  const answer = entry.answer ?? await history.answer(entry.key);
+  if (!answer && entry.file) { // one of very many
+    delete entry.line;
+    wanted = entry;
+    queue.add(entry);
+    return;
+  }
+  if (!answer) {
+    complain(`This browser no longer has ${entry.name}. Drop it again`);
+    return;
+  }
+  complain("");
+  view.stop();
+  open = entry;
   document.body.dataset.state = "song";
-  $("song").hidden = false;
-  document.title = `${result.song.path} · earmark`;
-  $("song-name").textContent = `${result.song.path} · ${clock(result.song.seconds)}`;
-  $("verdict").replaceChildren(...verdict(result));
-  const warnings = (result.song.warnings ?? []).map((one) => `${capital(one.message)}.`).join(" ");
-  $("warnings").textContent = warnings;
-  $("warnings").hidden = !warnings;
-  const cell = result.taggram.seconds[1] ?? result.taggram.duration;
-  $("cell").textContent = `${cell.toFixed(1)} seconds`;
-  $("legend").textContent = legend();
-  chips.load(result.song, card);
-  similar(result.similar);
-  await timeline.load(result);
-  $("most").textContent = percent(timeline.most);
-  await choose(null);
-  player.load(file, result.taggram.duration);
-  const found = result.headline ? `${result.headline}.` : `Strongest: ${result.song.tags.slice(0, 5)
-    .map((tag) => `${tag.tag} ${percent(tag.score)}`).join(", ")}.`;
-  $("live").textContent =
-    `Heard ${clock(result.song.seconds)} of ${result.song.path}. ${found} ${warnings}`.trim();
+  list.mark(open, picked);
+  await view.show({ file: entry.file ?? null, ...answer }, at);
+  $("song").scrollIntoView({ block: "start" });
+}
+
+function pick(entry, isPicked) {
+  picked = picked.filter((one) => one !== entry);
+  if (isPicked) picked = [...picked, entry].slice(-2);
+  list.mark(open, picked);
+  $("compare").hidden = picked.length < 2;
+  if (picked.length === 2) {
+    compare(picked);
+    $("compare").scrollIntoView({ block: "nearest" });
+    $("live").textContent = `Compared: ${picked[0].name} and ${picked[1].name}`;
+  }
+}
+$("compare-close").addEventListener("click", () => {
+  for (const entry of [...picked]) pick(entry, false);
+  $("main").focus();
+});
+
+function remove(entry) {
+  queue.remove(entry);
+  pick(entry, false);
+  list.remove(entry);
+  entries.splice(entries.indexOf(entry), 1);
+  history.forget(entry.key);
+  if (entry === open) close();
+  counted();
   $("main").focus({ preventScroll: true });
 }
 
-// The headline: what the server says in place of the tags; or the genre, then mood, era and voice.
-function verdict({ headline, song: { tags, first_genre: genre } }) {
-  if (headline) return [`${headline}.`];
-  const untold = !card.tags.some(measured);
-  const beside = ["mood", "era", "voice"].flatMap((group) => tags.find((tag) =>
-    tag.group === group && tag.score >= SURE && !(tag.lift < 1) && (untold || measured(tag))) ?? []);
-  const words = beside.map((tag) => VOICES[tag.tag] ?? tag.tag);
-  if (!genre && !tags.some((tag) => tag.group === "genre")) { // another vocabulary
-    return ["It hears ", make("em", "", listed(tags.slice(0, 3).map((tag) => tag.tag))), "."];
+function close() {
+  view.stop();
+  open = null;
+  $("song").hidden = true;
+  document.body.dataset.state = "empty";
+  document.title = "earmark";
+}
+
+$("all-clear").addEventListener("click", () => {
+  queue.stop();
+  for (const entry of [...entries]) list.remove(entry);
+  entries.length = 0;
+  for (const entry of [...picked]) pick(entry, false);
+  history.forgetAll();
+  close();
+  counted();
+  $("live").textContent = "Forgotten";
+  $("main").focus({ preventScroll: true });
+});
+$("all-json").addEventListener("click", () => save("songs.json", "application/json",
+  `${JSON.stringify(heard().map((one) => one.line), null, 2)}\n`));
+$("all-csv").addEventListener("click", () => save("songs.csv", "text/csv", table()));
+
+// One row a song: its facts, then the score of each tag.
+function table() {
+  const tags = [...new Set(heard().flatMap(({ line }) => line.tags.map((tag) => tag.tag)))];
+  const rows = heard().map(({ line }) => {
+    const score = new Map(line.tags.map((tag) => [tag.tag, tag.score]));
+    return [line.path, line.seconds, line.model, line.kind, line.first_genre ?? "",
+      ...tags.map((tag) => score.get(tag) ?? "")];
+  });
+  const cell = (value) => /[",\r\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : value;
+  return [["path", "seconds", "model", "kind", "first_genre", ...tags], ...rows]
+    .map((row) => `${row.map(cell).join(",")}\r\n`).join("");
+}
+
+// ---- a link to a moment: #song=NAME&t=SECONDS
+
+async function follow() {
+  const asked = new URLSearchParams(location.hash.slice(1));
+  if (!asked.has("song")) return;
+  const name = asked.get("song"), at = Number(asked.get("t")) || 0;
+  const entry = entries.findLast((one) => one.line?.path === name);
+  if (!entry) {
+    complain(`This link leads to ${clock(at)} of ${name}. Drop that song here, then follow it again`);
+  } else if (entry === open) {
+    view.player.seek(at);
+  } else {
+    await openEntry(entry, at);
   }
-  const first = genre ? [make("em", "", genre)] : ["music, and is not sure of the genre"];
-  return ["It hears ", ...first, words.length ? `: ${words.join(", ")}.` : "."];
 }
-
-function legend() {
-  const n = card.tags.filter((one) => one.calibrated).length;
-  const sure = n
-    ? `${n} tags are calibrated: of all songs with 30%, about 30% carry the tag.`
-    : "This model's percentages are not calibrated: they rank the tags, but are not probabilities.";
-  const known = card.tags.some((tag) => tag.reliability !== null)
-    ? "Dots: how well the tag is recognised in songs the model never saw (ROC-AUC from .7, .8, .9)."
-    : "The reliability of this model's tags was not measured.";
-  const dim = card.tags.some(measured) && !card.tags.every(measured)
-    ? " Pale tags were never compared with labels." : "";
-  return `${sure} 2× is twice as likely as in an average song. ${known}${dim}`;
-}
-
-function similar(songs) {
-  $("similar").hidden = !songs?.length;
-  $("similar-list").replaceChildren(...(songs ?? []).map((one) => {
-    const item = make("li");
-    item.append(make("span", "name", one.title), make("b", "", percent(one.similarity)));
-    return item;
-  }));
-}
-
-// ---- one tag
-
-async function choose(tag) {
-  if (tag !== null && tag === timeline.tag) tag = null;
-  chips.select(tag);
-  await timeline.select(tag);
-  $("detail").hidden = tag === null;
-  $("sensitivity").setAttribute("aria-pressed", "false");
-  $("sensitivity-words").hidden = true;
-  if (tag === null) return;
-  const heard = song.result.song.tags.find((one) => one.tag === tag);
-  const known = card.tags.find((one) => one.tag === tag);
-  const [start, end] = strongest(song.result.taggram, tag);
-  $("detail-tag").textContent = tag;
-  if (innerWidth <= 980) $("detail").scrollIntoView({ block: "nearest", behavior: "smooth" });
-  const beside = heard.lift == null ? ""
-    : `, ${times(heard.lift)} that of an average song; ${percent(known.prior)} of all songs carry it`;
-  $("detail-words").textContent = `${percent(heard.score)} over the whole song${beside}. `
-    + `Strongest from ${clock(start)} to ${clock(end)}. ${capital(trust(known.reliability))}.`;
-  $("detail-meaning").textContent = known.meaning && `${capital(known.meaning)}.`;
-}
-
-$("detail-close").addEventListener("click", () => choose(null));
-$("strongest").addEventListener("click", () =>
-  player.playFrom(...strongest(song.result.taggram, timeline.tag)));
-addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && timeline.tag) choose(null);
-});
-
-$("sensitivity").addEventListener("click", async () => {
-  const button = $("sensitivity"), words = $("sensitivity-words");
-  if (button.getAttribute("aria-pressed") === "true") {
-    button.setAttribute("aria-pressed", "false");
-    words.hidden = true;
-    await timeline.overlay(null);
-    return;
-  }
-  const { tag } = timeline, mine = song;
-  const window = mine.result.window_seconds, [from, to] = strongest(mine.result.taggram, tag);
-  const latest = Math.max(0, mine.result.taggram.duration - window);
-  const start = Math.min(latest, Math.max(0, (from + to - window) / 2));
-  button.setAttribute("aria-pressed", "true");
-  words.hidden = false;
-  words.textContent = "Muting one region after the other …";
-  try {
-    const key = start.toFixed(3);
-    if (!mine.windows.has(key)) mine.windows.set(key, await sensitivity(mine.file, start));
-    if (timeline.tag !== tag || song !== mine) return;
-    await timeline.overlay(mine.windows.get(key));
-    words.textContent = `Yellow: muting this region makes ${tag} less likely; blue: more. `
-      + "It shows what the model is sensitive to, and does not prove a cause.";
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    button.setAttribute("aria-pressed", "false");
-    words.textContent = `${error.message}.`;
-  }
-});
-
-$("more-rows").addEventListener("click", (event) => {
-  const all = event.currentTarget.getAttribute("aria-pressed") !== "true";
-  event.currentTarget.setAttribute("aria-pressed", String(all));
-  timeline.showRows(all);
-});
-
-// ---- taking it along
-
-$("save-json").addEventListener("click", () => {
-  const { song: line, taggram } = song.result;
-  save("json", "application/json", `${JSON.stringify({ ...line, taggram }, null, 2)}\n`);
-});
-$("save-csv").addEventListener("click", () => save("csv", "text/csv", song.result.csv));
-
-function save(suffix, type, text) {
-  const link = make("a");
-  link.href = URL.createObjectURL(new Blob([text], { type }));
-  link.download = `${song.result.song.path.replace(/\.[^.]*$/, "")}.${suffix}`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-}
+addEventListener("hashchange", follow);
 
 // ---- the model, and the token
 
@@ -269,8 +277,6 @@ async function askForToken() {
   return given !== "";
 }
 
-const capital = (text) => text[0].toUpperCase() + text.slice(1);
-
 // The picture beside the drop zone: a tag whose bars nobody has heard yet.
 function hero() {
   for (let i = 0; i < 44; i += 1) {
@@ -287,3 +293,11 @@ hero();
 meet().catch((error) => {
   if (!(error instanceof Refused)) complain("The server does not answer. Is it running?");
 });
+for (const one of (await history.lines()).reverse()) {
+  if (entries.some((entry) => entry.key === one.key)) continue;
+  const entry = { ...one, state: "heard" };
+  entries.push(entry);
+  list.show(entry);
+}
+counted();
+await follow();

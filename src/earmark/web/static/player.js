@@ -26,13 +26,16 @@ export class Player {
     document.addEventListener("keydown", (event) => this.key(event));
   }
 
+  // file: null where the sound was not kept
   load(file, duration) {
     URL.revokeObjectURL(this.audio.src);
-    this.canPlay = true;
-    this.button.disabled = false;
-    this.words.replaceChildren(...this.usualWords);
+    this.canPlay = file !== null;
+    this.button.disabled = !this.canPlay;
+    this.words.replaceChildren(...(file ? this.usualWords
+      : ["This browser kept what was heard, not the sound. Drop the file again to play it."]));
     this.duration = duration;
-    this.audio.src = URL.createObjectURL(file);
+    if (file) this.audio.src = URL.createObjectURL(file);
+    else this.audio.removeAttribute("src");
     document.getElementById("length").textContent = `/ ${clock(duration)}`;
     this.cursor.setAttribute("aria-valuemax", duration.toFixed(1));
     this.move(0);
@@ -107,7 +110,7 @@ export class Player {
     const on = event.target;
     if (!this.duration || event.ctrlKey || event.metaKey || event.altKey) return;
     if (on.closest("input, textarea, dialog")) return;
-    if (event.key === " " && !on.closest("button, a, label")) this.toggle();
+    if (event.key === " " && !on.closest("button, a, label, summary")) this.toggle();
     else if (event.key === "ArrowLeft") this.seek(this.position - STEP);
     else if (event.key === "ArrowRight") this.seek(this.position + STEP);
     else if (event.key === "Home" && on === this.cursor) this.seek(0);

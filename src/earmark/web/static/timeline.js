@@ -1,6 +1,7 @@
 // Waveform, spectrogram, one tag's curve and all tags over time, on one time axis.
 
-import { clock, percent } from "./words.js";
+import { measured } from "./verdict.js";
+import { clock, percent, shown } from "./words.js";
 
 const INK = "#dfe9e5", SOFT = "#8fa39b", LINE = "#22332d", GROUND = "#0c1512", TAG = "#ffd42e";
 const FONT = { family: "Inter, system-ui, sans-serif", size: 12, color: SOFT };
@@ -16,10 +17,10 @@ const FALLS = [
   [0, "rgba(120,170,255,.85)"], [0.35, "rgba(120,170,255,.18)"], [0.5, "rgba(0,0,0,0)"],
   [0.62, "rgba(255,212,46,.12)"], [1, "rgba(255,212,46,.85)"],
 ];
-const LABELS = [250, 500, 1000, 2000, 4000, 7000]; // Hz
-const FEW_ROWS = 14;
+const LABELS = [250, 1000, 2000, 4000, 7000]; // Hz
+const FEW_ROWS = 10;
 const DRAG = 4; // pixels; less is a click
-const HEIGHTS = { wave: 64, mel: 190, curve: 86, row: 19, gap: 14, foot: 34, top: 8 };
+const HEIGHTS = { wave: 56, mel: 150, curve: 74, row: 20, gap: 14, foot: 34, top: 8 };
 
 export class Timeline {
   // onSeek(seconds), onTag(tag)
@@ -36,17 +37,20 @@ export class Timeline {
     new ResizeObserver(() => this.place()).observe(this.plot);
   }
 
-  // result: of /api/listen; sorted: its tags, strongest first
-  async load(result) {
+  // result: of /api/listen; tags: of the whole song. Tags that were never checked come last.
+  async load(result, tags) {
     this.result = result;
+    const told = new Set(tags.filter(measured).map((tag) => tag.tag));
+    const late = (i) => Number(told.size > 0 && !told.has(result.taggram.tags[i]));
     this.duration = result.taggram.duration;
     this.tag = null;
     this.sensitive = null;
     this.range = [0, this.duration];
     const scores = result.taggram.scores;
-    const peak = result.taggram.tags.map((tag, i) => [Math.max(...scores[i]), i]);
-    this.most = Math.max(0.1, ...peak.map(([score]) => score)); // of the colours
-    this.order = peak.sort((a, b) => b[0] - a[0] || a[1] - b[1]).map(([, i]) => i);
+    const peak = result.taggram.tags.map((tag, i) => [scores[i].reduce((a, b) => Math.max(a, b), 0), i]);
+    peak.sort((a, b) => late(a[1]) - late(b[1]) || b[0] - a[0] || a[1] - b[1]);
+    this.order = peak.map(([, i]) => i);
+    this.most = Math.max(0.1, peak[0][0]); // of the colours
     await this.draw();
   }
 
@@ -99,7 +103,7 @@ export class Timeline {
     });
     const layout = {
       height: inner + HEIGHTS.top + HEIGHTS.foot,
-      margin: { l: narrow ? 106 : 124, r: 14, t: HEIGHTS.top, b: HEIGHTS.foot, pad: 0 },
+      margin: { l: narrow ? 100 : 132, r: 14, t: HEIGHTS.top, b: HEIGHTS.foot, pad: 0 },
       paper_bgcolor: GROUND, plot_bgcolor: GROUND, font: FONT, showlegend: false,
       dragmode: "zoom", hovermode: "closest",
       hoverlabel: { bgcolor: "#fff", bordercolor: "#fff", font: { ...FONT, color: "#12211d" } },
@@ -146,7 +150,7 @@ export class Timeline {
         z: rows.map((i) => taggram.scores[i]), colorscale: SCORES, showscale: false,
         zmin: 0, zmax: this.most, xgap: 0, ygap: 2,
         text: rows.map((i) => taggram.seconds.map((from, cell) =>
-          `${escape(taggram.tags[i])}, ${clock(from)}: ${percent(taggram.scores[i][cell])}`)),
+          `${escape(shown(taggram.tags[i]))}, ${clock(from)}: ${percent(taggram.scores[i][cell])}`)),
         hovertemplate: "%{text}<extra></extra>" },
     ];
     if (this.tag !== null) {
@@ -161,13 +165,17 @@ export class Timeline {
       const most = Math.max(0.05, ...z.flat().map(Math.abs));
       traces.push({ type: "heatmap", yaxis: "y2", x: times, y: bands.map((band) => band - 0.5), z,
         zmin: -most, zmax: most, colorscale: FALLS, showscale: false, xgap: 1, ygap: 1,
-        hovertemplate: "muted here, its log-odds fall by %{z:.2f}<extra></extra>" });
+        text: z.map((row) => row.map((fall) => fall > 0 ? "without this: less likely"
+          : "without this: more likely")), hovertemplate: "%{text}<extra></extra>" });
     }
     return traces;
   }
 
   shapes(rows) {
-    const shapes = [];
+    const shapes = (this.result.chapters ?? []).slice(1).map((part) => ({
+      type: "line", xref: "x", yref: "paper", x0: part.start, x1: part.start, y0: 0, y1: 1,
+      line: { color: INK, width: 1, dash: "2px,3px" },
+    }));
     const row = rows.indexOf(this.result.taggram.tags.indexOf(this.tag));
     if (row >= 0) {
       shapes.push({ type: "rect", xref: "paper", yref: "y4", x0: 0, x1: 1, y0: row - 0.5,
@@ -182,7 +190,7 @@ export class Timeline {
   }
 
   label(tag) {
-    const text = escape(tag);
+    const text = escape(shown(tag));
     return tag === this.tag ? `<b>${text}</b>` : text;
   }
 
@@ -205,8 +213,8 @@ export class Timeline {
 
   ticks(range) {
     const wanted = Math.max(2, this.plot.clientWidth / 110);
-    const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600];
-    const step = steps.find((one) => (range[1] - range[0]) / one <= wanted) ?? 1200;
+    const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800];
+    const step = steps.find((one) => (range[1] - range[0]) / one <= wanted) ?? 3600;
     const values = [];
     for (let i = Math.ceil(range[0] / step - 1e-9); i * step <= range[1] + 1e-9; i += 1) {
       values.push(i * step);

@@ -21,6 +21,7 @@ class Deezer(WebSource):
     """Previews of 30 s in MP3."""
 
     ENDPOINT: ClassVar[str] = "https://api.deezer.com"
+    HOSTS: ClassVar[tuple[str, ...]] = ("deezer.com", "dzcdn.net")
     name: ClassVar[str] = "deezer"
     per_minute: ClassVar[float] = 500.0  # of 600 that are allowed
     link_seconds: ClassVar[float] = 840.0  # of 900: a minute for clocks and slow transfers

@@ -15,8 +15,10 @@ from earmark.data.matching.hit import Hit
 from earmark.data.matching.text import normalise
 from earmark.data.previews.failures import RequestRefused, TransientFailure
 from earmark.data.previews.http import HttpClient, HttpLimits
+from earmark.data.previews.reach import Reach
 from earmark.data.previews.sources.source import FetchedAudio, WantedSong
 from earmark.errors import BadValue
+from earmark.files import parse_json, within
 
 # kinds of a hit: a file with the song's id or path, which needs no judgement; one with its names
 OWN_FILE, _NAMED = "own file", "named file"
@@ -32,6 +34,7 @@ class Folder:
 
     name = "folder"
     api_host = ""
+    reach = Reach()
     per_minute = 0.0
     clip_seconds = None
 
@@ -57,13 +60,15 @@ class Folder:
     ) -> FetchedAudio:
         """The file, if it is still there."""
         path = Path(hit.preview_url or "")
+        if not within(self.root, path.absolute()):  # a ledger from elsewhere may name any file
+            raise RequestRefused(f"{path} is not below {self.root}", gone=True)
         if not path.is_file():
             raise RequestRefused(f"{path} is gone", gone=True)
         return FetchedAudio(path, hit)
 
     def _find(self, song: WantedSong) -> bytes:
         own = self._own.of(song.id, song.path)
-        if own is not None:
+        if own is not None and within(self.root, own.absolute()):
             found: Iterable[tuple[Path, str, str, str]] = [(own, song.artist, song.title, OWN_FILE)]
         else:
             found = [
@@ -99,21 +104,21 @@ class Folder:
 def read_folder(reply: bytes) -> list[Hit]:
     """The hits of a list that `Folder.ask` made."""
     try:
-        files = json.loads(reply.decode(errors="surrogateescape"))["files"]
+        files = parse_json(reply.decode(errors="surrogateescape"))["files"]
+        return [
+            Hit(
+                artist=str(file["artist"]),
+                title=str(file["title"]),
+                album="",
+                seconds=None,
+                preview_url=str(file["path"]),
+                source_id=str(file["path"]),
+                kind=str(file["kind"]),
+            )
+            for file in files
+        ]
     except (ValueError, KeyError, TypeError) as error:
         raise TransientFailure(f"not a list of files: {reply[:60]!r}") from error
-    return [
-        Hit(
-            artist=file["artist"],
-            title=file["title"],
-            album="",
-            seconds=None,
-            preview_url=file["path"],
-            source_id=file["path"],
-            kind=file["kind"],
-        )
-        for file in files
-    ]
 
 
 def _names(path: Path) -> tuple[str, str]:

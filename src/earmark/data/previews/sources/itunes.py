@@ -19,6 +19,7 @@ class ITunes(WebSource):
     """Previews of about 30 s in AAC, from the store of one country."""
 
     ENDPOINT: ClassVar[str] = "https://itunes.apple.com"
+    HOSTS: ClassVar[tuple[str, ...]] = ("apple.com", "mzstatic.com")
     name: ClassVar[str] = "itunes"
     per_minute: ClassVar[float] = 20.0
 

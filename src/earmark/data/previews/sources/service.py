@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urljoin
 
-from earmark.data.matching.judge import search_term
+from earmark.data.matching.judge import search_term, shorter_term
+from earmark.data.previews.entry import MAX_REPLY
 from earmark.data.previews.failures import RequestRefused, TransientFailure
 from earmark.data.previews.http import HttpClient, HttpLimits, Reply, host_of
+from earmark.data.previews.reach import Reach
 from earmark.data.previews.sources.source import FetchedAudio, WantedSong
+from earmark.files import parse_json
 
 if TYPE_CHECKING:
     from earmark.data.matching.hit import Hit
 
 _GONE = (404, 410)
-_MAX_REPLY = 8 * 2**20  # bytes; a reply of 25 hits has about 40,000
 
 
 class WebSource(ABC):
     """A search service that speaks JSON over HTTP.
 
     endpoint : address in front of the paths of the API
+    HOSTS : domains of the service, with those of its previews
     """
 
     ENDPOINT: ClassVar[str]
+    HOSTS: ClassVar[tuple[str, ...]]
     name: ClassVar[str]
     per_minute: ClassVar[float]
     clip_seconds: ClassVar[float] = 30.0
@@ -39,6 +42,12 @@ class WebSource(ABC):
     def api_host(self) -> str:
         """The "host:port" of the service."""
         return host_of(self.endpoint)
+
+    @property
+    def reach(self) -> Reach:
+        """The service's own hosts, and the endpoint where the user gave another."""
+        given = "" if self.endpoint == self.ENDPOINT else self.endpoint
+        return Reach(self.HOSTS, given)
 
     @abstractmethod
     def search_request(self, term: str) -> tuple[str, dict[str, str]]:
@@ -53,9 +62,13 @@ class WebSource(ABC):
         """The hits of a raw reply, of a search or a lookup."""
 
     async def ask(self, song: WantedSong, *, client: HttpClient, limits: HttpLimits) -> bytes:
-        """The raw reply to a search."""
-        url, params = self.search_request(search_term(song.artist, song.title))
-        return await self._ask(url, params, client, limits)
+        """The raw reply to a search, or to one with fewer words where that has no hit."""
+        term = search_term(song.artist, song.title)
+        reply = await self._ask(*self.search_request(term), client, limits)
+        shorter = shorter_term(song.artist, song.title)
+        if shorter == term or self.read(reply):
+            return reply
+        return await self._ask(*self.search_request(shorter), client, limits)
 
     async def fetch(
         self, hit: Hit, *, age: float, client: HttpClient, limits: HttpLimits
@@ -83,7 +96,7 @@ class WebSource(ABC):
             return reply.body
 
         # a 404 of the service itself means a wrong address, and says nothing about the song
-        limits = HttpLimits(limits.deadline, _MAX_REPLY)
+        limits = HttpLimits(limits.deadline, MAX_REPLY)
         return await client.get(url, params=params, limits=limits, read=read, gone=())
 
     async def _fetch(
@@ -109,7 +122,7 @@ class WebSource(ABC):
 def parse(reply: bytes) -> dict[str, Any]:
     """The JSON object of a reply. Raises TransientFailure for half a reply or a proxy's page."""
     try:
-        value = json.loads(reply)
+        value = parse_json(reply)
     except ValueError as error:
         raise TransientFailure(f"the reply is not JSON: {reply[:60]!r}") from error
     if not isinstance(value, dict):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from earmark.data.matching.hit import Hit
     from earmark.data.previews.http import HttpClient, HttpLimits
+    from earmark.data.previews.reach import Reach
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,10 @@ class Source(Protocol):
     @property
     def api_host(self) -> str:
         """The "host:port" of the service; "" for none."""
+
+    @property
+    def reach(self) -> Reach:
+        """Which addresses its requests may go to."""
 
     @property
     def per_minute(self) -> float:

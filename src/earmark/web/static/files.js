@@ -1,0 +1,34 @@
+// Files that are dropped or chosen, and those in dropped folders.
+
+const AUDIO = /\.(aac|aif|aiff|alac|ape|caf|flac|m4a|m4b|mka|mp3|mp4|oga|ogg|opus|wav|wave|webm|wma|wv)$/i;
+
+// All files of a drop; of folders those that look like music, in the order of their names. Reads
+// the transfer at once: it is empty when the event is over.
+export async function dropped(transfer) {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.() ?? null);
+  const files = [...transfer.files];
+  const found = await Promise.all(entries.map((entry, i) =>
+    entry?.isDirectory ? below(entry) : files[i] ? [files[i]] : []));
+  return entries.length ? found.flat() : files;
+}
+
+// Those of a chosen folder that look like music.
+export const music = (files) => [...files].filter((file) => AUDIO.test(file.name));
+
+async function below(folder) {
+  const reader = folder.createReader(), entries = [];
+  for (;;) { // a part of them at each call
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (!some.length) break;
+    entries.push(...some);
+  }
+  entries.sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
+  const files = [];
+  for (const entry of entries) {
+    if (entry.isDirectory) files.push(...await below(entry));
+    else if (AUDIO.test(entry.name)) {
+      files.push(await new Promise((resolve, reject) => entry.file(resolve, reject)));
+    }
+  }
+  return files;
+}
