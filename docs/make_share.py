@@ -74,7 +74,7 @@ def _man_lines() -> Iterator[str]:
     yield f'.TH EARMARK 1 "" "earmark {__version__}" "User Commands"'
     yield from (".SH NAME", r"earmark \- listen to music and say what is heard")
     yield from (".SH SYNOPSIS", *_usage(group, root))
-    yield from (".SH DESCRIPTION", *_prose(group.help))
+    yield from (".SH DESCRIPTION", *_prose(group.help or ""))
     yield "Answers go to stdout, messages and progress to stderr."
     yield from (".SH OPTIONS", *_parameters(group, root))
     yield ".SH COMMANDS"

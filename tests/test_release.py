@@ -85,7 +85,7 @@ def normal(name: str) -> str:
 
 
 def names_in(requirements: list[str]) -> set[str]:
-    return {normal(re.match(r"[\w.-]+", line)[0]) for line in requirements}
+    return {normal(*re.findall(r"^[\w.-]+", line)) for line in requirements}
 
 
 def pins(path: Path) -> dict[str, str]:
@@ -121,7 +121,7 @@ def test_the_locks_cover_what_make_installs_by_them():
 
 def test_the_version_that_is_cited_is_the_latest_of_the_changelog():
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    version, date = re.search(r"^## (\d\S+) - (\d{4}-\d\d-\d\d)$", changes, re.MULTILINE).groups()
+    [(version, date), *_] = re.findall(r"^## (\d\S+) - (\d{4}-\d\d-\d\d)$", changes, re.MULTILINE)
     assert version == earmark.__version__
     cited = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\nversion: {version}\ndate-released: {date}\n" in cited
