@@ -52,7 +52,8 @@ def parts(node: ast.expr | None) -> Iterator[tuple[str, tuple[str, ...]]]:
                 text += str(value.value)
             elif isinstance(value, ast.FormattedValue):
                 text += "{}"
-                code.append(ast.unparse(value.value))
+                mark = "!r" if value.conversion == ord("r") else ""
+                code.append(ast.unparse(value.value) + mark)
         yield text, tuple(code)
     elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         for left, of_left in parts(node.left):
@@ -141,10 +142,12 @@ def test_an_identifier_in_a_message_is_one_that_can_be_typed():
     assert strangers == []
 
 
-def test_no_message_holds_the_class_of_a_value():
+def test_no_message_holds_the_class_of_a_value_or_of_an_error():
     held = [one.place for one in ALL if any("__name__" in code for code in one.code)]
     # what a function of the user's own returned
     assert [place for place in held if "training/own_" not in place] == []
+    # repr() of an error has its class, which only the report of a bug needs
+    assert [one.place for one in ALL if "error!r" in one.code] == []
 
 
 # What tells a next step: an imperative or what is right. One of these must be in the message, or

@@ -202,7 +202,7 @@ def _read_about(source: Path, features: str | None) -> tuple[LogMel, tuple[str, 
         about = parse_json(path.read_bytes())
         settings, tags = LogMel.from_dict(about["features"]), tuple(about["tags"])
     except (OSError, ValueError, KeyError, TypeError, FeatureMismatch) as error:
-        raise BadStore(f"{path} is damaged: {error!r}. Pack it again") from error
+        raise BadStore(f"{path} is damaged: it should hold features and tags ({error})") from error
     if features is not None:
         preset(features).require(settings, what=str(path))
     return settings, tags
@@ -219,7 +219,9 @@ def _from_tars(
             tarfile.TarError, ValueError, KeyError, TypeError, EOFError, OSError, zlib.error,
             AttributeError,
         ) as error:  # fmt: skip
-            raise BadStore(f"{path} is damaged: {error!r}. Pack it again") from error
+            raise BadStore(
+                f"{path} is damaged, or not packed as WebDataset does ({error}). Pack it again"
+            ) from error
 
 
 def _members(

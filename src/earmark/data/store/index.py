@@ -142,7 +142,9 @@ def read_index(folder: Path) -> StoreIndex:
         )
         _check(index)
     except (KeyError, TypeError, ValueError) as error:
-        raise BadStore(f"{path} is damaged: {error!r}. {REPAIR}") from error
+        raise BadStore(
+            f"{path} is damaged: its keys or values are not those of a store. {REPAIR}"
+        ) from error
     except BadStore as error:
         raise BadStore(f"{path}: {error}") from error
     if values != index.to_dict():
