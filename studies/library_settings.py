@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from earmark.library.embeddings import unit
-from earmark.library.playlists.similar import NEAR, NEAR_LOG_ODDS
+from earmark.library.playlists.recordings import NEAR, NEAR_LOG_ODDS
 from earmark.library.settings import GroupRule, TagRules, read_settings
 from earmark.library.writing.fields import GENRE, MOOD, fields_from
 from earmark.model_file import Card, read_card

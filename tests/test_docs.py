@@ -21,7 +21,7 @@ from earmark.data.previews.sources.itunes import ITunes
 from earmark.data.store.format import CLIPS_PER_SHARD
 from earmark.library import changes, settings
 from earmark.library.hearing import QUICK_WINDOWS
-from earmark.library.playlists import similar
+from earmark.library.playlists import recordings
 from earmark.metrics.intervals import REPLICATES
 from earmark.model_file import read_card
 from earmark.ranking import DEFAULT_RANKING, SHRINKAGE
@@ -181,8 +181,8 @@ FIGURES = [
     ("docs/guides/library.md", f"changed in the last {WORDS[int(changes.SETTLE_SECONDS)]} seconds"),
     ("docs/guides/library.md", f"{WORDS[GENRE.top]} genres and {WORDS[RULES.groups['mood'].top]} "
      f"moods at most are written, from a score of {decimal(GENRE.min)} on"),
-    ("docs/guides/library.md", f"a cosine from {decimal(similar.NEAR)} on, log-odds that differ by "
-     f"{decimal(similar.NEAR_LOG_ODDS)} or less, and a length within a second"),
+    ("docs/guides/library.md", f"a cosine from {decimal(recordings.NEAR)} on, log-odds that differ "
+     f"by {decimal(recordings.NEAR_LOG_ODDS)} or less, and a length within a second"),
     ("docs/reference/formats/evaluation.md", f"by {REPLICATES:,} draws of songs"),
     ("docs/reference/models.md", f"less {SHRINKAGE:g} of the prior's log-odds"),
     ("docs/reference/models.md", f"{DEFAULT_RANKING} (the default)"),

@@ -53,6 +53,9 @@ class BadValue(EarmarkError, ValueError):
     """A setting or array that cannot be used."""
 
 
+_SHOWN = 160  # characters of an expression
+
+
 class BadExpression(BadValue):
     """A playlist expression with a syntax error.
 
@@ -72,11 +75,12 @@ class BadExpression(BadValue):
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What is wrong, the expression, and a mark below the place."""
+        """What is wrong, the expression, and a mark below the place; of a long text a part."""
+        start = max(0, self.position - _SHOWN // 2) if len(self.text) > _SHOWN else 0
         return (
             f"{self.reason} (at character {self.position + 1})",
-            f"  {self.text}",
-            f"  {' ' * self.position}^",
+            f"  {self.text[start : start + _SHOWN]}",
+            f"  {' ' * (self.position - start)}^",
         )
 
 
@@ -93,15 +97,28 @@ class MissingExtra(EarmarkError, ImportError):
         self.extra = extra
 
     def __str__(self) -> str:
-        return (
-            f"{self.library} is not installed. Run: {how_to_install(self.extra)} "
-            f"(in a checkout: pip install -e '.[{self.extra}]')"
-        )
+        return f"{self.library} is not installed. Run: {how_to_install(self.extra)}"
 
 
 def how_to_install(extra: str) -> str:
-    """The command that installs an extra."""
-    return f"pip install 'earmark[{extra}]'"
+    """The command that installs an extra of earmark, from where earmark itself was installed."""
+    import json
+    from importlib.metadata import PackageNotFoundError, distribution
+    from urllib.request import url2pathname
+
+    try:
+        # what pip noted of it (PEP 610); nothing where it came from a package index
+        noted = distribution("earmark").read_text("direct_url.json")
+    except PackageNotFoundError:
+        noted = None
+    origin = json.loads(noted) if noted else {}
+    url, wanted = origin.get("url", ""), f"earmark[{extra}]"
+    if "dir_info" in origin:
+        option = "-e " if origin["dir_info"].get("editable") else ""
+        return f"pip install {option}'{url2pathname(url.removeprefix('file://'))}[{extra}]'"
+    if "vcs_info" in origin:
+        return f"pip install '{wanted} @ {origin['vcs_info']['vcs']}+{url}'"
+    return f"pip install '{wanted} @ {url}'" if url else f"pip install '{wanted}'"
 
 
 class UnreadableAudio(EarmarkError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -33,6 +33,8 @@ class SqliteFormat:
     foreign, damaged, failed : raised for a file of another kind or version, for a damaged file,
         and for a disk that is full or cannot be written to
     upgrades : version -> the SQL that makes the next version of it
+    is_private : only its owner may read it, whatever the umask says; a file of an older version
+        becomes so when it is upgraded, and an owner who then opens it to others is obeyed
     """
 
     name: str
@@ -43,6 +45,7 @@ class SqliteFormat:
     damaged: type[EarmarkError]
     failed: type[EarmarkError]
     upgrades: Mapping[int, str] = field(default_factory=dict)
+    is_private: bool = False
 
 
 class Database:
@@ -75,10 +78,17 @@ class Database:
                     "folder is read-only. Copy the folder to a place where you can write, and use "
                     "the copy"
                 )
+            if make and cls.format.is_private:  # SQLite's other files beside it get its mode
+                with suppress(OSError):  # it is there, or SQLite says below what is wrong
+                    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             uri = path.absolute().as_uri() + ("" if writable else "?immutable=1")
             connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
             version = _check_version(connection, path, file_format=cls.format)
             if writable:
+                if version < cls.format.version and cls.format.is_private:
+                    for each in (path, log, path.with_name(f"{path.name}-shm")):
+                        with suppress(OSError):  # another's file, which is as that one wants it
+                            each.chmod(0o600)
                 _prepare(connection, file_format=cls.format)
             elif version < cls.format.version:
                 raise cls.format.foreign(

@@ -72,7 +72,7 @@ def test_a_person_gets_tables_and_what_was_left_out(run):
     assert {"macro", "micro", "samples", "rock"} <= set(output.split())
     assert "left out, because all songs carry them or none does: House" in output
     assert "not in the model: no such tag" in output
-    assert "1 songs without known tags were left out" in output
+    assert "1 song without known tags was left out" in output
 
 
 def test_a_csv_of_audio_gives_the_same_numbers_as_its_store(run):

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,17 +15,21 @@ import time
 
 import pytest
 import tiny_model
+import typer
 from music_folder import write_silence, write_song, write_songs
 
-from earmark.library.writing.tag_file import read_fields
+from earmark.cli import COMMANDS, Commands, app
+from earmark.library.writing.tag_file import read_fields, write_fields
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory, model):
-    """A folder with music/ and a library that has scanned it."""
+    """A folder with music/ and a library that has scanned it; each song has a length of its own."""
     home = tmp_path_factory.mktemp("home")
-    write_songs(home / "music", 4)
-    write_song(home / "music" / "long.mp3", pitch=600, seconds=3, artist="Long", title="Song")
+    for i in range(4):
+        song = home / "music" / f"{i}.flac"
+        write_song(song, pitch=110 * (i + 2), seconds=1 + 1.5 * i, artist="Some", title=f"T{i}")
+    write_song(home / "music" / "long.mp3", pitch=600, seconds=8, artist="Long", title="Song")
     (home / "music" / "empty.mp3").touch()
     done = earmark(home, "scan", home / "music", "--model", model, "--json")
     assert done.returncode == 3, done.stderr
@@ -49,15 +54,40 @@ def lines(done):
 
 def test_a_scan_says_what_became_of_every_file(home, model):
     done = earmark(home, "scan", home / "music", "--model", model)
-    assert done.returncode == 3
+    assert done.returncode == 0  # nothing failed this time
     assert done.stdout == b""
-    assert b"0 songs heard" in done.stderr
-    assert b"5 unchanged, 1 failed" in done.stderr
+    assert b"5 songs: 5 unchanged\n" in done.stderr
+    assert b"1 file could not be heard before and did not change" in done.stderr
     again = lines(earmark(home, "scan", home / "music", "--model", model, "--json", "--retry"))
     assert [line["error"]["kind"] for line in again if "error" in line] == ["unreadable_audio"]
     assert again[-1] == {
         "heard": 0, "known": 0, "unchanged": 5, "failed": 1, "gone": 0, "unsettled": 0,
         "doubted": 0, "unjudged": 0, "forgotten": 0, "kinds": {},
+        "new": 0, "moved": 0, "retagged": 0, "copies": 0, "failed_before": 0,
+    }  # fmt: skip
+
+
+def test_a_scan_tells_new_moved_copied_retagged_changed_and_gone(tmp_path, model):
+    music = tmp_path / "music"
+    write_songs(music, 6)
+    assert b"6 songs: 6 new\n" in earmark(tmp_path, "scan", music, "--model", model).stderr
+    write_song(music / "new.flac", pitch=999)
+    (music / "0.flac").rename(music / "moved.flac")
+    shutil.copyfile(music / "1.flac", music / "copy.flac")
+    write_fields(music / "2.flac", {"title": ("Other",)})
+    write_song(music / "3.flac", pitch=888)
+    (music / "4.flac").unlink()
+    (music / "empty.mp3").touch()
+    done = earmark(tmp_path, "scan", music, "--model", model, "--json")
+    assert done.returncode == 3
+    assert (
+        b"7 songs: 1 new, 1 heard again, 1 moved, 1 changed, but not its audio, 1 a copy of "
+        b"another song, 2 unchanged, 1 gone\n1 file could not be heard; "
+    ) in done.stderr
+    counts = {name: number for name, number in lines(done)[-1].items() if number}
+    assert counts == {
+        "heard": 2, "known": 3, "unchanged": 2, "failed": 1, "gone": 1,
+        "new": 1, "moved": 1, "retagged": 1, "copies": 1,
     }  # fmt: skip
 
 
@@ -81,7 +111,7 @@ def test_show_gives_lines_a_table_and_the_failures(home):
     assert rows[0]["warnings"] == ""
     assert all(0 <= float(row["rock"]) <= 1 for row in rows)
     one = earmark(home, "show", home / "music" / "long.mp3")
-    assert b"long.mp3  0:03" in one.stdout
+    assert b"long.mp3  0:08" in one.stdout
     assert b"lift" in one.stdout
 
 
@@ -152,8 +182,11 @@ def test_playlists_go_to_stdout_or_beside_the_music(home, tmp_path):
         (("playlist", "jazz andd rock"), 1, b"^"),
         (("playlist", "jazz > .999999"), 1, b"loosen the expression"),
         (("playlist", "--from", "a.mp3"), 1, b"--from and --to"),
+        (("playlist", "jazz", "--save", "x"), 1, b"name that with -o FILE"),
         (("playlist", "--like", "none.mp3"), 1, b"no such file"),
         (("similar",), 1, b"give one song"),
+        (("similar", "https://host/song.mp3"), 1, b"this is an address, and earmark hears files"),
+        (("scan", "https://host/music"), 1, b"is an address; give a folder"),
         (("show", "--min", ".5"), 1, b"name it with --tag"),
         (("show", "nowhere.mp3"), 1, b"scan it first"),
         (("write", "nowhere.mp3"), 1, b"scan it first"),
@@ -162,7 +195,7 @@ def test_playlists_go_to_stdout_or_beside_the_music(home, tmp_path):
     ],
 )
 def test_wrong_usage_is_answered_with_what_is_right(home, model, words, code, said):
-    if "none.mp3" in words:
+    if "none.mp3" in words or "address" in str(said):
         words = (*words, "--model", str(model))
     done = earmark(home, *words)
     assert done.returncode == code, done.stderr
@@ -171,16 +204,86 @@ def test_wrong_usage_is_answered_with_what_is_right(home, model, words, code, sa
 
 
 def test_similar_hears_a_song_that_was_never_scanned(home, model, tmp_path):
-    stray = write_song(tmp_path / "stray.flac", pitch=220)
+    stray = write_song(tmp_path / "stray.flac", pitch=220, seconds=1)
     other = tiny_model.write(tmp_path / "other.onnx", seed=1)
     done = earmark(home, "similar", stray, EARMARK_MODEL=str(other))
     assert done.returncode == 1
     assert b"is not the model that the library was scanned with" in done.stderr
     done = earmark(home, "similar", stray, "--json", "--model", model)
     assert done.returncode == 0, done.stderr
+    assert len(lines(done)) == 4  # without 0.flac, which it is a copy of
+    assert not any(line["path"].endswith("0.flac") for line in lines(done))
+    done = earmark(home, "similar", stray, "--json", "--model", model, "--copies")
     assert len(lines(done)) == 5
     assert lines(done)[0]["path"].endswith("0.flac")
+    assert lines(done)[0]["near_duplicate"] is True
     assert lines(done)[0]["similarity"] == pytest.approx(1, abs=1e-3)
+
+
+def test_a_title_with_a_carriage_return_is_one_line_of_a_table(tmp_path, model):
+    song = write_song(tmp_path / "music" / "a.flac", pitch=300, title="One\rTwo", artist="A")
+    write_song(tmp_path / "music" / "b.flac", pitch=300, title='Three, "Four"', artist="B")
+    earmark(tmp_path, "scan", song.parent, "--model", model)
+    done = earmark(tmp_path, "show", "--csv")
+    rows = list(csv.DictReader(io.StringIO(done.stdout.decode(), newline="")))
+    assert [row["title"] for row in rows] == ["One\rTwo", 'Three, "Four"']
+    assert [row["kind"] for row in rows] == ["music", "music"]
+
+
+def test_a_saved_playlist_follows_the_library(home, tmp_path, model):
+    own = tmp_path / "music"
+    shutil.copytree(home / "music", own)
+    (own / "empty.mp3").unlink()
+    earmark(tmp_path, "scan", own, "--model", model)
+    listed = tmp_path / "lists" / "like.m3u8"
+    like = ("playlist", "--like", own / "0.flac", "-o", listed, "--save", "like it")
+    assert earmark(tmp_path, *like).returncode == 0
+    names = listed.read_text(encoding="utf-8").splitlines()[2::2]
+    assert sorted(names) == [
+        f"../music/{name}" for name in ("1.flac", "2.flac", "3.flac", "long.mp3")
+    ]
+    everything = ("playlist", "rock >= 0", "-o", tmp_path / "all.m3u8", "--save", "all")
+    assert earmark(tmp_path, *everything, "--prefix", own, "M:\\music").returncode == 0
+    assert "M:\\music\\0.flac" in (tmp_path / "all.m3u8").read_text(encoding="utf-8")
+
+    before = listed.stat()
+    (own / "0.flac").rename(own / "zero.flac")  # an example that has moved
+    (own / "1.flac").unlink()
+    write_song(own / "new.flac", pitch=900, seconds=6.9)
+    done = earmark(tmp_path, "scan", own, "--model", model, "--json")
+    assert done.returncode == 0, done.stderr
+    assert [line for line in lines(done) if "playlist" in line] == [
+        {"playlist": "all", "file": str(tmp_path / "all.m3u8"), "songs": 5, "changed": True},
+        {"playlist": "like it", "file": str(listed), "songs": 4, "changed": True},
+    ]
+    assert b"like it: 4 songs, made anew: " in done.stderr
+    names = listed.read_text(encoding="utf-8").splitlines()[2::2]
+    assert sorted(names) == [
+        f"../music/{name}" for name in ("2.flac", "3.flac", "long.mp3", "new.flac")
+    ]
+    assert listed.stat().st_mtime_ns > before.st_mtime_ns
+
+    (own / "zero.flac").unlink()
+    done = earmark(tmp_path, "scan", own, "--model", model)
+    assert done.returncode == 3
+    assert b"error: the saved playlist like it: cannot read" in done.stderr
+    assert listed.read_text(encoding="utf-8").splitlines()[2::2] == names  # as it was
+    assert earmark(tmp_path, "playlist", "--forget", "like it").returncode == 0
+    (line,) = lines(earmark(tmp_path, "playlist", "--saved", "--json"))
+    assert (line["playlist"], line["songs"], line["changed"]) == ("all", 4, False)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_no_types_of_python(name):
+    def helps(command):
+        yield command.get_help(command.context_class(command))
+        for each in getattr(command, "commands", {}).values():
+            yield from helps(each)
+
+    group = typer.main.get_command(app)
+    assert isinstance(group, Commands)
+    for text in helps(group.get_command(None, name)):
+        assert "list[" not in text
 
 
 def test_without_a_library_one_line_says_how_to_make_one(tmp_path):
@@ -224,7 +327,9 @@ def test_a_watcher_hears_what_comes_until_ctrl_c(tmp_path, model):
         os.utime(new, (time.time() - 60,) * 2)
         new.rename(tmp_path / "music" / "new.flac")  # seen whole and old, or not at all
         assert json.loads(process.stdout.readline())["path"].endswith("new.flac")
-        assert json.loads(process.stdout.readline())["heard"] == 1
+        counts = json.loads(process.stdout.readline())
+        assert counts["heard"] == counts["new"] == 1
+        time.strptime(counts["at"], "%Y-%m-%d %H:%M:%S")
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 130
 
@@ -235,7 +340,7 @@ def test_silence_is_said_to_be_silence_by_every_command(tmp_path, model):
     done = earmark(tmp_path, "scan", tmp_path / "music", "--model", model)
     assert done.returncode == 0, done.stderr
     assert b"none.flac: it is silent: its tags mean nothing" in done.stderr
-    assert b"1 of them are not music: 1 are silence. They get no genre" in done.stderr
+    assert b"1 of them is not music: 1 silence. It gets no genre" in done.stderr
     shown = earmark(tmp_path, "show").stdout.decode().splitlines()
     assert shown[0].startswith(str(tmp_path / "music" / "0.flac"))
     assert "This is silence" not in shown[0]
@@ -265,7 +370,7 @@ def test_what_a_model_hears_as_speech_is_counted_shown_and_left_alone(tmp_path):
     write_silence(tmp_path / "music" / "none.flac")
     done = earmark(tmp_path, "scan", tmp_path / "music", "--model", hears_speech, "--json")
     assert lines(done)[-1]["kinds"] == {"speech": 2, "silence": 1}
-    assert b"3 of them are not music: 2 are speech, 1 silence. They get" in done.stderr
+    assert b"3 of them are not music: 2 speech, 1 silence. They get" in done.stderr
     (line, *_, silent) = lines(earmark(tmp_path, "show", "--json", "--top", 99))
     assert (line["kind"], line["first_genre"], silent["kind"]) == ("speech", None, "silence")
     assert len(line["tags"]) == 50

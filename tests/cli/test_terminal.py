@@ -88,8 +88,8 @@ def test_library_scan(home, tmp_path, columns, colour, several):
     bar_was_alone_and_is_gone(seen, "hearing")
     assert seen.code == (3 if several else 0)
     text = "".join(line.ljust(columns) for line in seen.lines)
-    assert f"{3 if several else 1} songs heard" in text
-    assert text.count("1 failed") == several
+    assert ("3 songs: 3 new" if several else "1 song: 1 new") in text
+    assert text.count("1 file could not be heard") == several
     assert text.count("empty.mp3") == several
 
 
@@ -108,8 +108,8 @@ def test_data_shards(tmp_path, columns, colour, several):
     bar_was_alone_and_is_gone(seen, "spectrograms")
     text = "".join(line.ljust(columns) for line in seen.lines)
     assert text.count("error: audio/S002.wav") == several
-    assert f"store: {n - several} clips in 1 shards" in text
-    assert text.count("1 files could not be used") == several
+    assert f"store: {n - several} clip{'s' if several else ''} in 1 shard;" in text
+    assert text.count("1 file could not be used") == several
     assert seen.code == (3 if several else 0)
 
 

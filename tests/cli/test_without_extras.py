@@ -83,7 +83,8 @@ def test_what_needs_an_extra_names_it_in_one_line(home, extra, words):
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert last.startswith("error: ")
-    assert f"pip install 'earmark[{extra}]'" in last
+    assert "pip install " in last
+    assert f"[{extra}]'" in last
     assert "Traceback" not in done.stderr
 
 

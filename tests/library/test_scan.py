@@ -23,6 +23,7 @@ from earmark.errors import BadLibrary, BadValue, NotScanned
 from earmark.inference import Options
 from earmark.library.database import Library
 from earmark.library.embeddings import unit
+from earmark.library.playlists.saved import saved_playlists
 from earmark.library.scan import ScanOptions, scan_folders, watch_folders
 from earmark.library.writing.tag_file import write_fields
 from earmark.tagger import Tagger
@@ -40,9 +41,17 @@ def folder(tmp_path):
     return tmp_path / "music"
 
 
+DETAILS = {"new", "moved", "retagged", "copies", "failed_before"}  # of the other counts
+
+
 def counted(counts):
-    """Those of a scan's counts that are not zero."""
-    return {name: number for name, number in vars(counts).items() if number}
+    """Those of a scan's counts that are not zero, without details."""
+    return {name: n for name, n in vars(counts).items() if n and name not in DETAILS}
+
+
+def detailed(counts):
+    """The details of a scan's counts that are not zero."""
+    return {name: n for name, n in vars(counts).items() if n and name in DETAILS}
 
 
 def test_a_scan_keeps_what_the_tagger_hears(library, tagger, folder):
@@ -88,7 +97,8 @@ def test_a_moved_file_keeps_what_was_heard(library, tagger, folder):
     (folder / "album").mkdir()
     (folder / "2.flac").rename(folder / "album" / "two.flac")
     counts, _ = scan_once(library, tagger, folder)
-    assert counted(counts) == {"known": 1, "unchanged": 2, "gone": 1}
+    assert counted(counts) == {"known": 1, "unchanged": 2}
+    assert detailed(counts) == {"moved": 1}
     after = songs(library, missing=None)
     assert sorted(after) == ["0.flac", "1.flac", "two.flac"]
     np.testing.assert_array_equal(after["two.flac"].scores, before.scores)
@@ -103,7 +113,8 @@ def test_a_file_moved_and_tagged_anew_by_another_program_is_not_heard_again(
     write_fields(folder / "renamed.flac", {"artist": ("Somebody Else",)})
     write_fields(folder / "1.flac", {"title": ("New Title",)})
     counts, _ = scan_once(library, tagger, folder)
-    assert counted(counts) == {"known": 2, "unchanged": 1, "gone": 1}
+    assert counted(counts) == {"known": 2, "unchanged": 1}
+    assert detailed(counts) == {"moved": 1, "retagged": 1}
     after = songs(library)
     assert after["renamed.flac"].artist == "Somebody Else"
     assert after["1.flac"].title == "New Title"
@@ -340,7 +351,7 @@ def test_silence_is_kept_as_silence_wherever_it_moves(library, tagger, folder):
     (folder / "none.flac").rename(folder / "elsewhere.flac")
     counts, _ = scan_once(library, tagger, folder)
     assert counted(counts) == {
-        "known": 1, "unchanged": 3, "gone": 1, "doubted": 1, "kinds": {"silence": 1},
+        "known": 1, "unchanged": 3, "doubted": 1, "kinds": {"silence": 1},
     }  # fmt: skip
     assert songs(library)["elsewhere.flac"].headline == "This is silence"
 
@@ -349,6 +360,7 @@ def as_version_1(path):
     """Make of a library what earmark wrote before it judged songs."""
     connection = sqlite3.connect(path)
     connection.execute("ALTER TABLE songs DROP COLUMN warnings")
+    connection.execute("DROP TABLE playlists")
     connection.execute("PRAGMA user_version = 1")
     connection.execute("PRAGMA journal_mode = DELETE")  # one file
     connection.close()
@@ -371,14 +383,14 @@ def test_a_library_of_version_1_keeps_its_songs_and_has_them_judged_when_asked(
         assert counted(counts) == {"unchanged": 4, "unjudged": 4}
         (folder / "0.flac").rename(folder / "9.flac")  # heard again: its audio was not judged
         counts, _ = scan_once(library, tagger, folder)
-        assert counted(counts) == {"heard": 1, "unchanged": 3, "unjudged": 3, "gone": 1}
+        assert counted(counts) == {"heard": 1, "unchanged": 3, "unjudged": 3}
         counts, _ = scan_once(library, tagger, folder, retry=True)
         assert counted(counts) == {
             "heard": 3, "unchanged": 1, "doubted": 1, "kinds": {"silence": 1},
         }  # fmt: skip
-    with Library.open(path) as library:  # which is of version 2 now
+    with Library.open(path) as library:  # which is of the newest version now
         assert songs(library)["none.flac"].headline == "This is silence"
-        assert library.rows("PRAGMA user_version") == [(2,)]
+        assert library.rows("PRAGMA user_version") == [(3,)]
     with Library.open(tmp_path / "new.sqlite", make=True) as new, Library.open(path) as old:
         columns = "SELECT name, type FROM pragma_table_info('songs')"
         assert old.rows(columns) == new.rows(columns)
@@ -395,6 +407,41 @@ def test_a_library_of_version_1_that_cannot_be_written_to_is_refused(tmp_path, m
     assert path.read_bytes() == before
 
 
+def test_a_library_of_version_2_keeps_its_songs_and_can_save_playlists(tmp_path, tagger, folder):
+    path = tmp_path / "old.sqlite"
+    with Library.open(path, make=True) as library:
+        scan_once(library, tagger, folder)
+    connection = sqlite3.connect(path)
+    connection.execute("DROP TABLE playlists")
+    connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    with Library.open(path) as library:
+        assert counted(scan_once(library, tagger, folder)[0]) == {"unchanged": 3}
+        assert saved_playlists(library) == []
+        assert library.rows("PRAGMA user_version") == [(3,)]
+    with Library.open(tmp_path / "new.sqlite", make=True) as new, Library.open(path) as old:
+        tables = "SELECT name, sql FROM sqlite_master ORDER BY name"
+        assert old.rows(tables) == new.rows(tables)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
+def test_a_library_is_readable_by_its_owner_alone(tmp_path, tagger, folder):
+    old, path = os.umask(0), tmp_path / "new.sqlite"
+    try:
+        with Library.open(path, make=True) as library:
+            scan_once(library, tagger, folder)
+            found = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.glob("new*")}
+            assert found == dict.fromkeys(("new.sqlite", "new.sqlite-wal", "new.sqlite-shm"), 0o600)
+        path.chmod(0o644)  # its owner may give it to others
+        Library.open(path, make=True).close()
+        assert path.stat().st_mode & 0o777 == 0o644
+        as_version_1(path)  # whose files were as the umask made them
+        Library.open(path).close()
+        assert path.stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(old)
+
+
 def test_processes_that_bring_a_library_to_the_next_version_at_once_do_it_once(tmp_path):
     path = tmp_path / "old.sqlite"
     Library.open(path, make=True).close()
@@ -403,4 +450,4 @@ def test_processes_that_bring_a_library_to_the_next_version_at_once_do_it_once(t
     opening = [subprocess.Popen([sys.executable, "-c", script, str(path)]) for _ in range(4)]
     assert [process.wait(timeout=120) for process in opening] == [0] * 4
     with Library.open(path) as library:
-        assert library.rows("PRAGMA user_version") == [(2,)]
+        assert library.rows("PRAGMA user_version") == [(3,)]

@@ -151,7 +151,7 @@ def test_a_tag_without_a_name_gets_capitals_and_keeps_those_it_has():
     ("text", "match"),
     [
         ("genre = 3", "unknown table"),
-        ("[group.genres]\nmin = 0.1", "unknown group 'genres'; choose from genre, mood"),
+        ("[group.genres]\nmin = 0.1", "unknown group 'genres'; did you mean genre"),
         ("[group.genre]\nmin = 30", "min = 30"),
         ("[group.genre]\nleast = 0.3", "other keys"),
         ("[group.mood]\nonly = 'Calm'", "only = 'Calm'"),

@@ -33,6 +33,8 @@ COMMANDS = {
     "doctor": "Show what is installed and in use, how fast it is, and what to do about the rest.",
     "data": "From song ids to a store of spectrograms.",
     "train": "Train a network.",
+    "sweep": "Train a network with several settings, and rank the runs.",
+    "curve": "Train on more and more songs, and measure what they bring.",
     "export": "Write a run as a model file, or any model as a graph that takes samples.",
     "evaluate": "Measure how well a model's scores agree with known tags.",
     "probe": "Measure how well a model's embeddings tell the tags of a store.",
@@ -55,12 +57,23 @@ class Commands(typer.core.TyperGroup):
         mounted = typer.Typer(rich_markup_mode=None)
         module = import_module(f"earmark.cli.{_MODULES.get(cmd_name, cmd_name)}")
         module.add_commands(mounted)
-        return typer.main.get_group(mounted).commands[cmd_name]
+        command = typer.main.get_group(mounted).commands[cmd_name]
+        _leave_out_types(command)
+        return command
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """Write the list of `--help` without importing the commands."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _leave_out_types(command: Any) -> None:
+    """Have the help show arguments without Python's words for their types."""
+    for parameter in command.params:
+        if isinstance(parameter, typer.core.TyperArgument):
+            parameter.display_type_rich = lambda ctx: None  # type: ignore[method-assign]  # noqa: ARG005
+    for each in getattr(command, "commands", {}).values():
+        _leave_out_types(each)
 
 
 app = typer.Typer(

@@ -12,6 +12,7 @@ import typer
 
 from earmark.cli.options import JsonObject, Workers
 from earmark.cli.terminal import Exit, print_json, progress, say
+from earmark.counted import counted
 from earmark.errors import BadValue
 
 if TYPE_CHECKING:
@@ -180,7 +181,8 @@ def _print(result: dict[str, Any]) -> None:
             more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
             print(f"{words}: {', '.join(names[:_NAMES])}{more}")
     if result["n_unlabelled"]:
-        print(f"{result['n_unlabelled']} songs without known tags were left out")
+        noun = "song without known tags was", "songs without known tags were"
+        print(f"{counted(result['n_unlabelled'], *noun)} left out")
     if "robustness" in result:
         console.print(_robustness(result["robustness"]))
 

@@ -28,7 +28,8 @@ Everyone = Annotated[
     typer.Option("--everyone", help="Allow access from other machines without a token."),
 ]
 AllowHost = Annotated[
-    list[str] | None, typer.Option(help="Another accepted host name, such as that of a proxy.")
+    list[str] | None,
+    typer.Option(metavar="HOST", help="Another accepted host name, such as that of a proxy."),
 ]
 LibraryFile = Annotated[
     Path | None,

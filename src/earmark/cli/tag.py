@@ -19,6 +19,7 @@ from earmark.cli.options import (
     choice_of,
 )
 from earmark.cli.terminal import Exit, above_the_bar, print_json, progress, read_list, say
+from earmark.counted import counted
 from earmark.errors import BadValue, UnreadableAudio
 
 if TYPE_CHECKING:
@@ -172,7 +173,8 @@ def print_table(result: Tags, top: int, *, rank: Ranking | None) -> None:
     with above_the_bar():
         Console(highlight=False, soft_wrap=True).print(table)
     if result.damaged_packets:
-        say(f"{result.path}: {result.damaged_packets} damaged packets were left out")
+        left_out = counted(result.damaged_packets, "damaged packet was", "damaged packets were")
+        say(f"{result.path}: {left_out} left out")
     for doubt in result.warnings or ():
         say(f"warning: {result.path}: {doubt.message}")
 

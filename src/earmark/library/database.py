@@ -12,11 +12,12 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from earmark.arrays import Float32Array
 from earmark.errors import BadLibrary, LibraryError, NotScanned
 from earmark.library.embeddings import JOIN, VECTOR, EmbeddingIndex, from_vector, keep
+from earmark.library.identity import BELOW, inside, known_path, known_places
 from earmark.library.song import COLUMNS, ScannedFile, from_row, to_row
 from earmark.model_file import Card
 from earmark.sqlite_file import Database, SqliteFormat
@@ -72,19 +73,30 @@ CREATE TABLE IF NOT EXISTS journal (
 );
 CREATE INDEX IF NOT EXISTS journal_by_run ON journal (run);
 """
+_PLAYLISTS = """
+CREATE TABLE IF NOT EXISTS playlists (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    model INTEGER NOT NULL REFERENCES models (id),
+    file BLOB NOT NULL,
+    request TEXT NOT NULL,
+    saved_at REAL NOT NULL
+);
+"""
 
 # From each older version to the next one.
-_UPGRADES = {1: "ALTER TABLE songs ADD COLUMN warnings TEXT;"}
+_UPGRADES = {1: "ALTER TABLE songs ADD COLUMN warnings TEXT;", 2: _PLAYLISTS}
 
 FORM = SqliteFormat(
     name="library",
     application_id=0x6561726C,  # "earl"
-    version=2,
-    schema=_SCHEMA,
+    version=3,
+    schema=_SCHEMA + _PLAYLISTS,
     upgrades=_UPGRADES,
     foreign=BadLibrary,
     damaged=BadLibrary,
     failed=LibraryError,
+    is_private=True,  # what somebody listens to, and where it lies
 )
 
 
@@ -98,6 +110,21 @@ class LibraryModel:
     id: int
     sha256: str
     card: Card
+
+
+class FileState(NamedTuple):
+    """A file as a scan compares it: what it was like, and whether it was heard.
+
+    size, mtime_ns : when it was heard
+    failed, quick, missing, judged : as ScannedFile has them
+    """
+
+    size: int
+    mtime_ns: int
+    failed: bool
+    quick: bool
+    missing: bool
+    judged: bool
 
 
 def library_path() -> Path:
@@ -208,30 +235,40 @@ class Library(Database):
     ) -> Iterator[tuple[int, ScannedFile]]:
         """(id, song) in the order of their paths, a thousand in memory at a time.
 
-        below : a folder, or one file
+        below : a folder, or one file, by any of its names
         failed, missing : only such songs with True, only the others with False, both with None
         """
-        conditions = ["model = ?", "path > ?"]
-        values: list[Any] = []
-        if below is not None:
-            inside = os.fsencode(below).rstrip(os.sep.encode()) + os.sep.encode()
-            conditions.append("(path = ? OR substr(path, 1, ?) = ?)")
-            values += [os.fsencode(below), len(inside), inside]
+        conditions = []
         if failed is not None:
             conditions.append(f"error_kind IS {'NOT ' if failed else ''}NULL")
         if missing is not None:
             conditions.append(f"missing_since IS {'NOT ' if missing else ''}NULL")
+        if below is None:
+            yield from self._pages(model, conditions, ())
+            return
+        for place in known_places(self, model.id, below):
+            yield from self._pages(model, [*conditions, BELOW], inside(place))
+
+    def _pages(
+        self, model: LibraryModel, conditions: list[str], values: tuple[Any, ...]
+    ) -> Iterator[tuple[int, ScannedFile]]:
+        """(id, song) of rows that fulfil conditions, which take these values."""
+        where = " AND ".join(["model = ?", *conditions, "path > ?"])
         last = b""
         while True:
             rows = self.rows(
-                f"SELECT id, {', '.join(COLUMNS)} FROM songs WHERE {' AND '.join(conditions)} "
+                f"SELECT id, {', '.join(COLUMNS)} FROM songs WHERE {where} "
                 "ORDER BY path LIMIT 1000",
-                (model.id, last, *values),
+                (model.id, *values, last),
             )
             yield from ((row[0], from_row(row[1:])) for row in rows)
             if len(rows) < 1000:
                 return
             last = rows[-1][1]
+
+    def known_path(self, model: LibraryModel, path: str | Path) -> Path | None:
+        """The path by which a file is known, asked by any of its names; None if it is not."""
+        return known_path(self, model.id, path)
 
     def song(self, model: LibraryModel, path: Path) -> ScannedFile | None:
         """The song at a path; None if it was never scanned."""
@@ -258,18 +295,14 @@ class Library(Database):
         )
         return (from_row(rows[0][:-1]), from_vector(rows[0][-1])) if rows else None
 
-    def states(
-        self, model: LibraryModel, folder: Path
-    ) -> dict[bytes, tuple[int, int, bool, bool, bool, bool]]:
-        """By path: (size, mtime_ns, failed, quick, missing, judged) of each song below a folder."""
-        inside = os.fsencode(folder).rstrip(os.sep.encode()) + os.sep.encode()
+    def states(self, model: LibraryModel) -> dict[bytes, FileState]:
+        """The state of every file, by its path."""
         rows = self.rows(
             "SELECT path, size, mtime_ns, error_kind IS NOT NULL, quick, "
-            "missing_since IS NOT NULL, warnings IS NOT NULL FROM songs WHERE model = ? "
-            "AND (path = ? OR substr(path, 1, ?) = ?)",
-            (model.id, os.fsencode(folder), len(inside), inside),
+            "missing_since IS NOT NULL, warnings IS NOT NULL FROM songs WHERE model = ?",
+            (model.id,),
         )
-        return {row[0]: (row[1], row[2], *map(bool, row[3:])) for row in rows}
+        return {row[0]: FileState(*row[1:]) for row in rows}
 
     def audios(self, model: LibraryModel, *, quick: bool) -> frozenset[bytes]:
         """Audio hashes of the songs that were heard and judged; `quick` includes quick scans."""
@@ -303,23 +336,50 @@ class Library(Database):
             for n in numbers
         ]
 
-    def mark_missing(self, model: LibraryModel, paths: Iterable[bytes]) -> None:
-        """Mark files as missing; delete songs that have moved: another file now has their audio."""
+    def mark_missing(self, model: LibraryModel, paths: Iterable[bytes]) -> list[bytes]:
+        """Mark files as missing; delete songs that have moved: another file now has their audio.
+
+        Returns the audio of those.
+        """
+        moved: list[bytes] = []
         with self.transaction() as connection:
             for path in paths:
-                moved = connection.execute(
+                deleted = connection.execute(
                     "DELETE FROM songs WHERE model = ? AND path = ? AND (error_kind IS NOT NULL "
                     "OR EXISTS (SELECT 1 FROM songs AS other WHERE other.model = songs.model "
                     "AND other.audio = songs.audio AND other.path != songs.path "
-                    "AND other.missing_since IS NULL))",
+                    "AND other.missing_since IS NULL)) RETURNING audio",
                     (model.id, path),
-                ).rowcount
-                if not moved:
+                ).fetchall()
+                moved += [audio for (audio,) in deleted if audio is not None]
+                if not deleted:
                     connection.execute(
                         "UPDATE songs SET missing_since = coalesce(missing_since, ?) "
                         "WHERE model = ? AND path = ?",
                         (time.time(), model.id, path),
                     )
+        return moved
+
+    def rename(
+        self,
+        model: LibraryModel,
+        names: Iterable[tuple[bytes, bytes]],
+        *,
+        doubles: Iterable[bytes] = (),
+    ) -> None:
+        """Give rows other paths, and delete those of files that have another row.
+
+        names : (old, new)
+        """
+        with self.transaction() as connection:
+            connection.executemany(
+                "UPDATE OR REPLACE songs SET path = ? WHERE model = ? AND path = ?",
+                [(new, model.id, old) for old, new in names],
+            )
+            connection.executemany(
+                "DELETE FROM songs WHERE model = ? AND path = ?",
+                [(model.id, path) for path in doubles],
+            )
 
     def mark_found(self, model: LibraryModel, paths: Iterable[bytes]) -> None:
         """Mark files as present again."""

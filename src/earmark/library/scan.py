@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,16 +47,21 @@ class ScanCounts:
     """What became of the files of one scan.
 
     heard : were heard
-    known : had moved, or only their tags had changed
+    known : had moved, are copies, or only their tags had changed: they were not heard again
     unchanged : were not opened
     failed : could not be heard, now or before
-    gone : no longer exist
+    gone : no longer exist, here or elsewhere
     unsettled : changed a moment ago and wait for the next scan
     doubted : of those that were heard or known, are not music
     unjudged : of the unchanged, were heard by a version that did not judge that
     forgotten : left the library, because their files are gone
     kinds : how many of the doubted are speech, silence, noise and other (signal_check.Kind)
     skipped : files and folders that were left out (audio.find)
+    new : of the heard, were not in the library, by their path or their audio
+    moved : have another path than before; mostly known, and so not heard again
+    retagged : of the known, are where they were, with the same audio: their tags or time changed
+    copies : of the known, have the audio of another file that is still there
+    failed_before : of the failed, could not be heard before and were not tried now
     """
 
     heard: int
@@ -70,6 +75,17 @@ class ScanCounts:
     forgotten: int = 0
     kinds: Mapping[str, int] = field(default_factory=dict)
     skipped: Skipped = field(default_factory=Skipped)
+    new: int = 0
+    moved: int = 0
+    retagged: int = 0
+    copies: int = 0
+    failed_before: int = 0
+
+    @property
+    def heard_again(self) -> int:
+        """Of the heard: are where they were, with other audio, or had not been heard whole."""
+        moved_known = self.known - self.retagged - self.copies
+        return self.heard - self.new - (self.moved - moved_known)
 
 
 def scan_folders(
@@ -122,7 +138,7 @@ def watch_folders(
         # a folder whose disk is disconnected is left out until it is back
         there = [folder for folder in folders if _is_there(folder)]
         changes = _changes(library, there, model=model, options=options, rest=rest)
-        if changes.new or changes.gone or changes.found:
+        if changes:
             yield _scan(
                 library, changes, tagger=tagger, model=model, options=options, on_song=on_song
             )
@@ -158,11 +174,11 @@ def _scan(
     options: ScanOptions,
     on_song: OnSong,
 ) -> ScanCounts:
+    library.rename(model, changes.renamed, doubles=changes.doubles)
     read_file = ReadFile(
         options.quick, library.audios(model, quick=options.quick), limits=options.limits
     )
-    n_heard = n_known = n_failed = 0
-    kinds: Counter[str] = Counter()
+    tally = _Tally()
     for outcome in map_files(
         read_file,
         list(changes.new),
@@ -181,26 +197,62 @@ def _scan(
         else:
             assert outcome.value is not None
             song, was_known = _keep(library, model, outcome.value, quick=options.quick)
-        n_failed += song.failure is not None
-        n_known += was_known
-        if song.headline is not None:
-            kinds[song.kind] += 1
-        n_heard += song.failure is None and not was_known
+        tally.add(song, was_known=was_known, is_new=song.path not in changes.changed)
         on_song(song)
     library.mark_found(model, changes.found)
-    library.mark_missing(model, changes.gone)
-    return ScanCounts(
-        heard=n_heard,
-        known=n_known,
-        unchanged=changes.unchanged,
-        failed=n_failed + changes.failed,
-        gone=len(changes.gone),
-        unsettled=changes.unsettled,
-        doubted=kinds.total(),
-        unjudged=changes.unjudged,
-        kinds=dict(kinds.most_common()),
-        skipped=changes.skipped,
-    )
+    return tally.counts(changes, left=library.mark_missing(model, changes.gone))
+
+
+@dataclass
+class _Tally:
+    """Counts the songs of a scan as they come.
+
+    new_heard, new_known : audio of files with new paths that were heard, or whose audio was known
+    """
+
+    heard: int = 0
+    known: int = 0
+    failed: int = 0
+    new_heard: Counter[bytes] = field(default_factory=Counter)
+    new_known: Counter[bytes] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
+
+    def add(self, song: ScannedFile, *, was_known: bool, is_new: bool) -> None:
+        """Count a song that was opened; is_new : no song had its path."""
+        if song.headline is not None:
+            self.kinds[song.kind] += 1
+        if song.failure is not None:
+            self.failed += 1
+            return
+        self.known += was_known
+        self.heard += not was_known
+        assert song.audio is not None  # it was read
+        if is_new:
+            (self.new_known if was_known else self.new_heard)[song.audio] += 1
+
+    def counts(self, changes: FolderChanges, *, left: Iterable[bytes]) -> ScanCounts:
+        """What became of all files; left : audio of gone files that is there under another path."""
+        gone = Counter(left)
+        moved_known = (self.new_known & gone).total()
+        moved_heard = (self.new_heard & (gone - self.new_known)).total()
+        copies = self.new_known.total() - moved_known
+        return ScanCounts(
+            heard=self.heard,
+            known=self.known,
+            unchanged=changes.unchanged,
+            failed=self.failed + changes.failed,
+            gone=len(changes.gone) - moved_known - moved_heard,
+            unsettled=changes.unsettled,
+            doubted=self.kinds.total(),
+            unjudged=changes.unjudged,
+            kinds=dict(self.kinds.most_common()),
+            new=self.new_heard.total() - moved_heard,
+            moved=moved_known + moved_heard,
+            retagged=self.known - moved_known - copies,
+            copies=copies,
+            failed_before=changes.failed,
+            skipped=changes.skipped,
+        )
 
 
 def _is_there(path: str | Path) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import string
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from earmark import tags
 from earmark.errors import BadValue
 from earmark.files import parse_toml
 from earmark.tags import fold, meant_by
+from earmark.words import WORDS
 
 _BETWEEN_GENRES = re.compile("[;/,|\0]")  # where other programs split the text of a genre
 OTHER = "other"  # the group of all other tags; its rule also holds for groups without one
@@ -117,6 +120,36 @@ def read_settings(path: str | Path | None = None) -> TagRules:
     )
 
 
+def unknown_names(path: str | Path, *, tags: Sequence[str]) -> list[str]:
+    """A message for each name in a user's file that means no tag, with the nearest that does.
+
+    tags : of the model; the tags of earmark's own models and the words of the defaults count too,
+        since one file may serve several models
+
+    Raises BadValue as read_settings does.
+    """
+    own, rules = _read(Path(path)), read_settings(path)
+    default = tomllib.loads(default_text())
+    all_tags = [*tags, *WORDS, *default["names"], *chain.from_iterable(default["words"].values())]
+    known = [*all_tags, *chain.from_iterable(word.aliases for word in WORDS.values())]
+    messages = []
+
+    def check(names: Iterable[str], table: str, choice: Iterable[str]) -> None:
+        folded = {fold(name): name for name in choice if name}
+        for name in names:
+            if fold(name) not in folded:
+                near = difflib.get_close_matches(fold(name), folded, n=1)
+                hint = f"; did you mean {folded[near[0]]!r}?" if near else ""
+                messages.append(f"{path}: [{table}] names {name!r}, which no tag is called{hint}")
+
+    for group, rule in own.get("group", {}).items():
+        check(rule.get("general", ()), f"group.{group}", known)
+        check(rule.get("only", ()), f"group.{group}", map(rules.name, all_tags))
+    check(own.get("names", ()), "names", known)
+    check(chain.from_iterable(own.get("words", {}).values()), "words", known)
+    return messages
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         return parse_toml(path.read_text(encoding="utf-8"))
@@ -124,25 +157,36 @@ def _read(path: Path) -> dict[str, Any]:
         raise BadValue(f"cannot read the settings {path}: {error.strerror}") from error
     except ValueError as error:
         raise BadValue(f"the settings {path} are not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise BadValue(
+            f"the settings {path} hold lists or tables within each other, too deep to read. "
+            "`earmark library settings` prints what may stand there"
+        ) from error
 
 
 def _overlay(values: dict[str, Any], own: dict[str, Any], *, where: str) -> None:
     for table, content in own.items():
         if table not in values:
-            raise BadValue(f"{where}: unknown table [{table}]; choose from {', '.join(values)}")
+            raise BadValue(f"{where}: unknown table [{table}]; {_choice(table, values)}")
         if not isinstance(content, dict):
             raise BadValue(f"{where}: {table} is a table: write [{table}] above its values")
         if table == "group":
             for group, rule in content.items():
                 if group not in (*tags.GROUPS, OTHER):
-                    known = ", ".join((*tags.GROUPS, OTHER))
-                    raise BadValue(f"{where}: unknown group {group!r}; choose from {known}")
+                    known = _choice(group, (*tags.GROUPS, OTHER))
+                    raise BadValue(f"{where}: unknown group {group!r}; {known}")
                 _check_rule(rule, where=f"{where}: [group.{group}]")
                 values["group"][group] = values["group"].get(group, values["group"][OTHER]) | rule
         else:
             check = {"scores": _check_rule, "names": _check_names}.get(table, _check_lists)
             check(content, where=f"{where}: [{table}]")
             values[table] |= content
+
+
+def _choice(name: str, known: Iterable[str]) -> str:
+    """What a name should have been."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"choose from {', '.join(known)}"
 
 
 def _check_rule(rule: Any, *, where: str) -> None:

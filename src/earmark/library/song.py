@@ -71,11 +71,6 @@ class ScannedFile:
         return headline(self.warnings)
 
 
-def absolute(path: str | Path) -> Path:
-    """The absolute path, by which rows are found; links are not followed."""
-    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow them
-
-
 def to_row(song: ScannedFile) -> tuple[Any, ...]:
     """The values of COLUMNS; scores as float16, paths as the bytes of the file system."""
     failure = song.failure

@@ -58,7 +58,7 @@ def test_a_csv_becomes_a_catalog_and_words_go_to_stderr(
     assert (ran.code, ran.out) == (0, "")
     assert "3 songs, 2 of them labelled" in ran.err
     assert "2 tags; songs by split: train 1, test 1, none 1" in ran.err
-    assert "1 artists have songs in more than one split" in ran.err
+    assert "1 artist has songs in more than one split" in ran.err
     assert "3 audio files that are not there or are empty: kept in the catalog" in ran.err
     assert read_catalog(tmp_path / "new" / "c.parquet").song("1").tags == ("rock", "pop")
 

@@ -45,7 +45,7 @@ def store(folder: Path) -> Path:
     assert run.returncode == 3  # one file could not be used
     assert run.stdout == ""
     assert "error: audio/S003.mp3: FFmpeg finds no audio in it" in run.stderr
-    assert "3 clips in 3 shards; 1 songs have no audio file, 1 files could not be" in run.stderr
+    assert "3 clips in 3 shards; 1 song has no audio file, 1 file could not be" in run.stderr
     assert "run this again with --retry" in run.stderr
     return folder / "store"
 
@@ -85,7 +85,7 @@ def test_songs_without_audio_alone_are_no_failure(folder: Path, tmp_path: Path) 
     stores.write_wav(tmp_path / "previews" / "S003.wav", seed=3)
     again = earmark(*words, "--retry")
     assert again.returncode == 0
-    assert "4 clips in 1 shards; 1 songs have no audio file, 0 files" in again.stderr
+    assert "4 clips in 1 shard; 1 song has no audio file, 0 files" in again.stderr
 
 
 def test_verify_is_quiet_about_a_whole_store_and_names_damage(store: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from earmark.cli.data.options import (
 )
 from earmark.cli.options import JsonLines
 from earmark.cli.terminal import print_json, say
+from earmark.counted import counted
 from earmark.errors import BadValue
 
 if TYPE_CHECKING:
@@ -243,11 +244,12 @@ def _show(summary: CatalogSummary, report: ImportReport, output: Path, *, json: 
                 "findings": report.as_json(),
             }
         )
-    say(f"{output}: {summary.songs} songs, {summary.labelled} of them labelled")
+    say(f"{output}: {counted(summary.songs, 'song')}, {summary.labelled} of them labelled")
     splits = ", ".join(f"{split.split or 'none'} {split.songs}" for split in summary.splits)
-    say(f"{len(summary.tags)} tags; songs by split: {splits or 'none'}")
+    say(f"{counted(len(summary.tags), 'tag')}; songs by split: {splits or 'none'}")
     if summary.n_shared_artists:
-        say(f"{summary.n_shared_artists} artists have songs in more than one split")
+        artists = counted(summary.n_shared_artists, "artist has", "artists have")
+        say(f"{artists} songs in more than one split")
     for issue in report.issues.values():
         if issue.count:
             more = ", ..." if issue.count > len(issue.examples) else ""

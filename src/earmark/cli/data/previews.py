@@ -15,6 +15,7 @@ from earmark.cli.data.options import CatalogFile, PreviewFolder
 from earmark.cli.data.preview_progress import report_progress
 from earmark.cli.options import JsonObject
 from earmark.cli.terminal import Exit, Terminated, print_json, progress, say
+from earmark.counted import counted
 from earmark.data.previews.options import DownloadOptions
 
 if TYPE_CHECKING:
@@ -197,7 +198,8 @@ def rematch(
         return
     for move in changed:
         print(f"{move['from']:18}-> {move['to']:18}{move['songs']:>9}")
-    say(f"{sum(moves.values())} songs changed; `earmark data previews` downloads new matches")
+    n_changed = counted(sum(moves.values()), "song")
+    say(f"{n_changed} changed; `earmark data previews` downloads new matches")
 
 
 def merge(
@@ -225,7 +227,8 @@ def merge(
     if json:
         print_json(result | {"damaged": list(merged.damaged)})
     else:
-        print(f"{merged.songs} songs in {output}, {merged.copied} previews copied")
+        n_songs, n_copied = counted(merged.songs, "song"), counted(merged.copied, "preview")
+        print(f"{n_songs} in {output}, {n_copied} copied")
     if merged.damaged:
         for path in merged.damaged:
             say(f"damaged: {path}")

@@ -19,6 +19,7 @@ from earmark.cli.data.options import (
 )
 from earmark.cli.options import JsonLines, NoLimits, Workers
 from earmark.cli.terminal import Exit, print_json, progress, say
+from earmark.counted import counted
 
 if TYPE_CHECKING:
     from earmark.data.store.reader import FailedSong
@@ -113,8 +114,9 @@ def shards(
             }
         )
     say(
-        f"{output}: {index.n_clips} clips in {len(index.shards)} shards; {without} songs have no "
-        f"audio file, {len(failed)} files could not be used"
+        f"{output}: {counted(index.n_clips, 'clip')} in {counted(len(index.shards), 'shard')}; "
+        f"{counted(without, 'song has', 'songs have')} no audio file, "
+        f"{counted(len(failed), 'file')} could not be used"
     )
     if index.failures and not retry:
         say("once the files are there or repaired, run this again with --retry")
@@ -134,14 +136,14 @@ def verify(store: StoreFolder, workers: Workers = None, json: JsonLines = False)
             print(f"{problem.file}: {problem.problem}")
     if problems:
         say(
-            f"{store}: {len(problems)} problems. To mend it, run `earmark data shards` as when it "
-            "was made, with --repair"
+            f"{store}: {counted(len(problems), 'problem')}. To mend it, run `earmark data shards` "
+            "as when it was made, with --repair"
         )
         raise typer.Exit(Exit.ERROR)
     index = read_index(store)
     say(
-        f"{store}: {index.n_clips} clips in {len(index.shards)} shards, all well; "
-        f"{index.n_songs - index.n_clips} songs have no clip"
+        f"{store}: {counted(index.n_clips, 'clip')} in {counted(len(index.shards), 'shard')}, all "
+        f"well; {counted(index.n_songs - index.n_clips, 'song has', 'songs have')} no clip"
     )
 
 

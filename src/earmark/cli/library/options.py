@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earmark.cli.terminal import say
+
 if TYPE_CHECKING:
     from earmark.library.database import Library, LibraryModel
+    from earmark.library.settings import TagRules
     from earmark.tagger import Tagger
 
 LibraryFile = Annotated[
@@ -49,17 +52,27 @@ def opened(library: Path | None, model: str | None) -> Iterator[tuple[Library, L
         yield opened_library, opened_library.model(name)
 
 
+def settings_in(path: Path | None, *, model: LibraryModel) -> TagRules:
+    """The settings in a file of the user's, or the defaults; names that mean nothing are told."""
+    from earmark.library.settings import read_settings, unknown_names
+
+    rules = read_settings(path)
+    for message in () if path is None else unknown_names(path, tags=model.card.tags):
+        say(f"warning: {message}")
+    return rules
+
+
 def place_in(library: Library, model: LibraryModel, path: Path | None) -> Path | None:
-    """The absolute path of a folder or file of a library; None for all of it.
+    """A folder of a library, or the path by which it knows a file; None for all of it.
 
     Raises NotScanned where nothing was scanned there.
     """
     from earmark.errors import NotScanned
-    from earmark.library.song import absolute
+    from earmark.library.identity import absolute
 
     if path is None:
         return None
-    place = absolute(path)
+    place = library.known_path(model, path) or absolute(path)
     if next(library.songs(model, below=place, missing=None), None) is None:
         raise NotScanned(f"{place} is not in the library; scan it first")
     return place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earmark.cli.library.options import LibraryFile
-from earmark.cli.library.show import print_song
+from earmark.cli.library.playlist import print_refreshed
+from earmark.cli.library.show import line_of, print_song
 from earmark.cli.options import (
     Exclude,
     JsonLines,
@@ -21,9 +23,12 @@ from earmark.cli.options import (
     choice_of,
 )
 from earmark.cli.terminal import Exit, print_json, progress, say
+from earmark.counted import counted
 
 if TYPE_CHECKING:
     from earmark.library.scan import ScanCounts
+    from earmark.library.song import ScannedFile
+    from earmark.model_file import Card
 
 
 _OTHER = {"other": "something else"}
@@ -75,39 +80,76 @@ def scan(
             on_song=on_song, progress=lambda total: progress("hearing", total=total),
         )  # fmt: skip
         if forget:
-            say(f"{counts.forgotten} songs are forgotten")
+            say(f"{counted(counts.forgotten, 'song')} forgotten")
+        refresh = partial(
+            print_refreshed, opened_library, opened_library.model(), load=lambda: tagger, json=json
+        )
+        written = refresh()
         _print_counts(counts, json=json)
         if watch:
             say(f"scanning again every {every:g} s; Ctrl-C ends it")
             for counts in watch_folders(
                 opened_library, folders, tagger=tagger, options=options, every_seconds=every,
-                on_song=on_song,
+                on_song=partial(_print_heard, card=tagger.card, json=json),
             ):  # fmt: skip
-                _print_counts(counts, json=json)
-    if counts.failed:
+                written = refresh()
+                _print_counts(counts, json=json, at=_now())
+    if counts.failed > counts.failed_before or any(each.error is not None for each in written):
         raise typer.Exit(Exit.SOME_FAILED)
 
 
-def _print_counts(counts: ScanCounts, *, json: bool) -> None:
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _print_heard(song: ScannedFile, *, card: Card, json: bool) -> None:
+    """A song that a watcher has opened, with the time."""
+    from earmark.library.show import tags_of
+
+    if not json and song.failure is None:
+        say(f"{_now()}  {line_of(tags_of(song, card), top=3)}")
+    print_song(song, card=card, json=json)
+
+
+def _print_counts(counts: ScanCounts, *, json: bool, at: str | None = None) -> None:
     if json:
-        print_json(asdict(counts))
-    say(
-        f"{counts.heard} songs heard, {counts.known} moved or only their tags changed, "
-        f"{counts.unchanged} unchanged, {counts.failed} failed, {counts.gone} gone"
-        + (f", {counts.unsettled} still being written" if counts.unsettled else "")
-    )
+        print_json(asdict(counts) | ({} if at is None else {"at": at}))
+    parts = {
+        "new": counts.new,
+        "heard again": counts.heard_again,
+        "moved": counts.moved,
+        f"changed, but not {'its' if counts.retagged == 1 else 'their'} audio": counts.retagged,
+        f"{'a copy' if counts.copies == 1 else 'copies'} of another song": counts.copies,
+        "unchanged": counts.unchanged,
+        "gone": counts.gone,
+        "still being written": counts.unsettled,
+    }
+    said = ", ".join(f"{number} {words}" for words, number in parts.items() if number)
+    failed = counts.failed - counts.failed_before
+    n_songs = counts.heard + counts.known + counts.unchanged
+    say(("" if at is None else f"{at}  ") + f"{counted(n_songs, 'song')}: {said or 'none found'}")
     for line in counts.skipped.lines():
         say(line)
     if counts.doubted:
         kinds = ", ".join(f"{n} {_OTHER.get(kind, kind)}" for kind, n in counts.kinds.items())
+        is_one = counts.doubted == 1
         say(
-            f"{counts.doubted} of them are not music: {kinds.replace(' ', ' are ', 1)}. They get "
-            "no genre, and no place in playlists. `earmark library show --doubted` lists them"
+            f"{counts.doubted} of them {'is' if is_one else 'are'} not music: {kinds}. "
+            f"{'It gets' if is_one else 'They get'} no genre, and no place in playlists. "
+            "`earmark library show --doubted` lists them"
         )
     if counts.unjudged:
         say(
-            f"{counts.unjudged} were heard by an older earmark, which did not tell what is not "
-            "music. `earmark library scan --retry` hears them again"
+            f"{counted(counts.unjudged, 'song was', 'songs were')} heard by an older earmark, "
+            "which did not tell what is not music. `earmark library scan --retry` hears them again"
         )
-    if counts.failed:
-        say("`earmark library show --failed` says why; `scan --retry` tries them again")
+    if failed:
+        say(
+            f"{counted(failed, 'file')} could not be heard; `earmark library show --failed` says "
+            "why"
+        )
+    if counts.failed_before:
+        say(
+            f"{counted(counts.failed_before, 'file')} could not be heard before and did "
+            "not change; `earmark library scan --retry` tries again"
+        )

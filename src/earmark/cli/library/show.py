@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earmark.cli import terminal
 from earmark.cli.library.options import (
     Below,
     LibraryFile,
@@ -16,10 +17,12 @@ from earmark.cli.library.options import (
     SettingsFile,
     opened,
     place_in,
+    settings_in,
 )
 from earmark.cli.options import JsonLines, Rank
 from earmark.cli.tag import print_table
 from earmark.cli.terminal import print_json, say
+from earmark.counted import counted
 from earmark.errors import BadValue
 
 if TYPE_CHECKING:
@@ -63,7 +66,6 @@ def show(
     """Show what was heard."""
     from earmark.library.playlists.expression import parse
     from earmark.library.playlists.playlist import matching
-    from earmark.library.settings import read_settings
     from earmark.library.show import as_json, tags_of
 
     if least is not None and tag is None:
@@ -73,7 +75,8 @@ def show(
         songs: Iterable[ScannedFile]
         if tag is not None:
             text = tag if least is None else f'"{tag}" >= {least:.9f}'
-            expression = parse(text, tags=scan_model.card.tags, settings=read_settings(settings))
+            rules = settings_in(settings, model=scan_model)
+            expression = parse(text, tags=scan_model.card.tags, settings=rules)
             songs = matching(library_, scan_model, expression, below=below, doubted=True)
         else:
             songs = library_.songs(
@@ -91,12 +94,12 @@ def show(
             elif json:
                 print_json(as_json(song, scan_model.card, top=top, rank=rank))
             elif song.failure is not None:
-                print(_reason(song))
+                terminal.show(_reason(song))
             elif song.path == below:
                 print_table(tags_of(song, scan_model.card, rank=rank), top, rank=rank)
             else:
-                _print_line(tags_of(song, scan_model.card, rank=rank), top)
-    say(f"{n_shown} songs")
+                terminal.show(line_of(tags_of(song, scan_model.card, rank=rank), top=top))
+    say(counted(n_shown, "song"))
 
 
 def print_song(song: ScannedFile, *, card: Card, json: bool) -> None:
@@ -119,18 +122,20 @@ def _reason(song: ScannedFile) -> str:
     return message if str(song.path) in message else f"{song.path}: {message}"
 
 
-def _print_line(heard: Tags, top: int) -> None:
+def line_of(heard: Tags, *, top: int) -> str:
+    """A song in one line: its file, its length and its first tags, or what it is."""
     minutes, seconds = divmod(round(heard.seconds), 60)
     tags = ", ".join(f"{tag.tag} {tag.score:.2f}" for tag in heard.tags[:top])
-    print(f"{heard.path}  {minutes}:{seconds:02d}  {heard.headline or tags}")
+    return f"{heard.path}  {minutes}:{seconds:02d}  {heard.headline or tags}"
 
 
 class _CsvTable:
     """A line for each song, under a line of names."""
 
     def __init__(self, tags: tuple[str, ...]) -> None:
-        self._writer = csv.writer(sys.stdout, lineterminator="\n")
-        self._writer.writerow(
+        self._plain = csv.writer(sys.stdout, lineterminator="\n")
+        self._quoted = csv.writer(sys.stdout, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        self._plain.writerow(
             ["path", "seconds", "artist", "title", "album", *tags, "warnings", "kind"]
         )
 
@@ -139,4 +144,6 @@ class _CsvTable:
             facts = [str(song.path), f"{song.seconds:.3f}", song.artist, song.title, song.album]
             warnings = "|".join(warning.kind for warning in song.warnings or ())
             scores = (f"{score:.4f}" for score in song.scores)
-            self._writer.writerow([*facts, *scores, warnings, song.kind])
+            # of line ends Python quotes only the one that it writes
+            writer = self._quoted if any("\r" in fact for fact in facts) else self._plain
+            writer.writerow([*facts, *scores, warnings, song.kind])

@@ -18,6 +18,7 @@ from earmark.cli.library.options import (
     SettingsFile,
     opened,
     place_in,
+    settings_in,
 )
 from earmark.cli.options import JsonLines
 from earmark.cli.terminal import Exit, print_json, read_paths, say, show
@@ -73,7 +74,7 @@ def write(
     json: JsonLines = False,
 ) -> None:
     """Write genre, mood and scores into files; genre and mood into empty fields only by default."""
-    from earmark.library import plan_writing, read_settings, write_tags
+    from earmark.library import plan_writing, write_tags
     from earmark.library.writing.summary import PlanSummary
     from earmark.library.writing.write import UnwritableFile, left_out
 
@@ -84,7 +85,7 @@ def write(
         chosen = None if only is None else _chosen(library_, scan_model, only)
         planned: Iterable[TagChange | UnwritableFile] = plan_writing(
             library_, scan_model,
-            settings=read_settings(settings),
+            settings=settings_in(settings, model=scan_model),
             mode="merge" if merge else "replace" if replace else "fill",
             below=below, only=chosen, doubted=doubted, by_album=by is By.album, everything=True,
         )  # fmt: skip
@@ -169,17 +170,15 @@ def settings() -> None:
 
 
 def _chosen(library: Library, model: LibraryModel, file: str) -> set[Path]:
-    """The paths in a file. Raises NotScanned for one that the library does not know."""
-    from earmark.library.song import absolute
-
-    paths = {absolute(path) for path in read_paths(file)}
-    unknown = sorted(path for path in paths if library.song(model, path) is None)
+    """The paths by which the library knows the files in a list. Raises NotScanned for others."""
+    known = {path: library.known_path(model, path) for path in read_paths(file)}
+    unknown = sorted(path for path, place in known.items() if place is None)
     if unknown:
         raise NotScanned(
-            f"{len(unknown):,} of the {len(paths):,} paths in the list are not in the library, "
+            f"{len(unknown):,} of the {len(known):,} paths in the list are not in the library, "
             f"such as {unknown[0]}. Scan them first, or take them out of the list"
         )
-    return paths
+    return {place for place in known.values() if place is not None}
 
 
 def _print_change(change: TagChange | UnwritableFile, *, written: bool, json: bool) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,7 @@ _COMPARE: dict[str, Callable[[Float32Array, float], BoolArray]] = {
     "<=": np.less_equal,
 }
 _KEYWORDS = ("and", "or", "not")
+_DEEPEST = 50  # brackets and nots around a tag: more would exhaust Python's stack some day
 _TOKEN = re.compile(
     r"""\s*(?:(?P<quoted>"[^"]*")|(?P<compare>[<>]=?)|(?P<mark>[(),])
     |(?P<number>(?:\d+\.?\d*|\.\d+)(?![\w.]))|(?P<word>[^\s(),<>"]+))""",
@@ -82,6 +83,7 @@ class _Parser:
         self.settings = settings
         self.tokens = _tokens(text)
         self.next = 0
+        self.depth = 0  # of the brackets and nots around the next token
 
     def parse(self) -> Evaluate:
         if len(self.tokens) == 1:
@@ -114,15 +116,27 @@ class _Parser:
         return self.joined(self.one, "and", _all)
 
     def joined(
-        self, part: Callable[[], Evaluate], word: str, how: Callable[[Evaluate, Evaluate], Evaluate]
+        self,
+        part: Callable[[], Evaluate],
+        word: str,
+        how: Callable[[Sequence[Evaluate]], Evaluate],
     ) -> Evaluate:
-        result = part()
+        parts = [part()]
         while self.take(word):
-            result = how(result, part())
-        return result
+            parts.append(part())
+        return parts[0] if len(parts) == 1 else how(parts)
 
     def one(self) -> Evaluate:
         start = self.peek()
+        if self.depth > _DEEPEST:
+            reason = f"there are more than {_DEEPEST} brackets and nots around this; use fewer"
+            raise BadExpression(self.text, start.at, reason)
+        self.depth += 1
+        result = self.inner(start)
+        self.depth -= 1
+        return result
+
+    def inner(self, start: _Token) -> Evaluate:
         if self.take("not"):
             return _not(self.one())
         if self.take("("):
@@ -240,17 +254,23 @@ def _not(inner: Evaluate) -> Evaluate:
     return evaluate
 
 
-def _all(one: Evaluate, other: Evaluate) -> Evaluate:
+def _all(parts: Sequence[Evaluate]) -> Evaluate:
     def evaluate(scores: Float32Array) -> Match:
-        a, b = one(scores), other(scores)
-        return Match(a.holds & b.holds, np.minimum(a.degree, b.degree))
+        matches = [part(scores) for part in parts]
+        return Match(
+            np.logical_and.reduce([match.holds for match in matches]),
+            np.minimum.reduce([match.degree for match in matches]),
+        )
 
     return evaluate
 
 
-def _any(one: Evaluate, other: Evaluate) -> Evaluate:
+def _any(parts: Sequence[Evaluate]) -> Evaluate:
     def evaluate(scores: Float32Array) -> Match:
-        a, b = one(scores), other(scores)
-        return Match(a.holds | b.holds, np.maximum(a.degree, b.degree))
+        matches = [part(scores) for part in parts]
+        return Match(
+            np.logical_or.reduce([match.holds for match in matches]),
+            np.maximum.reduce([match.degree for match in matches]),
+        )
 
     return evaluate

@@ -12,13 +12,17 @@ from earmark.arrays import Float32Array
 from earmark.errors import BadValue, NotScanned
 from earmark.library.database import Library, LibraryModel
 from earmark.library.embeddings import unit
+from earmark.library.identity import absolute
 from earmark.library.playlists.expression import Evaluate, parse
-from earmark.library.playlists.similar import embedding_of
+from earmark.library.playlists.recordings import Recordings
+from earmark.library.playlists.similar import Example, example_of
 from earmark.library.settings import TagRules
-from earmark.library.song import ScannedFile, absolute
+from earmark.library.song import ScannedFile
 from earmark.tagger import Tagger
 
+NO_SONG_FITS = "no song of the library fits. Loosen the expression, or lower its scores"
 _USUAL_SONGS = 25  # of a playlist without a length
+_UNLIKE = 0.5  # weight of what songs are to be unlike against what they are to be like
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,14 @@ class PlaylistRequest:
     expression : such as "jazz and not vocal, calm > .6"; beside examples or a journey, only songs
         of which it is true are taken
     like : songs that the playlist is to sound like
+    unlike : songs that it is not to sound like
     start, end : first and last song of a journey
     doubted : also take what is not music
     """
 
     expression: str | None = None
     like: Sequence[Path] = ()
+    unlike: Sequence[Path] = ()
     start: Path | None = None
     end: Path | None = None
     length: Length = Length()
@@ -63,8 +69,9 @@ class PlaylistRequest:
             raise BadValue(
                 'a playlist needs an expression such as "jazz", or --like, or --from and --to'
             )
-        if self.like and self.start is not None:
-            raise BadValue("--like and --from make different playlists; give one of them")
+        if (self.like or self.unlike) and self.start is not None:
+            option = "--like" if self.like else "--unlike"
+            raise BadValue(f"{option} and --from make different playlists; give one of them")
 
 
 @dataclass(frozen=True)
@@ -98,24 +105,27 @@ def make_playlist(
     if request.expression:
         expression = parse(request.expression, tags=model.card.tags, settings=settings)
     if request.start is not None and request.end is not None:
+        start, end = (
+            library.known_path(model, path) or absolute(path)
+            for path in (request.start, request.end)
+        )
         return journey(
-            library, model, absolute(request.start), absolute(request.end),
+            library, model, start, end,
             expression=expression, length=request.length, doubted=request.doubted,
         )  # fmt: skip
-    if request.like:
-        examples = [absolute(path) for path in request.like]
+    if request.like or request.unlike:
         return like(
             library,
             model,
-            [embedding_of(library, model, path, load=load) for path in examples],
+            [example_of(library, model, path, load=load) for path in request.like],
+            unlike=[example_of(library, model, path, load=load) for path in request.unlike],
             expression=expression,
             length=request.length,
-            without=examples,
             doubted=request.doubted,
         )
     assert expression is not None  # else the request is refused
     found = matching(library, model, expression, doubted=request.doubted)
-    return take(found, request.length)
+    return take(found, request.length, recordings=Recordings(library, model))
 
 
 def matching(
@@ -138,14 +148,20 @@ def matching(
     return [songs[i] for i in np.argsort(-match.degree, kind="stable") if match.holds[i]]
 
 
-def take(ranked: Iterable[ScannedFile], length: Length) -> list[ScannedFile]:
-    """The first songs of a list that make a playlist of that length; no audio is there twice."""
+def take(
+    ranked: Iterable[ScannedFile], length: Length, *, recordings: Recordings
+) -> list[ScannedFile]:
+    """The first songs of a list that make a playlist of that length; no recording comes twice.
+
+    recordings : those that are left out; the songs are added to them
+    """
     limit = _Limit(length)
     chosen = []
     for song in ranked:
         if limit.full:
             break
-        if limit.admit(song):
+        if not recordings.have(song) and limit.admit(song):
+            recordings.add(song)
             chosen.append(song)
     return chosen
 
@@ -153,28 +169,37 @@ def take(ranked: Iterable[ScannedFile], length: Length) -> list[ScannedFile]:
 def like(
     library: Library,
     model: LibraryModel,
-    vectors: Sequence[Float32Array],
+    examples: Sequence[Example],
     *,
+    unlike: Sequence[Example] = (),
     expression: Evaluate | None = None,
     length: Length = Length(),
-    without: Iterable[Path] = (),
     doubted: bool = False,
 ) -> list[ScannedFile]:
-    """The songs that sound most like examples, the most alike first.
+    """The songs that sound most like examples, without these and their copies.
 
-    vectors : of the examples, float32 (n_dimensions,) each
+    They are in the order of their similarity to the mean of the examples, less half of that to the
+    mean of what they are to be unlike.
+
     expression : take only songs of which it is true
-    without : files that are not taken, nor copies of their audio, such as the examples
     doubted : also take what is not music
     """
-    without = list(without)
-    audio = {song.audio for path in without if (song := library.song(model, path)) is not None}
-    candidates = _candidates(library, model, expression, without=without, doubted=doubted)
+    recordings = Recordings(library, model)
+    for example in (*examples, *unlike):
+        recordings.add(*example)
+    candidates = _candidates(
+        library, model, expression,
+        without=[example.song.path for example in (*examples, *unlike)], doubted=doubted,
+    )  # fmt: skip
     if not candidates.songs:
         return []
-    similarity = candidates.vectors @ unit(unit(np.stack(vectors)).mean(axis=0))
-    ranked = (candidates.songs[i] for i in np.argsort(-similarity, kind="stable"))
-    return take((song for song in ranked if song.audio not in audio), length)
+    nearness = np.zeros(len(candidates.songs), dtype=np.float32)
+    for given, weight in ((examples, 1.0), (unlike, -_UNLIKE)):
+        if given:
+            mean = np.stack([example.vector for example in given]).mean(axis=0)
+            nearness += np.float32(weight) * (candidates.vectors @ unit(mean))
+    ranked = (candidates.songs[i] for i in np.argsort(-nearness, kind="stable"))
+    return take(ranked, length, recordings=recordings)
 
 
 def journey(
@@ -187,7 +212,7 @@ def journey(
     length: Length = Length(),
     doubted: bool = False,
 ) -> list[ScannedFile]:
-    """A smooth path from one song of the library to another, both included.
+    """A smooth path from one song of the library to another, both included; no recording twice.
 
     The way between the two embeddings is cut into equal steps; at each the nearest song that is
     still free is taken, and the songs are then ordered by how far along the way they lie.
@@ -204,15 +229,19 @@ def journey(
     n_songs = _n_songs(length, [song for song, _ in ends] + candidates.songs)
     free = np.ones(len(candidates.songs), dtype=bool)
     limit = _Limit(Length(songs=n_songs, per_artist=length.per_artist))
-    for song, _ in ends:
+    recordings = Recordings(library, model)
+    for song, vector in ends:
         limit.admit(song)
+        recordings.add(song, vector)
     chosen: list[int] = []
     for step in range(1, n_songs - 1):
         share = step / (n_songs - 1)
         similarity = candidates.vectors @ unit((1 - share) * first + share * last)
         for i in np.argsort(-similarity, kind="stable"):
-            if free[i] and limit.admit(candidates.songs[i]):
-                free[i] = False
+            song = candidates.songs[i]
+            free[i] = free[i] and not recordings.have(song)
+            if free[i] and limit.admit(song):
+                recordings.add(song, candidates.vectors[i])
                 chosen.append(int(i))
                 break
     along = candidates.vectors @ (last - first)
@@ -255,24 +284,21 @@ class _Limit:
         self._seconds = None if length.minutes is None else 60 * length.minutes
         self._per_artist = length.per_artist
         self._of_artist: dict[str, int] = {}
-        self._audio: set[bytes | None] = set()
 
     @property
     def full(self) -> bool:
         return self._songs == 0
 
     def admit(self, song: ScannedFile) -> bool:
-        """Whether a song fits; it is then counted. The same audio is admitted once."""
+        """Whether a song fits; it is then counted."""
         artist = song.artist.casefold()
         n_of_artist = self._of_artist.get(artist, 0)
         if (
             self.full
-            or song.audio in self._audio
             or (self._seconds is not None and song.seconds > self._seconds)
             or (artist and self._per_artist is not None and n_of_artist >= self._per_artist)
         ):
             return False
-        self._audio.add(song.audio)
         self._of_artist[artist] = n_of_artist + 1
         if self._seconds is not None:
             self._seconds -= song.seconds
