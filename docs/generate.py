@@ -3,6 +3,7 @@
 reference/cli.md           what each command says of itself
 reference/python.md        what each public name of `earmark` says of itself (make_python_page.py)
 reference/environment.md, exit-codes.md, recipe.md  (make_tables.py)
+README.md, tutorials/ and some guides: what commands print (make_outputs.py; a minute)
 explanation/architecture.md, between the markers: a line for each file of src/earmark
 """
 
@@ -67,6 +68,7 @@ def main() -> None:
     for script in ("make_python_page.py", "make_tables.py"):
         subprocess.run([sys.executable, DOCS / script], check=True)
     ARCHITECTURE.write_text(architecture(), encoding="utf-8", newline="\n")
+    subprocess.run([sys.executable, DOCS / "make_outputs.py"], check=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Terminal output on the pages, made by the commands above it: python docs/make_outputs.py [PAGE...]
+"""Terminal output on the pages, made by their commands: python docs/make_outputs.py [PAGE...]
 
 A page with a line `<!-- outputs: WORLD -->` is run from its first line to its last in an empty
 folder, by one bash:
@@ -30,10 +30,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+from mutagen.oggopus import OggOpus
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 HEAD = re.compile(r"^<!-- outputs: (\w+)(, trained)? -->$", re.MULTILINE)
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^\$ (.*)$", re.MULTILINE)
+MARK = "\x1eoutput\n"  # in front of what each command prints
 NEAR = 0.02  # how far numbers with a decimal point may be apart
 PORT = "8000"  # on the page; the run takes a free one
 TIMEOUT = 300  # seconds for a page
@@ -78,8 +82,12 @@ def make_world(world: str, folder: Path) -> None:
         with (SHARED / "q4" / "tracks.csv").open(encoding="utf-8", newline="") as lines:
             rows = {row["id"]: row for row in csv.DictReader(lines)}
         for clip in CLIPS:
-            name = f"{rows[clip]['artist']} - {rows[clip]['title']}.opus"
-            shutil.copyfile(SHARED / "q4" / rows[clip]["path"], folder / "Music" / name)
+            artist, title = rows[clip]["artist"], rows[clip]["title"]
+            song = folder / "Music" / f"{artist} - {title}.opus"
+            shutil.copyfile(SHARED / "q4" / rows[clip]["path"], song)
+            tagged = OggOpus(song)
+            tagged.update(artist=artist, title=title)
+            tagged.save()
     elif world == "clone":
         shutil.copytree(ROOT / "examples", folder / "examples")
     else:
@@ -93,19 +101,19 @@ def run(page: Path) -> str:
     with tempfile.TemporaryDirectory(prefix="page-") as made:
         folder = Path(made).resolve()
         make_world(world_of(page), folder)
-        script = []
+        script = "trap 'kill $(jobs -p) 2> /dev/null' EXIT\n"  # a server that a page starts
         for language, title, body in BLOCK.findall(text):
             if title:
                 (folder / title).parent.mkdir(parents=True, exist_ok=True)
                 (folder / title).write_text(body, encoding="utf-8")
             elif language == "console":
-                script += [_step(line[2:]) for line in body.splitlines() if line.startswith("$ ")]
+                script += "".join(map(_step, COMMAND.findall(body)))
         done = subprocess.run(
-            ["bash", "-c", "trap 'kill $(jobs -p) 2>/dev/null' EXIT\n" + "".join(script).replace(PORT, port)],
+            ["bash", "-c", script.replace(PORT, port)],
             cwd=folder, env=_environment(folder), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, encoding="utf-8", timeout=TIMEOUT,
         )  # fmt: skip
-    printed = done.stdout.replace(str(folder), "~").replace(port, PORT).split(_MARK)
+    printed = done.stdout.replace(str(folder), "~").replace(f":{port}", f":{PORT}").split(MARK)
     if done.returncode:
         raise RuntimeError(f"{page.name}: a command failed\n{printed[-1]}")
     outputs = iter(printed[1:])
@@ -114,15 +122,12 @@ def run(page: Path) -> str:
         if block[1] != "console" or block[2]:
             return block[0]
         lines = []
-        for command in re.findall(r"^\$ .*$", block[3], re.MULTILINE):
-            shown = [line.rstrip() for line in next(outputs).strip("\n").splitlines()]
-            lines += [command, *shown]
+        for command in COMMAND.findall(block[3]):
+            shown = next(outputs).strip("\n").splitlines()
+            lines += [f"$ {command}", *(line.rstrip() for line in shown)]
         return "```console\n" + "\n".join(lines) + "\n```"
 
     return BLOCK.sub(with_output, text)
-
-
-_MARK = "\x1eoutput\n"
 
 
 def _step(command: str) -> str:
@@ -174,7 +179,9 @@ def _words(line: str) -> str:
 
 
 def _alike(one: str, other: str) -> bool:
-    one, other = (" ".join(VARYING.sub("#", line).replace("█", "").split()) for line in (one, other))
+    one, other = (
+        " ".join(VARYING.sub("#", line).replace("█", "").split()) for line in (one, other)
+    )
     numbers = [[float(number) for number in DECIMAL.findall(line)] for line in (one, other)]
     same_words = DECIMAL.sub("#", one) == DECIMAL.sub("#", other)
     return same_words and all(abs(a - b) <= NEAR + 1e-9 for a, b in zip(*numbers, strict=True))
