@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
@@ -18,7 +19,7 @@ FOLDER = Path(__file__).parent / "notebooks"
 TIMEOUT = 300  # seconds for a cell
 
 
-def run(path: Path) -> nbformat.NotebookNode:
+def run(path: Path) -> Any:
     """A notebook with its outputs; raises nbclient's CellExecutionError where a cell fails."""
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     notebook = nbformat.read(path, as_version=4)
