@@ -86,7 +86,8 @@ This page is made by a script (`make docs`), and a test compares it with what is
 legal advice.
 
 earmark is MIT. The shipped model is earmark's own, MIT as well; the texts for the weights that it
-descends from and for the class names of AudioSet are in [LICENSES](https://github.com/earmark-music/earmark/blob/main/LICENSES), and in every
+descends from and for the class names of AudioSet are in
+[LICENSES](https://github.com/earmark-music/earmark/blob/main/LICENSES), and in every
 wheel. `earmark models info NAME` says the licence of each model. earmark's wheel holds no library
 of others: what follows is fetched by your installer.
 
