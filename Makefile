@@ -17,7 +17,7 @@ EDITABLE := $(PIP) --no-deps --no-build-isolation -e .
 export EARMARK_PUBLISHED ?= $(wildcard ../shared/published)
 MODEL ?= earmark
 
-.PHONY: tag test suite test-quick coverage lint docs bench dist lock clean
+.PHONY: tag test suite test-quick coverage lint docs site bench dist lock clean
 
 # other models than our own are made from published weights, which needs more
 tag: $(if $(filter earmark,$(MODEL)),$(VENV)/.core,$(VENV)/.models) ## make tag FILES="song.mp3 folder" [MODEL=earmark]
@@ -43,6 +43,9 @@ lint: $(VENV)/.dev
 
 docs: $(VENV)/.dev ## the pages that are made from the code
 	$(BIN)/python docs/generate.py
+
+site: $(VENV)/.dev ## the documentation as a site, in build/site; fails on a link that leads nowhere
+	$(BIN)/zensical build --strict --clean
 
 BENCH ?= -o docs/reference/performance.md
 bench: $(VENV)/.dev ## how fast, beside others: half an hour; BENCH="--tiny" for a minute

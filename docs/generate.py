@@ -3,6 +3,7 @@
 reference/cli.md           what each command says of itself
 reference/python.md        what each public name of `earmark` says of itself (make_python_page.py)
 reference/environment.md, exit-codes.md, recipe.md  (make_tables.py)
+README.md, tutorials/ and some guides: what commands print (make_outputs.py; a minute)
 reference/messages.md      the kinds of errors and warnings (make_messages.py)
 reference/licences.md      of all that is installed (make_licences.py)
 ../share                   the man page and the shells' completions (make_share.py)
@@ -74,6 +75,7 @@ def main() -> None:
     for script in SCRIPTS:
         subprocess.run([sys.executable, DOCS / script], check=True)
     ARCHITECTURE.write_text(architecture(), encoding="utf-8", newline="\n")
+    subprocess.run([sys.executable, DOCS / "make_outputs.py"], check=True)
 
 
 if __name__ == "__main__":

@@ -86,7 +86,8 @@ This page is made by a script (`make docs`), and a test compares it with what is
 legal advice.
 
 earmark is MIT. The shipped model is earmark's own, MIT as well; the texts for the weights that it
-descends from and for the class names of AudioSet are in [LICENSES](../../LICENSES), and in every
+descends from and for the class names of AudioSet are in
+[LICENSES](https://github.com/earmark-music/earmark/blob/main/LICENSES), and in every
 wheel. `earmark models info NAME` says the licence of each model. earmark's wheel holds no library
 of others: what follows is fetched by your installer.
 
@@ -96,6 +97,7 @@ limits running, and none is the AGPL.
 
 **Who passes it on with its libraries** (a container image, an installer, an appliance) passes on
 GPL and LGPL code too:
+
 - `av` is in the core. Its wheel is best treated as GPL-3.0-or-later: pass on its licence texts, and
   the source of FFmpeg, x264 and x265 or a written offer of it. MIT goes together with that, a
   proprietary program in the same work does not.
