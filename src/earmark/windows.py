@@ -160,7 +160,7 @@ def centre(blocks: Iterable[Float32Array], *, settings: LogMel) -> Iterator[Wind
     held = np.empty(0, dtype=np.float32)  # samples from `start` on
     start = 0
     for block in blocks:
-        held = np.concatenate([held, block])
+        held = np.concatenate([held, block]) if held.size else block
         spare = (start + held.size - size) // 2 - start
         if spare > size:  # now and then, not at each block
             held, start = held[spare:].copy(), start + spare
@@ -279,7 +279,7 @@ def _cut(
     held = np.empty(0, dtype=np.float32)  # samples from `start` on
     start = next_start = 0
     for block in blocks:
-        held = np.concatenate([held, block])
+        held = np.concatenate([held, block]) if held.size else block
         while start + held.size >= next_start + length:
             yield next_start, held[next_start - start :][:length]
             next_start += hop
