@@ -64,7 +64,8 @@ def resolve(model: str | Path | None = None) -> Path:
         return Path(name)
     if name not in names():
         raise ModelNotFound(
-            f"no model {name!r}: there is no such file, and known names are {', '.join(names())}"
+            f"no model {name!r}: there is no such file. "
+            f"Known names to choose from: {', '.join(names())}"
         )
     if not model_path(name).is_file():
         raise ModelNotFound(

@@ -118,7 +118,7 @@ def main() -> None:
 
 def _run() -> None:
     try:
-        app()
+        app(prog_name="earmark")  # also as `python -m earmark`, so that completion knows its name
     except EarmarkError as error:  # before ImportError: a MissingExtra is both
         first, *others = error.lines
         say(f"error: {first}", *others)

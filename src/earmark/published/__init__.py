@@ -76,7 +76,7 @@ def convert(
     if kind not in KINDS:
         raise BadValue(f"no published weights {kind!r}; choose one of {', '.join(KINDS)}")
     if as_published and kind != "choi2016":
-        raise BadValue(f"{kind} has one reading only; as_published is for choi2016")
+        raise BadValue(f"{kind} has one reading only; only choi2016 can be read as published")
     path = Path(weights)
     found = _look_into(path, name=name, as_published=as_published)
     if found.kind != kind:
@@ -103,7 +103,9 @@ def _name(found: _Found, path: Path, name: str | None) -> str:
         digest = sha256(path) if len(found.names) > 1 else None
         return next((of for of in found.names if PUBLISHED[of].sha256 == digest), found.names[0])
     if name not in found.names:
-        raise BadModel(f"{path} holds {' or '.join(found.names)}, not {name}")
+        raise BadModel(
+            f"{path} holds {' or '.join(found.names)}, not {name}. Give the right name or file"
+        )
     return name
 
 
@@ -153,7 +155,9 @@ def _look_into(path: Path, *, name: str | None, as_published: bool) -> _Found:
         with path.open("rb") as file:
             start = file.read(len(LEGACY_SIGNATURE))
     except OSError as error:
-        raise ModelNotFound(f"cannot read the weights {path} ({error.strerror})") from error
+        raise ModelNotFound(
+            f"cannot read the weights {path} ({error.strerror}). Check the name"
+        ) from error
     if start.startswith(SIGNATURE):
         keras = read_keras(path)
         if choi2016.fits(keras):
@@ -177,7 +181,7 @@ def _look_into(path: Path, *, name: str | None, as_published: bool) -> _Found:
     raise BadModel(
         f"{path} is neither a Keras file (HDF5) nor a PyTorch file, nor an archive or folder of "
         f"TensorFlow's checkpoints: it starts with {start[:8]!r}. "
-        f"Published weights that earmark reads: {', '.join(KINDS)}."
+        f"Give published weights of {', '.join(KINDS)}."
     )
 
 
@@ -185,5 +189,5 @@ def _unknown(path: Path, what: str, names: list[str]) -> BadModel:
     first = ", ".join(names[:3]) or "nothing"
     return BadModel(
         f"{path} is {what} of another network (it holds {first}{', ...' if names[3:] else ''}). "
-        f"Published weights that earmark reads: {', '.join(KINDS)}."
+        f"Give published weights of {', '.join(KINDS)}."
     )
