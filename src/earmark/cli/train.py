@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from earmark.cli.terminal import Exit, print_json, say
+from earmark.cli.terminal import Exit, print_json, say, show
 from earmark.errors import BadValue
 
 
@@ -73,7 +73,7 @@ def train(
             if value is not None
         ]
         scores_text = f" (validation {', '.join(scores)})" if scores else ""
-        print(f"{run}: {result.epochs} epochs, best {result.best_epoch}{scores_text}")
+        show(f"{run}: {result.epochs} epochs, best {result.best_epoch}{scores_text}")
 
 
 def export(
@@ -135,6 +135,6 @@ def export(
             )
         card, compared = write_waveform(model, output), ""
     if json:
-        print(card.to_json())
+        print_json(card.to_dict())
     else:
-        print(f"{output}: {card.name}, {len(card.tags)} tags{compared}")
+        show(f"{output}: {card.name}, {len(card.tags)} tags{compared}")
