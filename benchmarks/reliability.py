@@ -297,9 +297,8 @@ def flushes(folder: Path, _: argparse.Namespace) -> Result:
         place.mkdir()
         work.make(place)
         calls = "trace=fsync,fdatasync,rename,renameat,renameat2"
-        code, _, _ = run(
-            *work.command(place), under=("strace", "-f", "-y", "-e", calls, "-o", str(seen))
-        )
+        trace = ("strace", "-f", "-y", "-e", calls, "-o", str(seen))
+        code = run(*work.command(place), under=trace)[0]
         lines = seen.read_text().splitlines()
         for number, line in enumerate(lines):
             renamed = re.search(r'rename\("([^"]+)", "([^"]+)"\) += 0', line)
