@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import tiny_model
@@ -406,3 +407,12 @@ def test_bad_links_get_their_lines_and_a_watcher_lives_on(tmp_path, model):
         assert json.loads(process.stdout.readline())["failed"] == 4
         process.terminate()
         assert process.wait(timeout=60) == 143
+
+
+def test_where_says_which_file_the_library_is(home, tmp_path):
+    done = earmark(home, "where", EARMARK_LIBRARY=str(tmp_path / "own.sqlite"))
+    assert (done.returncode, done.stdout.decode()) == (0, f"{tmp_path / 'own.sqlite'}\n")
+    assert b"earmark library scan DIR" in done.stderr
+    done = earmark(home, "where")
+    assert Path(done.stdout.decode().strip()).exists()
+    assert done.stderr == b""
