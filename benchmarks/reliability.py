@@ -47,7 +47,9 @@ from earmark.files import sha256
 
 Result = dict[str, Any]
 EARMARK = [sys.executable, "-m", "earmark"]
-_CALLS = ("fsync", "rename", "write", "pwrite64")
+# not write(), which also carries what processes tell each other
+_CALLS = ("fsync", "fdatasync", "rename", "pwrite64")
+_LONGEST = 300  # seconds of a command, before it counts as hanging
 
 
 def start(*words: object, under: tuple[str, ...] = (), **how: Any) -> subprocess.Popen[str]:
@@ -62,7 +64,11 @@ def start(*words: object, under: tuple[str, ...] = (), **how: Any) -> subprocess
 def run(*words: object, under: tuple[str, ...] = ()) -> tuple[int, str, str]:
     """(exit code, stdout, stderr)"""
     with start(*words, under=under) as process:
-        said, told = process.communicate()
+        try:
+            said, told = process.communicate(timeout=_LONGEST)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            raise
     return process.returncode, said, told
 
 
@@ -260,7 +266,7 @@ def faults(folder: Path, sizes: argparse.Namespace) -> Result:
         made, expected, _ = undisturbed(work, folder / name)
         for _ in range(sizes.faults):
             call, error = random_.choice(_CALLS), random_.choice(["EIO", "ENOSPC"])
-            when = random_.randint(1, 12 if call in ("fsync", "rename") else 60)
+            when = random_.randint(1, 12 if call != "pwrite64" else 60)
             trace = (
                 "strace",
                 "-f",
