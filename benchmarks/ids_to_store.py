@@ -96,7 +96,7 @@ def through(folder: Path, shared: Path, n_songs: int) -> dict[str, object]:
             )  # fmt: skip
             earmark(*words, kill_after=5 if n_songs > 200 else 2)
             print(earmark(*words, fails=True))
-        print(earmark("retry", parts[0], "--json", fails=True))
+        print(earmark("retry", parts[0], "--endpoint", service.url, "--json", fails=True))
         print(earmark("merge", *parts, "-o", folder / "all", "--json"))
     state = json.loads(earmark("status", folder / "all", "--json"))
     shards = ("shards", catalog, "-o", store, "--audio", folder / "all",

@@ -126,6 +126,7 @@ def complete(command: list[str], ends_at: list[float], folder: Path, n_songs: in
     from earmark.data.previews.download import preview_status
     from earmark.errors import BadLedger
 
+    endpoint = command[command.index("--endpoint") + 1]
     kills = 0
     for share in [*ends_at, 2.0]:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -144,7 +145,8 @@ def complete(command: list[str], ends_at: list[float], folder: Path, n_songs: in
             if process.returncode not in (0, 3):
                 raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
     for _ in range(5):
-        if subprocess.run([*EARMARK, "retry", str(folder)], capture_output=True).returncode == 0:
+        retry = [*EARMARK, "retry", str(folder), "--endpoint", endpoint]
+        if subprocess.run(retry, capture_output=True).returncode == 0:
             return kills
     raise SystemExit(f"{folder}: songs fail again and again")
 

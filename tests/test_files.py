@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +46,45 @@ def test_a_kill_in_the_middle_leaves_what_stood_there(tmp_path):
     done = subprocess.run([sys.executable, "-c", code, str(target)], timeout=60)
     assert done.returncode == -signal.SIGKILL
     assert target.read_text() == "old"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows flushes names with their files")
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_name_after_that(
+    tmp_path, monkeypatch
+):
+    """A power cut leaves the old file, or the new one whole, and once the block has ended that."""
+    done = []
+    fsync, replace = os.fsync, os.replace
+
+    def flush(number):
+        done.append(("flush", os.fstat(number).st_ino))
+        fsync(number)
+
+    def rename(source, target):
+        done.append(("rename", Path(source).stat().st_ino))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(os, "replace", rename)
+    files.write_bytes(tmp_path / "file", b"new")
+    file, folder = (path.stat().st_ino for path in (tmp_path / "file", tmp_path))
+    assert done == [("flush", file), ("rename", file), ("flush", folder)]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO])
+def test_a_file_that_has_its_name_is_written_even_if_its_folder_cannot_be_flushed(
+    tmp_path, monkeypatch, number
+):
+    fsync = os.fsync
+
+    def flush(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(number, os.strerror(number))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    files.write_bytes(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
 
 
 def test_a_new_file_has_the_mode_that_the_umask_asks_for(tmp_path):

@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +36,10 @@ _LONGEST_SUFFIX = 16  # characters; what is longer says nothing about a file's f
 def atomic_path(path: str | Path, *, keep_suffix: bool = False) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well.
 
-    The file is flushed to disk before the rename, so that under its final name it is whole. On an
-    error the temporary file is removed, and a file that was at `path` stays. The temporary name is
-    short, since that of `path` may be as long as names can be.
+    The file is flushed to disk before the rename, so that under its final name it is whole, and its
+    folder after the rename, so that a power cut takes nothing back. On an error the temporary file
+    is removed, and a file that was at `path` stays. The temporary name is short, since that of
+    `path` may be as long as names can be.
 
     keep_suffix : it ends as `path` does, for programs that tell formats apart by the name
     """
@@ -52,8 +53,25 @@ def atomic_path(path: str | Path, *, keep_suffix: bool = False) -> Iterator[Path
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+        flush_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush the names in a folder to disk, which a rename changes in memory only.
+
+    Raises nothing: the file has its name by now, whole, and to call that a failure would be wrong.
+    Windows and some network file systems cannot do it.
+    """
+    if os.name == "nt":
+        return
+    with suppress(OSError):
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 def is_temporary(path: Path) -> bool:

@@ -206,3 +206,21 @@ def test_ctrl_c_while_a_command_starts_is_130(home, after):
         return  # Python itself was still starting; to a shell this is 130, too
     assert process.returncode == 130, said
     assert b"Traceback" not in said
+
+
+@pytest.mark.parametrize("n_children", [1, 2, 3])
+def test_ctrl_c_while_workers_start_is_130(home, n_children):
+    """One child counts what workers share, the others are workers, the last just born."""
+    command = [sys.executable, "-m", "earmark", "tag", "music", "--model", "tiny.onnx"]
+    with subprocess.Popen(
+        [*command, "--workers", "2"],
+        cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    ) as process:  # fmt: skip
+        watched, until = psutil.Process(process.pid), time.monotonic() + 60
+        while len(watched.children()) < n_children:
+            assert time.monotonic() < until
+            time.sleep(0.005)
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, said
+    assert b"Traceback" not in said

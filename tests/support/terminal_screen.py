@@ -29,6 +29,7 @@ class Seen:
     bars : every line that showed a bar at any moment
     crowds : every moment at which there were two of them
     cursor : whether there is one at the end
+    written : every byte that came to the terminal
     """
 
     code: int = 0
@@ -36,6 +37,7 @@ class Seen:
     bars: set[str] = field(default_factory=set)
     crowds: list[list[str]] = field(default_factory=list)
     cursor: bool = True
+    written: bytes = b""
 
 
 def see(
@@ -75,6 +77,7 @@ def see(
                 assert not ended, "the terminal does not pass on what was written to it"
                 continue
             data = os.read(ours, 1 << 16)
+            seen.written += data
             for line in data.splitlines(keepends=True):
                 stream.feed(line)
                 rows = [row.rstrip() for row in screen.display]

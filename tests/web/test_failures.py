@@ -11,11 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 import requests
-from audio_files import music, write_audio, write_hours_of_silence
+from audio_files import flip_bits, music, write_audio, write_hours_of_silence
 from web_server import Process, send, serving, wait_until
 
+from earmark.audio import load_audio
 from earmark.web.limits import Limits
 
 
@@ -208,3 +210,24 @@ def test_of_long_recordings_one_is_heard_at_a_time(model, song, tmp_path):
             assert "more than 20 minutes" in response.json()["error"]["message"]
             assert send(server, song).status_code == 200
         assert send(server, half_an_hour).json()["seconds"] > 1800
+
+
+def test_what_ffmpeg_says_of_a_damaged_file_stays_out_of_the_log(model, tmp_path):
+    file = write_audio(tmp_path / "damaged.mp3", music(4.0), codec="libmp3lame")
+    flip_bits(file, n=400, seed=1, keep=500)
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.WARNING)
+    try:
+        with av.logging.Capture(local=False) as said:
+            load_audio(file, rate=22_050)
+    finally:
+        av.logging.set_level(level)
+    assert said, "FFmpeg finds nothing to say of this file"
+    with Process(model) as server:
+        for _ in range(3):
+            assert send(server, file.read_bytes()).status_code in (200, 422)
+        server.signal(signal.SIGTERM)
+        server.wait()
+    others = [line for line in server.lines if not line.startswith("{")]
+    assert len(others) == 1, others
+    assert "earmark listens at" in others[0]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from earmark.cli.options import Changes, JsonLines
-from earmark.cli.terminal import print_json, say
+from earmark.cli.terminal import print_json, say, show, show_table
 from earmark.cli.training_bar import end_where_stopped, training_bar
 from earmark.errors import BadValue
 
@@ -118,7 +118,6 @@ def _sizes(songs: str, *, most: int) -> list[int]:
 
 
 def _print(rows: list[dict[str, Any]], split: str) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None)
@@ -132,8 +131,8 @@ def _print(rows: list[dict[str, Any]], split: str) -> None:
     )
     for row in rows:
         table.add_row(str(row["songs"]), *(_cell(row[key], row[ci]) for key, ci in keys))
-    print(f"measured on {rows[-1]['n_tracks']} songs of {split}, with 95 % intervals")
-    Console(highlight=False, soft_wrap=True, markup=False).print(table)
+    show(f"measured on {rows[-1]['n_tracks']} songs of {split}, with 95 % intervals")
+    show_table(table)
 
 
 def _cell(value: float | None, ci: list[float | None]) -> str:

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earmark.cli.options import JsonObject, Workers
-from earmark.cli.terminal import Exit, print_json, progress, say
+from earmark.cli.terminal import Exit, as_shown, print_json, progress, say, show, show_table
 from earmark.counted import counted
 from earmark.errors import BadValue
 
 if TYPE_CHECKING:
     from rich.table import Table
-    from rich.text import Text
 
     from earmark.evaluation import ScoredSongs
 
@@ -154,24 +153,23 @@ def _pairs(same: list[str]) -> dict[str, str]:
 
 
 def _print(result: dict[str, Any]) -> None:
-    from rich.console import Console
-
     from earmark.evaluation.report import few_words
 
-    console = Console(highlight=False, soft_wrap=True, markup=False)
     if "difference" in result:
         for name, one in (("A", result["a"]), ("B", result["b"])):
-            print(f"{name} = {one['model']}  {one['model_file']}")
-            console.print(_summary(one))
-        print("B - A, on the same draws of songs")
-        console.print(_differences(result["difference"]))
+            show(f"{name} = {one['model']}  {one['model_file']}")
+            show_table(_summary(one))
+        show("B - A, on the same draws of songs")
+        show_table(_differences(result["difference"]))
         return
-    print(f"{result['model']} on {result['n_tracks']} songs of {result['split']}, "
-          f"{result['n_tags']} tags")  # fmt: skip
-    console.print(_summary(result))
-    console.print(_tags(result))
+    show(
+        f"{result['model']} on {result['n_tracks']} songs of {result['split']}, "
+        f"{result['n_tags']} tags"
+    )
+    show_table(_summary(result))
+    show_table(_tags(result))
     if few := result["tags_with_few_songs"]:
-        print(f"grey, at the end: {few_words(len(few), result['n_tags'])}")
+        show(f"grey, at the end: {few_words(len(few), result['n_tags'])}")
     for words, key in (
         ("left out, because all songs carry them or none does", "skipped_tags"),
         ("not in the data", "tags_only_in_model"),
@@ -179,12 +177,12 @@ def _print(result: dict[str, Any]) -> None:
     ):
         if names := result[key]:
             more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-            print(f"{words}: {', '.join(names[:_NAMES])}{more}")
+            show(f"{words}: {', '.join(names[:_NAMES])}{more}")
     if result["n_unlabelled"]:
         noun = "song without known tags was", "songs without known tags were"
-        print(f"{counted(result['n_unlabelled'], *noun)} left out")
+        show(f"{counted(result['n_unlabelled'], *noun)} left out")
     if "robustness" in result:
-        console.print(_robustness(result["robustness"]))
+        show_table(_robustness(result["robustness"]))
 
 
 def _summary(result: dict[str, Any]) -> Table:
@@ -205,7 +203,7 @@ def _tags(result: dict[str, Any]) -> Table:
         numbers = [_number(row["roc_auc"]), _ends(row["ci"])]
         numbers += [_number(row["average_precision"]), _ends(row["average_precision_ci"])]
         style = "dim" if few else None
-        table.add_row(_text(row["tag"]), str(row["positives"]), *numbers, style=style)
+        table.add_row(as_shown(row["tag"]), str(row["positives"]), *numbers, style=style)
     return table
 
 
@@ -224,7 +222,7 @@ def _robustness(conditions: list[dict[str, Any]]) -> Table:
     table = _table("heard through", "mean score difference", "ROC-AUC", "macro AP")
     for one in conditions:
         table.add_row(
-            one["condition"],
+            as_shown(one["condition"]),
             _number(one["score_difference"]),
             _number(one["roc_auc"]),
             _number(one["average_precision"]),
@@ -240,13 +238,6 @@ def _table(first: str, *others: str) -> Table:
     for name in others:
         table.add_column(name, justify="right", no_wrap=True)
     return table
-
-
-def _text(words: str) -> Text:
-    """Words as they are: a tag may look like markup."""
-    from rich.text import Text
-
-    return Text(words)
 
 
 def _number(value: float | None, *, sign: bool = False) -> str:

@@ -143,12 +143,10 @@ def _table(card: Card, width: int) -> Iterator[str]:
                 meaning(tag), width, initial_indent="    ", subsequent_indent="    "
             )
     yield ""
-    yield (
-        "prior: share of songs with the tag in the training data; - if not known\n"
-        "calibrated: of all songs with the score .3, three in ten have the tag\n"
-        "reliability: ROC-AUC on songs outside the training data, with its 95 % interval\n"
-        "and the number of songs with the tag where these are known; - if not measured"
-    )
+    yield "prior: share of songs with the tag in the training data; - if not known"
+    yield "calibrated: of all songs with the score .3, three in ten have the tag"
+    yield "reliability: ROC-AUC on songs outside the training data, with its 95 % interval"
+    yield "and the number of songs with the tag where these are known; - if not measured"
 
 
 def _trust(reliability: float | None, measured: Any) -> str:

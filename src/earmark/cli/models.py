@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from earmark.cli.options import JsonLines
-from earmark.cli.terminal import print_json, progress, say
+from earmark.cli.terminal import print_json, progress, say, show
 
 models_app = typer.Typer(
     help="The models that earmark can use: list, info, pull, import.", no_args_is_help=True
@@ -97,7 +97,7 @@ def info(
     if json:
         print_json(facts | card.to_dict())
     else:
-        print("\n".join(page(card, facts, tags=tags, width=_width())))
+        show(*page(card, facts, tags=tags, width=_width()))
 
 
 @models_app.command("pull")
@@ -117,7 +117,7 @@ def pull(
         say(f"{name} comes with this package")
     else:
         say(f"{name}, licence: {weights.licence}. Please cite {weights.citation}")
-    print(path)
+    show(path)
 
 
 @models_app.command("import")
@@ -146,13 +146,13 @@ def import_weights(
     from earmark import published
 
     published.convert(kind.value, weights, output, name=name, as_published=as_published)
-    print(output)
+    show(output)
 
 
 def _print_row(name: str, licence: str, download: str, here: str, words: str) -> None:
     start = f"{name:24}{licence:12}{download:9}{here:5}"
     wrapped = textwrap.wrap(words, max(20, _width() - len(start)))
-    print(f"\n{'':{len(start)}}".join([start + wrapped[0], *wrapped[1:]]))
+    show(start + wrapped[0], *(" " * len(start) + line for line in wrapped[1:]))
 
 
 def _width() -> int:

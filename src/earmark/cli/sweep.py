@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earmark.cli.options import FrameworkName, JsonLines
-from earmark.cli.terminal import Exit, print_json, say
+from earmark.cli.terminal import Exit, as_shown, print_json, say, show_table
 from earmark.cli.training_bar import end_where_stopped, training_bar
 
 if TYPE_CHECKING:
@@ -85,9 +85,7 @@ def sweep(
 
 
 def _print(runs: list[SweptRun]) -> None:
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=None)
     table.add_column("run", no_wrap=True)
@@ -100,5 +98,5 @@ def _print(runs: list[SweptRun]) -> None:
             scores = (one.roc_auc, one.average_precision)
             cells = ["-" if score is None else f"{score:.4f}" for score in scores]
             numbers = [str(one.epochs), str(one.best_epoch or "-"), *cells]
-        table.add_row(Text(run.name), *numbers)
-    Console(highlight=False, soft_wrap=True, markup=False).print(table)
+        table.add_row(as_shown(run.name), *numbers)
+    show_table(table)

@@ -18,7 +18,15 @@ from earmark.cli.options import (
     Workers,
     choice_of,
 )
-from earmark.cli.terminal import Exit, above_the_bar, print_json, progress, read_list, say
+from earmark.cli.terminal import (
+    Exit,
+    as_shown,
+    print_json,
+    progress,
+    read_list,
+    say,
+    show_table,
+)
 from earmark.counted import counted
 from earmark.errors import BadValue, UnreadableAudio
 
@@ -129,17 +137,17 @@ def tag(
 
 def print_table(result: Tags, top: int, *, rank: Ranking | None) -> None:
     """Print a table of the first tags of one track."""
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     from earmark.tags import place_of_group
 
     minutes, seconds = divmod(round(result.seconds), 60)
     headline = f"  {result.headline}" if result.headline else ""
     table = Table(
-        title=Text(f"{result.path}  {minutes}:{seconds:02d}{headline}"),
+        title=as_shown(f"{result.path}  {minutes}:{seconds:02d}{headline}"),
         title_justify="left",
+        title_style="",
+        caption_style="",
         box=None,
     )
     table.add_column("tag", min_width=20)
@@ -156,10 +164,10 @@ def print_table(result: Tags, top: int, *, rank: Ranking | None) -> None:
     if first is not None and first not in shown:
         shown[-1] = first
     elif first is None and result.kind == "music" and any(t.group == "genre" for t in result):
-        table.caption, table.caption_justify = Text("not sure of the genre"), "left"
+        table.caption, table.caption_justify = "not sure of the genre", "left"
     elif first is not None and not first.calibrated and any(tag.calibrated for tag in result):
         caption = f"{first.name}: its score is not calibrated, so it may be too high or too low"
-        table.caption, table.caption_justify = Text(caption), "left"
+        table.caption, table.caption_justify = as_shown(caption), "left"
     # groups in their order; in each the order of the rank, but the first genre leads
     by_group = sorted(shown, key=lambda tag: (place_of_group(tag.group), tag is not first))
     for number, tag in enumerate(by_group):
@@ -172,9 +180,8 @@ def print_table(result: Tags, top: int, *, rank: Ranking | None) -> None:
         cells = [tag.tag, f"{tag.score:.2f}", bar, lift, *evidence, *trust, tag.group]
         # a score below the prior: this song is less likely to have the tag than an average song
         is_dim = result.headline is not None or (tag.lift is not None and tag.lift < 1)
-        table.add_row(*cells, style="dim" if is_dim else None)
-    with above_the_bar():
-        Console(highlight=False, soft_wrap=True).print(table)
+        table.add_row(*map(as_shown, cells), style="dim" if is_dim else None)
+    show_table(table)
     if result.damaged_packets:
         left_out = counted(result.damaged_packets, "damaged packet was", "damaged packets were")
         say(f"{result.path}: {left_out} left out")

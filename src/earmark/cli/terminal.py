@@ -1,7 +1,7 @@
 """The terminal: exit codes, messages on stderr, answers on stdout, progress, signals.
 
-It alone prints. What stands in names, tags and cards may come from anyone: control characters in it
-would move the cursor or start a new line, so a terminal gets them escaped.
+It alone prints (ruff holds it). What stands in names, tags and cards may come from anyone: control
+characters in it would move the cursor or start a new line, so a terminal gets them escaped.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from earmark.files import json_line
 if TYPE_CHECKING:
     from rich.live import Live
     from rich.progress import Progress
+    from rich.table import Table
 
 _SECONDS_BETWEEN_LINES = 10.0  # of progress, where stderr is not a terminal
 
@@ -120,17 +121,44 @@ def say(*lines: str) -> None:
         print("\n".join(map(visible, lines)), file=sys.stderr, flush=True)
 
 
+def as_shown(text: object) -> str:
+    """A text of an answer: escaped on a terminal, exact in a pipe or a file."""
+    return visible(text) if sys.stdout.isatty() else str(text)
+
+
 def show(*lines: object) -> None:
     """Print lines of an answer on stdout: escaped on a terminal, exact in a pipe or a file."""
     with above_the_bar():
         for line in lines:
-            print(visible(line) if sys.stdout.isatty() else line)
+            print(as_shown(line))
+
+
+def show_bytes(data: bytes) -> None:
+    """Print the lines of a file on stdout: escaped on a terminal, exact in a pipe or a file."""
+    if sys.stdout.isatty():
+        show(*os.fsdecode(data.removesuffix(b"\n")).split("\n"))
+        return
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def show_table(table: Table) -> None:
+    """Print a table on stdout. Its titles and cells are `as_shown`, and none of them is markup."""
+    from rich.console import Console
+
+    with above_the_bar():
+        Console(highlight=False, soft_wrap=True, markup=False, emoji=False).print(table)
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on one line of stdout, at once, so that a pipe can follow along."""
+    """One JSON document on one line of stdout, at once, so that a pipe can follow along.
+
+    Control characters in it are escaped as JSON escapes them: its value is the same.
+    """
+    line = _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", json_line(value))
     with above_the_bar():
-        print(json_line(value), flush=True)
+        print(line, flush=True)
 
 
 def read_list(paths: list[str]) -> list[str]:
@@ -255,19 +283,27 @@ def live_bar() -> Iterator[Progress | None]:
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        Task,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
+
+    class Words(TextColumn):
+        """Words that may come from outside: escaped, and no markup."""
+
+        def render(self, task: Task) -> Text:
+            return Text(visible(self.text_format.format(task=task)))
 
     console = Console(stderr=True)
     if not console.is_interactive:
         yield None
         return
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"), TimeElapsedColumn(), TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        Words("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        Words("{task.fields[rate]}"), TimeElapsedColumn(), TimeRemainingColumn(),
+        Words("{task.fields[note]}"),
     )  # fmt: skip
     _region = _Region(Progress(*columns, console=console))
     _region.show()

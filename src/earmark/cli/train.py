@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from earmark.cli.options import Changes, FrameworkName
-from earmark.cli.terminal import print_json, say
+from earmark.cli.terminal import print_json, say, show
 from earmark.cli.training_bar import end_where_stopped, training_bar
 from earmark.errors import BadValue
 
@@ -74,7 +74,7 @@ def train(
             if value is not None
         ]
         scores_text = f" (validation {', '.join(scores)})" if scores else ""
-        print(f"{run}: {result.epochs} epochs, best {result.best_epoch}{scores_text}")
+        show(f"{run}: {result.epochs} epochs, best {result.best_epoch}{scores_text}")
 
 
 def export(
@@ -136,6 +136,6 @@ def export(
             )
         card, compared = write_waveform(model, output), ""
     if json:
-        print(card.to_json())
+        print_json(card.to_dict())
     else:
-        print(f"{output}: {card.name}, {len(card.tags)} tags{compared}")
+        show(f"{output}: {card.name}, {len(card.tags)} tags{compared}")

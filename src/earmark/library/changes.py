@@ -265,5 +265,6 @@ def _gone(
         if not rows[name].missing
         and (name in starts or name.startswith(inside))
         and not name.startswith(unreadable)
-        and not os.path.lexists(name)  # it may have come in the meantime
+        # it may have come in the meantime; where a folder is now, no file is
+        and (not os.path.lexists(name) or os.path.isdir(name))  # noqa: PTH112 - of bytes
     ]

@@ -218,7 +218,10 @@ def test_failures_are_exit_code_3_and_retry_takes_them_again(
         assert "to take the failed songs again: earmark data retry" in said.stderr
         assert states(folder) == {"downloaded": N - 1, "failed_retry": 1}
         service.fault = lambda _: None
-        assert run("retry", folder).returncode == 0
+        refused = run("retry", folder)  # the ledger may be someone else's
+        assert refused.returncode == 1
+        assert f"add --endpoint {service.url}" in refused.stderr
+        assert run("retry", folder, "--endpoint", service.url).returncode == 0
     assert states(folder) == {"downloaded": N}
 
 

@@ -259,7 +259,7 @@ def test_what_never_arrives_whole_fails_with_its_reason_and_leaves_no_file(
         assert reached.failed == 1
         assert not list((tmp_path / "audio").glob("*TR0001*"))
         service.fault = lambda _: None
-        assert retry_previews(tmp_path).states[State.DOWNLOADED] == 4
+        assert retry_previews(tmp_path, endpoint=service.url).states[State.DOWNLOADED] == 4
     assert all_there(tmp_path)
     assert service.counts["search", "Air La Femme"] == 1  # what is known is not asked again
 
@@ -280,7 +280,7 @@ def test_failures_become_permanent_after_some_rounds_and_retry_begins_anew(tmp_p
         download(service, tmp_path, songs(1), options=options)
         assert service.counts.total() == n_asked  # permanent is permanent
         service.fault = lambda _: None
-        assert retry_previews(tmp_path).states[State.DOWNLOADED] == 1
+        assert retry_previews(tmp_path, endpoint=service.url).states[State.DOWNLOADED] == 1
 
 
 def test_a_failure_whose_time_comes_during_a_run_is_tried_in_it(tmp_path: Path) -> None:
@@ -308,15 +308,29 @@ def test_a_preview_that_is_no_more_fails_for_good(tmp_path: Path) -> None:
     assert service.numbers("lookup") == {"0": 1}
 
 
+def test_a_ledger_from_elsewhere_does_not_choose_what_retry_asks(tmp_path: Path) -> None:
+    with MusicService([]) as service:
+        download(service, tmp_path, songs(2))
+        asked = service.counts.total()
+        for endpoint in ("", "http://127.0.0.1:9"):
+            with pytest.raises(BadValue, match=f"asked {service.url}.*--endpoint {service.url}"):
+                retry_previews(tmp_path, endpoint=endpoint)
+        assert service.counts.total() == asked
+    with Ledger.open(next(tmp_path.glob("*.sqlite"))) as ledger:
+        ledger.note("choice", {"name": "deezer"})
+    with pytest.raises(BadValue, match=r"asked deezer itself.*leave it out"):
+        retry_previews(tmp_path, endpoint="http://127.0.0.1:9")
+
+
 def test_retry_takes_other_outcomes_again_when_asked_to(tmp_path: Path) -> None:
     with MusicService([]) as service:
         download(service, tmp_path, songs(2))
-        assert retry_previews(tmp_path).states[State.NO_RESULT] == 2
+        assert retry_previews(tmp_path, endpoint=service.url).states[State.NO_RESULT] == 2
         assert service.counts.total() == 2
         marked = retry_previews(tmp_path, also=[State.NO_RESULT], only_mark=True)
         assert marked.states[State.PENDING] == 2
         assert service.counts.total() == 2
-        assert retry_previews(tmp_path).states[State.NO_RESULT] == 2
+        assert retry_previews(tmp_path, endpoint=service.url).states[State.NO_RESULT] == 2
         assert service.counts.total() == 4
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earmark.cli.options import JsonLines
-from earmark.cli.terminal import print_json
+from earmark.cli.terminal import print_json, show
 
 if TYPE_CHECKING:
     from earmark.data.catalog.catalog import Song
@@ -50,37 +50,38 @@ def inspect(
 
 
 def _print_summary(summary: CatalogSummary) -> None:
-    print(f"{summary.songs} songs, {summary.labelled} of them labelled; {summary.artists} artists")
-    print(
+    show(f"{summary.songs} songs, {summary.labelled} of them labelled; {summary.artists} artists")
+    show(
         f"without artist {summary.without_artist}, without title {summary.without_title}, "
         f"without path {summary.without_path}"
     )
-    print(f"\n{'split':14}{'songs':>9}{'labelled':>10}")
+    show("", f"{'split':14}{'songs':>9}{'labelled':>10}")
     for split in summary.splits:
-        print(f"{split.split or '(none)':14}{split.songs:9}{split.labelled:10}")
-    print(
-        f"\n{summary.n_shared_artists} artists are in more than one split, "
-        f"with {summary.n_shared_songs} songs"
+        show(f"{split.split or '(none)':14}{split.songs:9}{split.labelled:10}")
+    show(
+        "",
+        f"{summary.n_shared_artists} artists are in more than one split, "
+        f"with {summary.n_shared_songs} songs",
     )
     for artist in summary.shared_artists:
         counts = ", ".join(f"{name or '(none)'} {n}" for name, n in artist.by_split.items())
-        print(f"  {artist.artist}: {counts}")
+        show(f"  {artist.artist}: {counts}")
     width = 2 + max((len(tag.tag) for tag in summary.tags), default=3)
     columns = "".join(f"{split.split or '(none)':>9}" for split in summary.splits)
-    print(f"\n{'tag':{width}}{'songs':>9}{'prior':>9}{columns}")
+    show("", f"{'tag':{width}}{'songs':>9}{'prior':>9}{columns}")
     for tag in summary.tags:
         counts = "".join(f"{n:9}" for n in tag.by_split.values())
-        print(f"{tag.tag:{width}}{tag.songs:9}{_prior(tag):>9}{counts}")
+        show(f"{tag.tag:{width}}{tag.songs:9}{_prior(tag):>9}{counts}")
 
 
 def _print_song(song: Song, tags: list[TagCount] | None) -> None:
     for name in ("id", "artist", "title", "split", "path", "seconds"):
         value = getattr(song, name)
-        print(f"{name:9}{'unknown' if value in ('', None) else value}")
+        show(f"{name:9}{'unknown' if value in ('', None) else value}")
     if not tags:
-        print(f"{'tags':9}{'unknown' if tags is None else 'none'}")
+        show(f"{'tags':9}{'unknown' if tags is None else 'none'}")
     for tag in tags or ():
-        print(f"{'tag':9}{tag.tag} ({tag.songs} songs, prior {_prior(tag)})")
+        show(f"{'tag':9}{tag.tag} ({tag.songs} songs, prior {_prior(tag)})")
 
 
 def _prior(tag: TagCount) -> str:

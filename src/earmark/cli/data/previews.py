@@ -14,7 +14,7 @@ import typer
 from earmark.cli.data.options import CatalogFile, PreviewFolder
 from earmark.cli.data.preview_progress import report_progress
 from earmark.cli.options import JsonObject
-from earmark.cli.terminal import Exit, Terminated, print_json, progress, say
+from earmark.cli.terminal import Exit, Terminated, print_json, progress, say, show
 from earmark.counted import counted
 from earmark.data.previews.options import DownloadOptions
 
@@ -159,6 +159,10 @@ def retry(
     review: Annotated[
         bool, typer.Option("--review", help="Also songs in review, which a person should judge.")
     ] = False,
+    endpoint: Annotated[
+        str,
+        typer.Option(metavar="URL", help="The --endpoint of the last run, where it had one."),
+    ] = "",
     only_mark: Annotated[
         bool, typer.Option("--only-mark", help="Only mark them, for the next `data previews`.")
     ] = False,
@@ -172,6 +176,7 @@ def retry(
         result = retry_previews(
             folder,
             also=[state for state, chosen in wanted.items() if chosen],
+            endpoint=endpoint,
             only_mark=only_mark,
             listener=listener,
         )
@@ -197,7 +202,7 @@ def rematch(
         print_json({"changed": changed})
         return
     for move in changed:
-        print(f"{move['from']:18}-> {move['to']:18}{move['songs']:>9}")
+        show(f"{move['from']:18}-> {move['to']:18}{move['songs']:>9}")
     n_changed = counted(sum(moves.values()), "song")
     say(f"{n_changed} changed; `earmark data previews` downloads new matches")
 
@@ -228,7 +233,7 @@ def merge(
         print_json(result | {"damaged": list(merged.damaged)})
     else:
         n_songs, n_copied = counted(merged.songs, "song"), counted(merged.copied, "preview")
-        print(f"{n_songs} in {output}, {n_copied} copied")
+        show(f"{n_songs} in {output}, {n_copied} copied")
     if merged.damaged:
         for path in merged.damaged:
             say(f"damaged: {path}")
@@ -259,12 +264,12 @@ def _finish(result: PreviewStatus, folder: Path, json: bool) -> None:
 def _print_table(result: PreviewStatus) -> None:
     for state, number in result.states.items():
         if number:
-            print(f"{state.value:18}{number:>9}{100 * number / result.total:7.1f} %")
-    print(f"{'total':18}{result.total:>9}")
+            show(f"{state.value:18}{number:>9}{100 * number / result.total:7.1f} %")
+    show(f"{'total':18}{result.total:>9}")
     facts = result.as_json()
     if result.per_minute is not None and result.finish_at is not None:
-        print(f"{result.per_minute:.1f} songs a minute lately; done by {facts['finish_at']}")
+        show(f"{result.per_minute:.1f} songs a minute lately; done by {facts['finish_at']}")
     elif result.remaining:
-        print("no run is at work" if not result.running else "a run has just started")
+        show("no run is at work" if not result.running else "a run has just started")
     if result.waiting:
-        print(result.waiting)
+        show(result.waiting)

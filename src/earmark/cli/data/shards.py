@@ -18,7 +18,7 @@ from earmark.cli.data.options import (
     StoreFolder,
 )
 from earmark.cli.options import JsonLines, NoLimits, Workers
-from earmark.cli.terminal import Exit, print_json, progress, say
+from earmark.cli.terminal import Exit, print_json, progress, say, show
 from earmark.counted import counted
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def verify(store: StoreFolder, workers: Workers = None, json: JsonLines = False)
         if json:
             print_json({"file": problem.file, "problem": problem.problem})
         else:
-            print(f"{problem.file}: {problem.problem}")
+            show(f"{problem.file}: {problem.problem}")
     if problems:
         say(
             f"{store}: {counted(len(problems), 'problem')}. To mend it, run `earmark data shards` "
@@ -160,7 +160,7 @@ def export(
     with open_store(store, resident=False) as opened:
         files = write(opened, output, split=split)
     for file in files:
-        print(file)
+        show(file)
 
 
 def import_(

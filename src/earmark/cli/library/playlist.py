@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from earmark.cli.library.options import (
     tagger_for,
 )
 from earmark.cli.options import JsonLines
-from earmark.cli.terminal import Exit, print_json, say, show
+from earmark.cli.terminal import Exit, print_json, say, show, show_bytes
 from earmark.counted import counted
 from earmark.errors import BadValue
 
@@ -136,8 +135,7 @@ def playlist(
         if output is not None:
             write_m3u8(output, data)
         elif not json:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
+            show_bytes(data)
         if save is not None and output is not None:
             kept = SavedPlaylist(save, request, output, places, settings)
             save_playlist(library_, scan_model, kept)

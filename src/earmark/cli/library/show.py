@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
@@ -91,7 +90,7 @@ def show(
                 continue
             n_shown += 1
             if table is not None:
-                table.print(song)
+                table.show(song)
             elif json:
                 print_json(as_json(song, scan_model.card, top=top, rank=rank))
             elif song.failure is not None:
@@ -144,13 +143,17 @@ class _CsvTable:
     """A line for each song, under a line of names."""
 
     def __init__(self, tags: tuple[str, ...]) -> None:
-        self._plain = csv.writer(sys.stdout, lineterminator="\n")
-        self._quoted = csv.writer(sys.stdout, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        self._plain = csv.writer(self, lineterminator="\n")
+        self._quoted = csv.writer(self, lineterminator="\n", quoting=csv.QUOTE_ALL)
         self._plain.writerow(
             ["path", "seconds", "artist", "title", "album", *tags, "warnings", "kind"]
         )
 
-    def print(self, song: ScannedFile) -> None:
+    def write(self, line: str) -> None:
+        """Print a line that csv has made."""
+        terminal.show(line.removesuffix("\n"))
+
+    def show(self, song: ScannedFile) -> None:
         if song.scores is not None:
             facts = [str(song.path), f"{song.seconds:.3f}", song.artist, song.title, song.album]
             warnings = "|".join(warning.kind for warning in song.warnings or ())

@@ -166,7 +166,7 @@ def settings() -> None:
     """Print the default settings, as a start for your own."""
     from earmark.library.settings import default_text
 
-    print(default_text(), end="")
+    show(*default_text().splitlines())
 
 
 def _chosen(library: Library, model: LibraryModel, file: str) -> set[Path]:

@@ -23,7 +23,7 @@ from earmark.data.previews.rows import stored
 from earmark.data.previews.run import DownloadProgress, DownloadRun
 from earmark.data.previews.sources import SourceChoice, open_source
 from earmark.data.previews.status import PreviewStatus, status_of
-from earmark.errors import BadLedger
+from earmark.errors import BadLedger, BadValue
 
 if TYPE_CHECKING:
     from earmark.data.catalog.catalog import Song
@@ -84,6 +84,7 @@ def retry_previews(
     *,
     also: Collection[State] = (),
     choice: SourceChoice | None = None,
+    endpoint: str = "",
     options: DownloadOptions | None = None,
     only_mark: bool = False,
     listener: DownloadListener | None = None,
@@ -91,14 +92,26 @@ def retry_previews(
     """Try the failures of a folder again, with the source and the options of its last run.
 
     also : other outcomes to try again: no_result, rejected, review
+    endpoint : the address that the last run asked in place of the service's own. It has to be given
+        again: the ledger may be someone else's, who must not choose what this machine asks.
     only_mark : leave the work to the next run
+
+    Raises BadValue where the last run asked another endpoint, and what download_previews raises.
     """
     folder = Path(folder)
     with Ledger.open(ledger_path(folder)) as ledger:
         last = ledger.fact("choice"), ledger.fact("options")
     if not only_mark and None in last:
         raise BadLedger(f"{folder} has had no run yet. Start one with `earmark data previews`")
-    choice = choice or stored(SourceChoice, last[0] or {"name": ""}, what="choice")
+    if choice is None:
+        choice = stored(SourceChoice, last[0] or {"name": ""}, what="choice")
+        if choice.endpoint != endpoint and not only_mark:
+            asked = choice.endpoint or f"{choice.name} itself"
+            advice = f"add --endpoint {choice.endpoint}" if choice.endpoint else "leave it out"
+            raise BadValue(
+                f"--endpoint is {endpoint or 'not given'}, and the last run in {folder} asked "
+                f"{asked}, as its ledger says. To ask that again, {advice}"
+            )
     options = options or stored(DownloadOptions, last[1] or {}, what="options")
     with _opened(folder, options, listener or DownloadListener()) as job:
         again: list[LedgerEntry] = []

@@ -19,8 +19,8 @@ from earmark.library.writing.rewrite import (
     rewrite,
     unwritable_errors,
 )
-from earmark.library.writing.tag_file import read_fields, write_fields
-from earmark.library.writing.write import require_same_audio
+from earmark.library.writing.tag_file import read_fields
+from earmark.library.writing.write import write_checked
 
 
 class UndoOutcome(StrEnum):
@@ -138,8 +138,7 @@ def _put_back_fields(writing: WritingRun, entry: JournalEntry, path: Path) -> No
     }
 
     def make(file: Path, copy: Path) -> None:
-        write_fields(copy, ours)
-        require_same_audio(file, copy)
+        write_checked(file, copy, ours)
 
     if ours:
         rewrite(writing, path, make)

@@ -200,8 +200,7 @@ def _write_one(
     noted: list[JournalEntry] = []
 
     def make(file: Path, copy: Path) -> None:
-        write_fields(copy, change.after)
-        require_same_audio(file, copy)
+        write_checked(file, copy, change.after)
         entry = JournalEntry(
             run, song.path, audio, song.mtime_ns, dict(change.before), dict(change.after),
             sha256(file), sha256(copy), make_delta(file, copy),
@@ -219,9 +218,21 @@ def _write_one(
     library.restat(song.path, size=song.size, mtime_ns=song.mtime_ns)
 
 
-def require_same_audio(file: Path, copy: Path) -> None:
-    """Raise UnwritableTags if a copy of a file has other audio."""
+def write_checked(file: Path, copy: Path, values: Mapping[str, Values]) -> None:
+    """Write fields into a copy of a file; see that they are there, and that the audio is the same.
+
+    Raises UnwritableTags where it is not so: the file is damaged then.
+    """
+    write_fields(copy, values)
     if audio_hash(copy) != audio_hash(file):
         raise UnwritableTags(
             file, "writing its tags would change its audio: it is damaged. The file is unchanged"
+        )
+    try:
+        found = read_fields(copy, values)
+    except UnwritableTags:  # whose reason may name the copy
+        found = {}
+    if found != dict(values):
+        raise UnwritableTags(
+            file, "tags written into it cannot be read again: it is damaged. The file is unchanged"
         )
