@@ -159,8 +159,8 @@ STEP = re.compile(
     r"unset|update|upgrade|use|wait|write|must|should|can only|needs?|expected|goes? with)\b|`|\?",
     re.IGNORECASE,
 )
-STEP_IN = {"_ANYWAY", "_by_hand(name)", "by_hand", "what_to_do", "REPAIR", "_AGAIN", "_MAKE_ONE", "_PLAIN",
-           "advice", "_message(error)"}  # fmt: skip
+STEP_IN = {"_ANYWAY", "_by_hand(name)", "by_hand", "what_to_do", "REPAIR", "_AGAIN", "_MAKE_ONE",
+           "_PLAIN", "advice", "_message(error)"}  # fmt: skip
 # whose messages name a value and its range, or are a reason that a longer message ends with
 NEEDS_NO_STEP = {"", "BadValue", "BadParameter", "UserError", "Doubt", "NoAudio",
                  "RateLimited", "TransientFailure", "RequestRefused", "BadContent",
