@@ -286,6 +286,13 @@ class Library(Database):
         )
         return _read(rows[0], model) if rows else None
 
+    def number(self, model: LibraryModel, path: Path) -> int | None:
+        """The id of the song at a path; None if it was never scanned."""
+        rows = self.rows(
+            "SELECT id FROM songs WHERE model = ? AND path = ?", (model.id, os.fsencode(path))
+        )
+        return int(rows[0][0]) if rows else None
+
     def heard(
         self, model: LibraryModel, audio: bytes, *, quick: bool
     ) -> tuple[ScannedFile, Float32Array] | None:
