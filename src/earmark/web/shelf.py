@@ -207,7 +207,9 @@ class Shelf:
 
     def line(self, number: int, song: ScannedFile) -> Json:
         """A song in a list."""
-        names = counting(song, self.model.card, settings=self.settings)[:_TAGS_OF_A_LINE]
+        counted = counting(song, self.model.card, settings=self.settings)
+        # those that were compared with labels, where there are such
+        measured = [tag for tag in counted if tag.calibrated or tag.reliability is not None]
         line = {
             "id": number,
             "path": str(song.path),
@@ -215,7 +217,7 @@ class Shelf:
             "artist": song.artist,
             "album": song.album,
             "seconds": round(song.seconds, 3),
-            "tags": [tag.name for tag in names],
+            "tags": [tag.name for tag in (measured or counted)[:_TAGS_OF_A_LINE]],
         }
         return line | ({"headline": song.headline} if song.headline else {})
 

@@ -6,8 +6,8 @@ import { clock } from "./words.js";
 const STEP = 5; // seconds, of the arrow keys
 
 export class Deck {
-  // describe(id): the promise of a song with `audio`, `opus` and `seconds`; onPlay(id), or null;
-  // onError(words)
+  // describe(id): the promise of a song with `audio`, `opus` and `seconds`; onPlay(id), at each
+  // start and stop too; onError(words)
   constructor({ describe, onPlay, onError }) {
     Object.assign(this, { describe, onPlay, onError, audio: $("audio"), list: [], id: null });
     $("play").addEventListener("click", () => this.toggle());
@@ -16,9 +16,15 @@ export class Deck {
     $("position").addEventListener("input", (event) => {
       this.audio.currentTime = Number(event.target.value);
     });
-    for (const name of ["play", "pause"]) this.audio.addEventListener(name, () => this.show());
+    for (const name of ["play", "pause"]) {
+      this.audio.addEventListener(name, () => {
+        document.body.classList.toggle("is-playing", !this.audio.paused);
+        this.onPlay(this.id);
+        this.show();
+      });
+    }
     this.audio.addEventListener("timeupdate", () => this.show());
-    this.audio.addEventListener("ended", () => this.step(1) || this.onPlay(null));
+    this.audio.addEventListener("ended", () => this.step(1));
     this.audio.addEventListener("error", () => this.instead());
     document.addEventListener("keydown", (event) => this.key(event));
   }

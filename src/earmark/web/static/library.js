@@ -216,11 +216,14 @@ function row(line) {
 }
 
 function mark(id) {
+  const goes = document.body.classList.contains("is-playing");
   for (const item of $("songs").children) {
     const plays = item.dataset.id === String(id);
     item.classList.toggle("plays", plays);
     if (plays) item.setAttribute("aria-current", "true");
     else item.removeAttribute("aria-current");
+    const name = item.querySelector(".open b").textContent;
+    item.querySelector(".play-row").setAttribute("aria-label", `${plays && goes ? "Pause" : "Play"} ${name}`);
   }
 }
 

@@ -93,7 +93,10 @@ export class Opened {
     label.htmlFor = choice.id;
     const sorted = this.tags().map((one) => one.tag)
       .sort((a, b) => shown(a).localeCompare(shown(b), "en"));
-    choice.append(...sorted.map((tag) => {
+    choice.required = true;
+    const none = make("option", "", "choose a tag");
+    none.value = "";
+    choice.append(none, ...sorted.map((tag) => {
       const option = make("option", "", shown(tag));
       option.value = tag;
       return option;
