@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -21,7 +23,7 @@ addEventListener("securitypolicyviolation", (event) =>
 
 
 @contextmanager
-def opened(browser, server, path="", **context):
+def opened(browser: Any, server: Any, path: str = "", **context: Any) -> Iterator[Any]:
     """A page of the server; in the end, nothing went wrong on it and nobody else was asked."""
     asked, wrong = [], []
     with browser.new_context(**context) as visit:
@@ -42,7 +44,7 @@ def opened(browser, server, path="", **context):
         assert source.startswith(server.url.rstrip("/") + "/static/plotly.js")
 
 
-def until(page, expression, argument=None):
+def until(page: Any, expression: str, argument: Any = None) -> None:
     """Wait for what a function says; not wait_for_function, whose eval the policy forbids."""
     for _ in range(600):
         if page.evaluate(expression, argument):

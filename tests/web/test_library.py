@@ -204,6 +204,8 @@ def test_a_correction_shows_at_once_and_is_exported_and_forgotten(server, shelf,
     assert names(get(server, "/api/library/songs", expression="rock")) == ["gone"]
     with Library.open(shelf.path) as library:  # and elsewhere
         kept = library.song(library.model(), tmp_path / "music" / "Red.mp3")
+        assert kept is not None
+        assert kept.scores is not None
         assert kept.scores[:2].tolist() == [1, 0]
     (row,) = csv.DictReader(io.StringIO(get(server, "/api/library/corrections.csv").text))
     assert row["path"] == str(tmp_path / "music" / "Red.mp3")
