@@ -128,7 +128,8 @@ def new_learner() -> Learner:
     tags = tuple(f"tag{number}" for number in range(N_TAGS))
     task = Task(tags, PRESETS["choi2016"], tuple([0.05] * N_TAGS), (-31.0, 14.6))
     processes = Processes(torch.device("cpu"))
-    return Learner(task.network(recipe), recipe, processes=processes, n_steps=1000)
+    network = task.network(recipe)
+    return Learner(network, recipe, task=task, processes=processes, n_steps=1000)
 
 
 def plain() -> Step:

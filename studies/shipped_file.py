@@ -12,13 +12,12 @@ import torch
 
 from earmark import __version__
 from earmark.errors import BadModel
-from earmark.features import PRESETS
-from earmark.graph import Affine, build
+from earmark.graph import SilentMels, build
 from earmark.model_file import INPUT, LOGITS, Calibration, Card, sigmoid, write_model
 from earmark.privacy import keep_private
 from earmark.training.mobile import Blocks, MobileGru, to_network
-from studies.shipped_learning import FIRST_UNHEARD, blocks
-from studies.shipped_teachers import FEATURES
+from studies.shipped_learning import blocks, with_all_mels
+from studies.shipped_teachers import FEATURES, MN04
 from studies.shipped_words import SOUNDS, TAGS
 
 Array = npt.NDArray[np.float32]
@@ -56,18 +55,19 @@ def write_file(
     slope = np.concatenate([fit.scale, np.ones(len(SOUNDS))])
     offset = np.concatenate([fit.offset, np.zeros(len(SOUNDS))])
     priors = sigmoid(logits * slope + offset).mean(0).clip(1e-4, 1 - 1e-4)
-    features = PRESETS[FEATURES]
-    mask = np.ones((features.n_mels, 1), dtype=np.float32)
-    mask[FIRST_UNHEARD:] = 0
-    front = [Affine(mask, np.float32(features.silence) * (1 - mask))]
+    front = [SilentMels(MN04.n_mels - FEATURES.n_mels, FEATURES.silence)]
     networks = {
         n_frames: to_network(
-            model, blocks()[0], n_mels=features.n_mels, n_frames=n_frames, columns=columns,
+            model,
+            blocks()[0],
+            n_mels=FEATURES.n_mels,
+            n_frames=n_frames,
+            columns=columns,
             front=front,
         )
-        for n_frames in (features.n_frames, features.n_frames // 2)
-    }  # fmt: skip
-    graph = build(networks[features.n_frames])
+        for n_frames in (FEATURES.n_frames, FEATURES.n_frames // 2)
+    }
+    graph = build(networks[FEATURES.n_frames])
     difference = max(
         _difference(model, build(network).SerializeToString(), columns, n_frames, batch)
         for n_frames, network in networks.items()
@@ -79,7 +79,7 @@ def write_file(
     card = Card(
         name="earmark",
         tags=TAGS,
-        features=features,
+        features=FEATURES,
         priors=tuple(priors[columns].tolist()),
         source=f"trained by earmark {__version__}",
         licence=LICENCE,
@@ -108,16 +108,15 @@ def _difference(
     model: MobileGru, graph: bytes, columns: list[int], n_frames: int, batch: int
 ) -> float:
     """Between the logits of torch and of the graph, on noise as loud as music."""
-    features = PRESETS[FEATURES]
     random = np.random.default_rng(n_frames + batch)
-    x = random.normal(0.2, 0.5, (batch, features.n_mels, n_frames)).astype(np.float32)
+    x = random.normal(0.2, 0.5, (batch, FEATURES.n_mels, n_frames)).astype(np.float32)
     keep_private()
     import onnxruntime
 
     session = onnxruntime.InferenceSession(graph)
     (written,) = session.run([LOGITS], {INPUT: x})
-    x[:, FIRST_UNHEARD:] = features.silence
     with torch.inference_mode():
-        images = Blocks(blocks()[0]).eval()(torch.from_numpy(x).unsqueeze(1))
+        whole = with_all_mels(x, silence=FEATURES.silence)
+        images = Blocks(blocks()[0]).eval()(torch.from_numpy(whole).unsqueeze(1))
         said = model(images).numpy()[:, columns]
     return float(np.abs(said - written).max())

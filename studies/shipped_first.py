@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.model_file import sigmoid
+from earmark.ranking import first_genre
 from studies.shipped_music import Clip
 from studies.shipped_styles import GENRES
 
@@ -62,7 +63,7 @@ FIRST = tuple(IN_4Q)  # candidates
 
 
 def first_of(log_odds: Array, tags: Sequence[str], priors: Array, *, shrinkage: float) -> list[str]:
-    """The genre that comes first in each row: by log-odds less a share of the prior's.
+    """The genre that comes first in each row, by log-odds less a share of the prior's.
 
     log_odds : (n, n_tags), calibrated; priors : (n_tags,), shares of clips that have the tag
     """
@@ -70,7 +71,8 @@ def first_of(log_odds: Array, tags: Sequence[str], priors: Array, *, shrinkage: 
     names = [tags[column] for column in columns]
     share = np.clip(np.asarray(priors)[columns], 1e-3, 1 - 1e-3)
     values = log_odds[:, columns] - shrinkage * np.log(share / (1 - share))
-    return [names[place] for place in values.argmax(1)]
+    scores = sigmoid(log_odds[:, columns])
+    return [names[first_genre(names, *row)] for row in zip(scores, values, strict=True)]
 
 
 def mean_priors(log_odds: Array) -> Array:

@@ -26,12 +26,12 @@ from studies import shipped_sounds
 from studies.q4 import N_FOLDS, SHARED
 from studies.shipped_file import write_file
 from studies.shipped_labels import Labels, read_labels
-from studies.shipped_learning import Learning, hear, images_of, learn
+from studies.shipped_learning import HEAD, Halves, Learning, hear, images_of, learn, moments_of
 from studies.shipped_measures import fitted
 from studies.shipped_music import Clip, catalog_of, folds_of, read_clips
 from studies.shipped_report import measure, show
 from studies.shipped_targets import Said, heard_by_teachers, make_targets
-from studies.shipped_teachers import TEACHERS, ask
+from studies.shipped_teachers import FEATURES, MN04, TEACHERS, ask
 from studies.shipped_truth import judged
 from studies.shipped_words import SOUNDS
 
@@ -46,14 +46,16 @@ UNASKED_OF_SPEECH = ("female vocalists", "male vocalists", "female vocalist", "r
 class Lesson:
     """All that is learned from: the music first, then the sounds.
 
-    images : what mn04's first blocks leave of both; folds : of both
+    images : what mn04's first blocks leave of both, to learn from; heard : the same of the features
+        that ship; folds : of both
     """
 
     clips: list[Clip]
     labels: Labels
     sounds: list[shipped_sounds.Sound]
     said: Said
-    images: tuple[npt.NDArray[np.float16], npt.NDArray[np.float16]]
+    images: tuple[Halves, Halves]
+    heard: tuple[Halves, Halves]
     folds: npt.NDArray[np.int64]
 
     @property
@@ -81,7 +83,7 @@ def main() -> None:
         "framework": {"name": "torch"},
         "data": {"n_train": len(lesson.clips), "n_sounds": len(lesson.sounds)},
         "epoch": settings.epochs,
-        "commit": commit(), "command": COMMAND, "learning": asdict(settings),
+        "commit": commit(), "command": COMMAND, "learning": asdict(settings), "head": asdict(HEAD),
         "teachers": {name: PUBLISHED[name].sha256 for name in TEACHERS},
     }  # fmt: skip
     write_json(output / "results.json", {**record, "results": results})
@@ -111,22 +113,28 @@ def prepare(output: Path, prompts: Path) -> Lesson:
     made = output / "sounds"
     sounds = shipped_sounds.make_sounds(made, behind, prompts=prompts)
     of_sounds = shipped_sounds.catalog_of(sounds)
-    images = (
-        images_of(catalog, output, audio=SHARED, name="music"),
-        images_of(of_sounds, output, audio=made, name="sounds"),
+    images, heard = (
+        (
+            images_of(catalog, output, features, audio=SHARED, name="music"),
+            images_of(of_sounds, output, features, audio=made, name="sounds"),
+        )
+        for features in (MN04, FEATURES)
     )
     folds = np.concatenate([folds_of(clips), [sound.fold for sound in sounds]])
-    return Lesson(clips, read_labels(clips), sounds, said, images, folds)
+    return Lesson(clips, read_labels(clips), sounds, said, images, heard, folds)
 
 
 def learned(lesson: Lesson, output: Path, without: int | None, settings: Learning) -> MobileGru:
     """The model that learned from all folds but one, or from all."""
-    values, weights = targets(lesson, output, without)
-    places = np.flatnonzero(lesson.folds != without)
-    if without is None:
-        places = np.arange(len(values))
-    path = output / "learned" / ("final.npz" if without is None else f"without-{without}.npz")
-    return learn(lesson.images, values, weights, places, path, settings=settings)
+    places = np.arange(len(lesson.folds))[lesson.folds != (-1 if without is None else without)]
+    name = "final" if without is None else f"without-{without}"
+    folder = output / "learned"
+    taught = targets(lesson, output, without, settings)
+    model = learn(lesson.images, *taught, places, folder / f"{name}.npz", settings=settings)
+    moments = [moments_of(model, images) for images in lesson.heard]
+    taught = targets(lesson, output, without, HEAD)
+    path = folder / f"{name}-head.npz"
+    return learn(moments, *taught, places, path, settings=HEAD, head_of=model)
 
 
 def held_out(lesson: Lesson, output: Path, fold: int, settings: Learning) -> tuple[Array, Array]:
@@ -136,7 +144,7 @@ def held_out(lesson: Lesson, output: Path, fold: int, settings: Learning) -> tup
         model = learned(lesson, output, fold, settings)
         here, n_music = np.flatnonzero(lesson.folds == fold), len(lesson.clips)
         music, sounds = here[here < n_music], here[here >= n_music] - n_music
-        parts = [hear(model, lesson.images[0][music]), hear(model, lesson.images[1][sounds])]
+        parts = [hear(model, lesson.heard[0][music]), hear(model, lesson.heard[1][sounds])]
         logits, embedding = (np.concatenate(pair) for pair in zip(*parts, strict=True))
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.savez(file, logits=logits, embedding=embedding)
@@ -144,7 +152,9 @@ def held_out(lesson: Lesson, output: Path, fold: int, settings: Learning) -> tup
         return file["logits"], file["embedding"]
 
 
-def targets(lesson: Lesson, output: Path, without: int | None) -> tuple[Array, Array]:
+def targets(
+    lesson: Lesson, output: Path, without: int | None, settings: Learning
+) -> tuple[Array, Array]:
     """Values and weights of music and sounds, float32 (n, n_heads)."""
     path = output / "teachers" / f"heard-without-{without}.npy"
     n_music, n_words = len(lesson.clips), len(lesson.labels.heads)
@@ -157,7 +167,7 @@ def targets(lesson: Lesson, output: Path, without: int | None) -> tuple[Array, A
     values = np.zeros((len(lesson.folds), len(lesson.heads)), dtype=np.float32)
     weights = np.full(values.shape, ABSENT, dtype=np.float32)
     values[:n_music, :n_words], weights[:n_music, :n_words] = make_targets(
-        lesson.labels, np.load(path), lesson.folds[:n_music], without=without
+        lesson.labels, np.load(path), lesson.clips, without=without, shares=settings.labels
     )
     weights[:, n_words:] = 1
     values[:n_music, n_words + SOUNDS.index("music")] = 1

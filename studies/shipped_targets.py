@@ -18,13 +18,13 @@ from earmark.published.vocabularies import audioset_527
 from earmark.tags import MSD_50
 from earmark.training.probe import fit
 from studies.shipped_labels import Labels
+from studies.shipped_music import Clip, folds_of
 from studies.shipped_teachers import TEACHERS
 
 Array = npt.NDArray[np.float32]
 Said = Mapping[str, tuple[Array, Array]]  # of each teacher: logits and embedding
 
 STRENGTH = 0.003  # C of the regressions; .002 and .006 are within .003 of it on the folds
-LABEL = 0.6  # of what is taught is the label, the rest what the teachers make of the clip
 UNLABELLED = 0.5  # weight of what only teachers say
 ENOUGH = 14, 60  # clips that have and that lack a word, for a regression
 SURE = 0.4  # least weight of a label that counts towards it
@@ -95,7 +95,7 @@ def heard_by_teachers(
     logits = np.zeros((len(x), len(columns)), dtype=np.float32)
     for fold in others:
         places = learned & (folds != fold)
-        heard = _regress(x, labels, places, columns)
+        heard = regress(x, labels, places, columns)
         logits[folds == fold] = heard[folds == fold]
         logits[~learned] += heard[~learned] / len(others)
     result = np.full(labels.values.shape, np.nan, dtype=np.float32)
@@ -112,17 +112,27 @@ def heard_by_teachers(
 
 
 def make_targets(
-    labels: Labels, heard: Array, folds: npt.NDArray[np.int64], *, without: int | None
+    labels: Labels,
+    heard: Array,
+    clips: Sequence[Clip],
+    *,
+    without: int | None,
+    shares: Mapping[str, float],
 ) -> tuple[Array, Array]:
-    """Values and weights, float32 (n, n_heads); the labels of the fold `without` are not used."""
+    """Values and weights, float32 (n, n_heads); the labels of the fold `without` are not used.
+
+    shares : of the label in what is taught, by the source of the clip
+    """
+    folds = folds_of(clips)
+    most = np.array([[shares[clip.source]] for clip in clips], dtype=np.float32)
     given = (labels.weights > 0) & (folds != without)[:, None]
-    share = np.where(given, LABEL * np.minimum(1, labels.weights / 0.5), 0)
+    share = np.where(given, most * np.minimum(1, labels.weights / 0.5), 0)
     values = share * np.nan_to_num(labels.values) + (1 - share) * heard
     weights = np.where(given, np.maximum(UNLABELLED, labels.weights), UNLABELLED)
     return values.astype(np.float32), weights.astype(np.float32)
 
 
-def _regress(
+def regress(
     x: Array, labels: Labels, places: npt.NDArray[np.bool_], columns: npt.NDArray[np.intp]
 ) -> Array:
     weight, bias = fit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -16,14 +17,16 @@ from earmark.data.store.format import StoreFormat
 from earmark.data.store.reader import Store, open_store
 from earmark.data.store.writer import write_shards
 from earmark.errors import ModelNotFound
-from earmark.features import PRESETS
+from earmark.features import PRESETS, LogMel
 from earmark.files import atomic_path
 from earmark.runtime import Model
 from earmark.zoo import PUBLISHED
 from studies.q4 import SHARED
 
 Array = npt.NDArray[np.float32]
-FEATURES = "efficientat-level"  # of the shipped model, and of its teacher mn04
+FEATURES = PRESETS["efficientat-level"]  # of the shipped model
+# mn04 teaches from all of its mels, as loud as the shipped model; its blocks learn from them too.
+MN04 = dataclasses.replace(PRESETS["efficientat"], name="efficientat-loud", level=FEATURES.level)
 _PART = 32  # clips at once
 _KEPT = 8  # parts between two savings
 
@@ -33,32 +36,35 @@ class Teacher:
     """A published network.
 
     kind, file : as of earmark.published and ../shared/published
-    features : the preset that it is given
+    features : what it is given
     weight : how much it counts among those that know MSD-50; 0 for those that do not
     """
 
     kind: str
     file: str
-    features: str
+    features: LogMel
     weight: float = 0.0
 
 
+CHOI, WON, PONS = (PRESETS[name] for name in ("choi2016", "won2020", "musicnn"))
 # weights by what they are worth alone: macro ROC-AUC over 16 tags of 4Q .801 .784 .773 .753, and
 # musicnn's over MSD-50 .880
 TEACHERS = {
-    "choi2016-cnn": Teacher("choi2016", "music_tagger_cnn_weights_theano.h5", "choi2016", 1.0),
-    "choi2016": Teacher("choi2016", "music_tagger_crnn_weights_theano.h5", "choi2016", 1.0),
-    "won2020-fcn": Teacher("won2020", "won2020_msd_fcn.pth", "won2020", 1.0),
-    "won2020-crnn": Teacher("won2020", "won2020_msd_crnn.pth", "won2020", 0.5),
-    "musicnn-msd": Teacher("musicnn", PUBLISHED["musicnn-msd"].file, "musicnn", 1.5),
-    "efficientat-mn04": Teacher("efficientat", "efficientat_mn04_as.pt", FEATURES),
+    "choi2016-cnn": Teacher("choi2016", "music_tagger_cnn_weights_theano.h5", CHOI, 1.0),
+    "choi2016": Teacher("choi2016", "music_tagger_crnn_weights_theano.h5", CHOI, 1.0),
+    "won2020-fcn": Teacher("won2020", "won2020_msd_fcn.pth", WON, 1.0),
+    "won2020-crnn": Teacher("won2020", "won2020_msd_crnn.pth", WON, 0.5),
+    "musicnn-msd": Teacher("musicnn", PUBLISHED["musicnn-msd"].file, PONS, 1.5),
+    "efficientat-mn04": Teacher("efficientat", "efficientat_mn04_as.pt", MN04),
 }
 
 
-def make_store(catalog: Catalog, output: Path, features: str, *, audio: Path, name: str) -> Store:
+def make_store(
+    catalog: Catalog, output: Path, features: LogMel, *, audio: Path, name: str
+) -> Store:
     """The log-mels of a catalog, made where they are missing."""
-    folder = output / f"{name}-{features}"
-    write_shards(catalog, folder, store_format=StoreFormat(PRESETS[features]), audio=audio)
+    folder = output / f"{name}-{features.name}"
+    write_shards(catalog, folder, store_format=StoreFormat(features), audio=audio)
     return open_store(folder)
 
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from earmark import features, loudness
+from earmark import features
+from earmark.audio import resample
 from earmark.errors import BadValue, FeatureMismatch
 from earmark.features import PRESETS, LogMel, log_mel, mel_filters, preset
 
@@ -138,6 +139,43 @@ def test_efficientat_s_features_equal_their_definition():
     np.testing.assert_allclose(ours, theirs, atol=2e-5)  # float32 under a logarithm, -1.4 to 2
 
 
+def chords(rate: int) -> np.ndarray:
+    """Tones from 60 Hz to 9 kHz that swell and fade, 4 s: the same sound at any rate."""
+    time = np.arange(4 * rate) / rate
+    frequencies = np.geomspace(60, 9000, 40)
+    swell = 1 + np.sin(2 * np.pi * np.outer(np.linspace(0.5, 3, 40), time))
+    return (0.02 * swell * np.sin(2 * np.pi * np.outer(frequencies, time))).sum(0).astype("f4")
+
+
+def test_a_lower_rate_gives_the_values_of_the_rate_that_it_stands_for():
+    theirs = PRESETS["efficientat"]
+    edge = 700 * ((1 + 15_000 / 700) ** (119 / 129) - 1)  # of mel 118 of 128, Hz
+    ours = dataclasses.replace(
+        theirs, rate=25_000, n_fft=800, hop=250, hann_samples=625, n_mels=118, f_max=edge,
+        like_rate=32_000,
+    )  # fmt: skip
+    expected = log_mel(chords(32_000), settings=theirs)[:118]
+    result = log_mel(chords(25_000), settings=ours)
+    assert result.shape == expected.shape == (118, 400)
+    # in fifths of a nat; at the ends the signals are reflected about other samples
+    difference = np.abs(result - expected)[:, 2:-2]
+    assert difference.mean() < 2e-3
+    assert difference.max() < 0.2
+    at_own = log_mel(chords(25_000), settings=dataclasses.replace(ours, like_rate=None))
+    assert np.abs(at_own - expected)[:, 2:-2].mean() > 1e-2
+
+
+def test_the_shipped_model_s_features_are_mn04_s_lower_mels_on_a_slower_clock():
+    theirs = PRESETS["efficientat"]
+    ours = dataclasses.replace(PRESETS["efficientat-level"], level=None)
+    assert ours.n_frames == theirs.n_frames
+    noise = np.random.default_rng(0).normal(0, 0.1, 10 * 48_000).astype(np.float32)
+    fast, slow = (resample(noise, rate=48_000, target_rate=s.rate) for s in (theirs, ours))
+    expected, result = log_mel(fast, settings=theirs)[:112], log_mel(slow, settings=ours)
+    # fewer bins share the lowest mels otherwise; some of 128 have none at either rate
+    assert np.abs(result.mean(1) - expected.mean(1))[40:].max() < 0.06
+
+
 def test_the_kaldi_filter_bank_equals_its_definition():
     settings = PRESETS["efficientat"]
     theirs = kaldi_filters(n_mels=128, n_fft=1024, rate=32_000, high=15_000)
@@ -163,15 +201,16 @@ def test_the_frames_are_those_of_all_samples_at_once_in_blocks_of_any_size(
     monkeypatch, name, block
 ):
     monkeypatch.setattr(features, "_BLOCK", block)
-    settings = dataclasses.replace(PRESETS[name], level=-14.0)
+    settings = PRESETS[name]
     hop, share = settings.hop, np.float32(settings.pre_emphasis)
     for n_samples in (2, 257, 513, 514, 1025, 4 * hop, 6 * hop + 1, 8 * hop - 1):
         samples = music(settings.rate, 0.25)[:n_samples]
-        whole = loudness.at_level(samples, rate=settings.rate, level=-14.0)
+        mean = samples.mean()
+        whole = samples - mean
         whole = whole[1:] - share * whole[:-1] if share else whole
         padded = np.pad(whole, settings.n_fft // 2, mode=settings.padding)
         expected = np.lib.stride_tricks.sliding_window_view(padded, settings.n_fft)[::hop]
-        blocks = list(features._frames(samples, settings))
+        blocks = list(features._frames(samples, settings, mean=mean))
         assert len(blocks) == -(-len(expected) // block)
         np.testing.assert_array_equal(np.concatenate(blocks), expected)
 
@@ -211,6 +250,16 @@ def test_a_clip_of_a_few_samples_has_a_spectrogram(name, n_samples):
     result = log_mel(samples, settings=PRESETS[name])
     assert result.shape == (PRESETS[name].n_mels, 1 + n_samples // PRESETS[name].hop)
     assert np.isfinite(result).all()
+
+
+def test_a_spectrogram_is_written_where_it_is_wanted():
+    settings, samples = PRESETS["won2020"], music(16_000, 1.0)
+    two = np.zeros((2, settings.n_mels, settings.frames_of(samples.size)), dtype=np.float32)
+    log_mel(samples, settings=settings, out=two[1])
+    np.testing.assert_array_equal(two[1], log_mel(samples, settings=settings))
+    assert not two[0].any()
+    with pytest.raises(BadValue, match=r"out has the shape \(2, 96, 63\)"):
+        log_mel(samples, settings=settings, out=two)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -289,6 +338,7 @@ def test_other_features_are_refused_by_name_and_number():
         {"pre_emphasis": 1.0},
         {"hann_samples": 513},
         {"hann_samples": 1},
+        {"like_rate": 11_025},
     ],
 )
 def test_impossible_settings_are_refused(wrong):

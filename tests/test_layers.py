@@ -69,7 +69,7 @@ WALLS = {
     },
 }
 # What may import earmark.training, beside itself: it brings torch.
-TRAINERS = {"cli/train.py", "cli/probe.py"}
+TRAINERS = {f"cli/{name}.py" for name in ("train", "sweep", "curve", "probe", "training_bar")}
 # The rules of matching read and write nothing; catalogs and stores ask no network.
 INPUT_AND_OUTPUT = {"io", "os", "pathlib", "shutil", "sqlite3", "subprocess", "tempfile"}
 NETWORK = {"asyncio", "http", "httpx2", "requests", "socket", "ssl", "urllib"}

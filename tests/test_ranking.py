@@ -49,3 +49,19 @@ def test_a_higher_score_of_a_tag_never_ranks_it_lower(first, second, by):
 def test_an_unknown_ranking_is_refused():
     with pytest.raises(BadValue, match="score, lift, evidence"):
         ranking.rank_values(PRIORS, PRIORS, by="best")
+
+
+@pytest.mark.parametrize(
+    ("scores", "first"),
+    [
+        ({"dance": 0.6, "k-pop": 0.46, "pop": 0.55}, "k-pop"),
+        ({"dance": 0.6, "k-pop": 0.44, "pop": 0.55}, "dance"),
+        ({"dance": 0.6, "pop": 0.59}, "dance"),  # no better than the one it would replace
+        ({"rock": 0.6, "metal": 0.59}, "rock"),
+        ({"indie": 0.5, "folk": 0.4, "jazz": 0.45}, "jazz"),
+        ({"alternative": 0.5}, "alternative"),
+    ],
+)
+def test_a_specific_genre_that_is_near_comes_before_a_vague_one(scores, first):
+    names, values = list(scores), np.array(list(scores.values()), dtype=np.float32)
+    assert names[ranking.first_genre(names, values, values)] == first

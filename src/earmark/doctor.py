@@ -33,6 +33,7 @@ _EXTRAS = {
         ["aiolimiter", "crc32c", "httpx2", "pyarrow", "rapidfuzz", "stamina", "threadpoolctl"],
     ),
     "train": ("training", ["pydantic", "scikit-learn", "torch"]),
+    "sweep": ("settings that Optuna looks for", ["optuna"]),
     "keras": ("training with Keras", ["keras"]),
     "tensorboard": ("curves of a training in TensorBoard", ["tensorboard"]),
     "ray": ("many machines", ["ray"]),

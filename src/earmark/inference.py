@@ -21,6 +21,7 @@ from earmark.errors import BadValue
 from earmark.features import LogMel, log_mel
 from earmark.ranking import RANKINGS, Ranking
 from earmark.runtime import BATCH, LoadedModel, Model
+from earmark.signal_check import knows_sounds
 from earmark.tags import VOCABULARIES, Vocabulary
 from earmark.windows import Track, Window, centre, spread, stretches, whole
 
@@ -108,7 +109,8 @@ class Listening:
     logits : float32 (n_windows, n_tags)
     embeddings : float32 (n_windows, n_dimensions)
     damaged_packets : packets of the file that the decoder had to leave out
-    peak, unrest : of what was heard (earmark.signal_check)
+    peak, unrest : of what was heard (earmark.signal_check); unrest is None where the model knows
+        sounds
     cut_short : how long the file says that it is, where it ends earlier
     stated_seconds : of the whole file by its header, where only parts of it were heard; else None
     """
@@ -140,8 +142,10 @@ def listen(model: LoadedModel, windows: Iterable[Window]) -> Answers:
     while batch := list(islice(rest, BATCH)):
         starts += [window.start for window in batch]
         lengths += [window.n_valid for window in batch]
-        mels = [log_mel(window.samples, settings=settings) for window in batch]
-        parts.append(model.run(np.stack(mels)))
+        mels = np.empty((len(batch), settings.n_mels, settings.n_frames), dtype=np.float32)
+        for window, mel in zip(batch, mels, strict=True):
+            log_mel(window.samples, settings=settings, out=mel)
+        parts.append(model.run(mels))
     if not parts:
         raise BadValue(
             f"the track is shorter than one sample at {settings.rate} Hz. Give a longer one"
@@ -173,6 +177,7 @@ def hear(
             target_rate=settings.rate,
             max_seconds=end,
             limits=options.limits,
+            with_unrest=not knows_sounds(model.card.tags),
         )
         answers = listen(model, _chosen(track, options, settings=settings))
     return Listening(

@@ -23,7 +23,7 @@ def loudness(samples: Float32Array, *, rate: int) -> float:
     samples : float32 (n_samples,), one or more, at `rate` Hz
     returns : -inf for digital silence
     """
-    power = _power(samples, rate=rate, mean=np.float32(0))
+    power, _ = _power_and_mean(samples, rate=rate, less_mean=False)
     return float(10 * np.log10(power)) if power else -np.inf
 
 
@@ -35,11 +35,10 @@ def mean_and_gain(
     samples : float32 (n_samples,), one or more, at `rate` Hz; level : dB, as of `loudness`
     returns : 0 and 1 for silence, which is left as it is
     """
-    mean = samples.mean()
-    power = _power(samples, rate=rate, mean=mean)
+    power, mean = _power_and_mean(samples, rate=rate, less_mean=True)
     if power <= 10 ** (SILENCE / 10):
         return np.float32(0), np.float32(1)
-    return mean, np.float32(10 ** (level / 20) / np.sqrt(power))
+    return np.float32(mean), np.float32(10 ** (level / 20) / np.sqrt(power))
 
 
 def at_level(samples: Float32Array, *, rate: int, level: float) -> Float32Array:
@@ -52,15 +51,23 @@ def at_level(samples: Float32Array, *, rate: int, level: float) -> Float32Array:
     return samples if mean == 0 and gain == 1 else (samples - mean) * gain
 
 
-def _power(samples: Float32Array, *, rate: int, mean: np.float32) -> float:
-    """Mean square of the blocks that sound, once the mean is off; block by block, in the cache."""
+def _power_and_mean(samples: Float32Array, *, rate: int, less_mean: bool) -> tuple[float, float]:
+    """Mean square of the blocks that sound, without the mean of all or with it; and that mean."""
     size = max(1, round(BLOCK_SECONDS * rate))
     blocks = [samples[start : start + size] for start in range(0, samples.size, size)]
-    energies = np.array([np.square(block - mean).sum() for block in blocks], dtype=np.float64)
     lengths = np.array([block.size for block in blocks])
+    sums = np.array([block.sum() for block in blocks], dtype=np.float64)
+    energies = np.array([block @ block for block in blocks], dtype=np.float64)
+    mean = float(sums.sum() / samples.size)
+    if less_mean and mean * mean > energies.sum() / samples.size / 100:
+        # mostly a constant, whose square would leave the rest no digits
+        blocks = [block - np.float32(mean) for block in blocks]
+        energies = np.array([block @ block for block in blocks], dtype=np.float64)
+    elif less_mean:
+        energies = np.maximum(0, energies - 2 * mean * sums + lengths * mean**2)
     gate = GATE * energies.sum() / samples.size
     if not gate:
-        return 0.0
+        return 0.0, mean
     # The gate opens from half to one and a half of that, not at once: no rounding can tip it.
     weights = np.clip(energies / lengths / gate - 0.5, 0, 1)
-    return float(weights @ energies / (weights @ lengths))
+    return float(weights @ energies / (weights @ lengths)), mean

@@ -6,6 +6,7 @@ with the priors. So a high score of a rare tag says more than the same score of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -54,6 +55,30 @@ def rank_values(scores: Float32Array, priors: Float32Array, *, by: Ranking) -> F
     if by == "evidence":
         return evidence(scores, priors)
     raise BadValue(f"no ranking {by!r}; choose one of {', '.join(RANKINGS)}")
+
+
+# Genres that say little, and of them those that are hardly a genre.
+GENERAL = ("rock", "pop", "alternative", "indie", "electronic", "dance")
+VAGUE = ("alternative", "indie", "dance")
+# Of a vague genre's score, for a specific genre to come before it. On held-out folds the first
+# genre is then right as often, within .2 % (4Q) and 1.1 % (songs): studies/shipped_first.py.
+NEAR = 0.75
+
+
+def first_genre(names: Sequence[str], scores: Float32Array, values: Float32Array) -> int:
+    """The place of the genre to name first: the largest value, unless a specific one is near.
+
+    names, scores, values : of the genres alone; values are what the ranking sorts by
+    """
+    first = int(np.argmax(values))
+    if names[first] in VAGUE:
+        near = [
+            place
+            for place, name in enumerate(names)
+            if name not in GENERAL and scores[place] >= NEAR * scores[first]
+        ]
+        first = max(near, key=lambda place: float(values[place]), default=first)
+    return first
 
 
 def log_odds(probabilities: Float32Array) -> Float32Array:

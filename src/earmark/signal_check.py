@@ -29,7 +29,7 @@ STEADY = 0.25
 LEAST_SECONDS = 10  # that are judged
 # The same for a model that hears each sound at one level (features.LogMel.level).
 NOTHING = 3e-5
-# Nats that another sound must lie above music: of 2,705 clips of music in five folds one is called
+# Nats that another sound must lie above music: of 2,705 clips of music in five folds none is called
 # something else, of 453 of speech one is called music (studies/shipped_kind.py).
 MARGIN = 1.0
 # Of the largest sample, full scale at 1: masters and lossy files pass full scale by a little.
@@ -93,15 +93,20 @@ def kind(warnings: Sequence[Doubt] | None) -> Kind:
     return next((_SHOWN[one.kind][1] for one in warnings or () if one.kind in _SHOWN), "music")
 
 
+def knows_sounds(tags: Sequence[str]) -> bool:
+    """Whether a model with these tags says itself what kind of sound it hears."""
+    return all(word.tag in tags for word in SOUNDS)
+
+
 def sound_of(log_odds: Float32Array, tags: Sequence[str]) -> str | None:
     """The word of SOUNDS that a model hears: music, unless another lies clearly above it.
 
     log_odds : float32 (n_tags,), of one track; tags : what its columns mean
     returns : None for a model without these words
     """
-    columns = {word.tag: tags.index(word.tag) for word in SOUNDS if word.tag in tags}
-    if len(columns) < len(SOUNDS):
+    if not knows_sounds(tags):
         return None
+    columns = {word.tag: tags.index(word.tag) for word in SOUNDS}
     values = {name: float(log_odds[column]) for name, column in columns.items()}
     values["music"] += MARGIN
     return max(values, key=lambda name: values[name])
@@ -137,11 +142,13 @@ def _scale(peak: float) -> Doubt:
 class Level:
     """The level of a track, measured block by block.
 
+    with_unrest : measure it too, which takes longer; of use for models that do not know sounds
     peak : largest sample so far, full scale at 1
     """
 
-    def __init__(self, rate: int) -> None:
+    def __init__(self, rate: int, *, with_unrest: bool = True) -> None:
         self.peak = 0.0
+        self._with_unrest = with_unrest
         self._size = max(1, round(_STEP_SECONDS * rate))  # samples of a step
         self._powers: list[Float32Array] = []
 
@@ -150,6 +157,8 @@ class Level:
         if samples.size == 0:
             return
         self.peak = max(self.peak, float(samples.max()), -float(samples.min()))
+        if not self._with_unrest:
+            return
         # of the slope, which weighs a hiss and a rumble more alike
         slope = np.diff(samples)
         steps = slope[: slope.size - slope.size % self._size].reshape(-1, self._size)
@@ -159,7 +168,7 @@ class Level:
     def unrest(self) -> float | None:
         """Standard deviation of the level from one half second to the next, in dB.
 
-        None for less than LEAST_SECONDS.
+        None for less than LEAST_SECONDS, and where it is not measured.
         """
         powers = np.concatenate([*self._powers, np.zeros(0, dtype=np.float32)])
         if powers.size * _STEP_SECONDS < LEAST_SECONDS - 1:  # the ends of blocks are left out

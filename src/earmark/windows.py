@@ -40,6 +40,7 @@ class Track:
 
     source : a file, or float32 (n_samples,) mono samples at `rate` Hz (earmark.audio.given)
     max_seconds : the track ends there; None takes all of it
+    with_unrest : as of earmark.signal_check.Level
     limits : as of audio.load_audio
     n_samples, damaged_packets, level : of what has been read so far
     cut_short : of a file, once it was read to its end (audio.AudioStream)
@@ -53,13 +54,14 @@ class Track:
         target_rate: int,
         rate: int | None = None,
         max_seconds: float | None = None,
+        with_unrest: bool = True,
         limits: bool = True,
     ) -> None:
         self.rate = target_rate
         self.path = source if isinstance(source, Path) else None
         self.n_samples = 0
         self.damaged_packets = 0
-        self.level = Level(target_rate)
+        self.level = Level(target_rate, with_unrest=with_unrest)
         self.cut_short: CutShort | None = None
         self.stated_seconds: float | None = None
         self._limits = limits
@@ -160,7 +162,7 @@ def centre(blocks: Iterable[Float32Array], *, settings: LogMel) -> Iterator[Wind
     held = np.empty(0, dtype=np.float32)  # samples from `start` on
     start = 0
     for block in blocks:
-        held = np.concatenate([held, block])
+        held = np.concatenate([held, block]) if held.size else block
         spare = (start + held.size - size) // 2 - start
         if spare > size:  # now and then, not at each block
             held, start = held[spare:].copy(), start + spare
@@ -202,6 +204,8 @@ def fit(samples: Float32Array, *, settings: LogMel) -> Float32Array:
     missing = settings.window_samples - samples.size
     if samples.size == 0 or missing < 0:
         raise BadValue(f"{samples.size} samples do not fit a window of {settings.window_samples}")
+    if not missing:
+        return samples
     if settings.short == "repeat":
         return repeat(samples, settings=settings)
     return np.pad(samples, (0, missing))
@@ -279,7 +283,7 @@ def _cut(
     held = np.empty(0, dtype=np.float32)  # samples from `start` on
     start = next_start = 0
     for block in blocks:
-        held = np.concatenate([held, block])
+        held = np.concatenate([held, block]) if held.size else block
         while start + held.size >= next_start + length:
             yield next_start, held[next_start - start :][:length]
             next_start += hop

@@ -165,6 +165,23 @@ def test_train_saves_and_ends(home, tmp_path):
     assert "stopped by SIGTERM. All is saved" in kill(train, train.family(of=0))
 
 
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("sweep", ("--set", "optimiser.rate=0.01,0.02")),
+        ("curve", ("--songs", "8,all", "--split", "valid")),
+    ],
+)
+def test_sweep_and_curve_save_and_end(command, options, home, tmp_path):
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    background = Background(
+        home, command, tmp_path / "recipe.toml", "--store", "store", "-o", tmp_path / "out",
+        *options,
+    )  # fmt: skip
+    background.wait_for("epoch 2")
+    assert "stopped by SIGTERM. All is saved" in kill(background, background.family(of=0))
+
+
 def test_serve_ends_well(home):
     """A server that is asked to end has not failed: it exits with 0 (docs/guides/serving.md)."""
     serve = Background(home, "serve", "--port", 0, "--model", "tiny.onnx")

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import tiny_model
@@ -434,3 +435,12 @@ def test_a_person_corrects_a_tag_and_takes_it_back(home):
         done = earmark(home, "correct", *words)
         assert done.returncode == 1
         assert message in done.stderr
+
+
+def test_where_says_which_file_the_library_is(home, tmp_path):
+    done = earmark(home, "where", EARMARK_LIBRARY=str(tmp_path / "own.sqlite"))
+    assert (done.returncode, done.stdout.decode()) == (0, f"{tmp_path / 'own.sqlite'}\n")
+    assert b"earmark library scan DIR" in done.stderr
+    done = earmark(home, "where")
+    assert Path(done.stdout.decode().strip()).exists()
+    assert done.stderr == b""

@@ -21,7 +21,9 @@ from earmark.graph import (
     Norm,
     Pad,
     Pieces,
+    SilentMels,
     build,
+    strips,
     torch_gru,
 )
 
@@ -156,6 +158,17 @@ def network(name):
             return change(
                 fcn, blocks=blocks, summary="mean", hidden=(hidden, "hardswish"), output=output
             )
+        case "mobile blocks in strips, each one row" | "mobile blocks in one strip":
+            stem = random_block(rng, 1, 4, kernel=(5, 3), pool=(1, 1), activation="hardswish")
+            blocks = [
+                change(stem, stride=(1, 1) if "one strip" in name else (2, 2)),
+                random_mobile(rng, 4, 4, 4, activation="relu"),
+                random_mobile(rng, 4, 7, 5, kernel=5, activation="relu", stride=2),
+                random_mobile(rng, 5, 8, 5, activation="hardswish"),
+            ]
+            width = 5 * (8 if "one strip" in name else 4)
+            more = SilentMels(3, -0.7)
+            return change(plain, front=[more], blocks=blocks, grus=[random_gru(rng, width, 5)])
         case "maxima and means":
             return change(
                 fcn, summary="max-mean", output=Dense(normal(rng, 12, N_TAGS), normal(rng, N_TAGS))
@@ -181,6 +194,8 @@ NAMES = (
     "fully convolutional, all of it",
     "mobile blocks under a recurrent layer",
     "mobile blocks, a hidden layer",
+    "mobile blocks in strips, each one row",
+    "mobile blocks in one strip",
     "maxima and means",
 )
 
@@ -189,7 +204,10 @@ def definition(network, clip):
     """Logits and embedding of one clip, as the description reads."""
     image = clip[None].astype(np.float64)
     for step in network.front:
-        if isinstance(step, Pad):
+        if isinstance(step, SilentMels):
+            sides = ((0, 0), (0, step.number), (0, 0))
+            image = np.pad(image, sides, constant_values=step.value)
+        elif isinstance(step, Pad):
             sides = ((0, 0), (0, 0), (step.before, step.after))
             image = np.pad(image, sides, constant_values=step.value)
         else:
@@ -230,12 +248,30 @@ def clips(n, seed=0):
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_graph_computes_what_its_description_says(name, runtime):
+def test_the_graph_computes_what_its_description_says(monkeypatch, name, runtime):
+    if name.endswith("each one row"):
+        monkeypatch.setattr(strips, "STRIP_BYTES", 1)
     described, x = network(name), clips(3)
     logits, embeddings = opened(described, runtime)(x)
     expected = [definition(described, clip) for clip in x]
     assert_same(logits, [logits for logits, _ in expected])
     assert_same(embeddings, [embedding for _, embedding in expected])
+
+
+@pytest.mark.parametrize(
+    ("name", "n_strips"),
+    [
+        ("mobile blocks in strips, each one row", 4),
+        ("mobile blocks in one strip", 1),
+        ("mobile blocks, a hidden layer", 0),  # its third block squeezes
+    ],
+)
+def test_the_first_blocks_of_a_mobilenet_are_cut_in_strips(monkeypatch, name, n_strips):
+    if n_strips > 1:
+        monkeypatch.setattr(strips, "STRIP_BYTES", 1)
+    names = [node.name for node in build(network(name)).graph.node]
+    assert sum(name.startswith("stem.") and name.endswith("conv1") for name in names) == n_strips
+    assert any(name.startswith("block2") for name in names) == (n_strips == 0)
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])

@@ -15,9 +15,10 @@ import torch
 from few_threads import one_thread  # noqa: F401 - a fixture for every test here
 from network_kinds import KINDS, TASK, clips, name_of, trained
 from tiny_recipe import MODEL, tiny_recipe
-from tiny_store import TAGS, TINY
+from tiny_store import TAGS, TINY, write_tiny_store
 
 from earmark.audio import load_audio
+from earmark.data.store.index import make_index, read_index, write_index
 from earmark.data.store.reader import open_store
 from earmark.errors import BadModel, BadValue, DataError
 from earmark.features import PRESETS, LogMel, log_mel
@@ -64,10 +65,47 @@ def test_the_card_says_what_the_model_is_and_how_it_came_to_be(run, tmp_path):
     assert "command" not in card.training["environment"]  # it holds paths of this machine
     line = record["results"]["best"]
     assert card.training["validation"]["roc_auc_macro"] == line["roc_auc"]
-    assert card.reliability is not None
-    assert np.mean(card.reliability) == pytest.approx(line["roc_auc"])
+    assert card.reliability == (None,) * 4  # of 16 validation songs
     assert card.calibration is not None
     assert len(card.calibration.scale) == len(TAGS)
+
+
+def test_reliability_has_its_interval_and_count_and_is_not_said_of_few_songs(tmp_path):
+    store = write_tiny_store(tmp_path / "store", n=320)
+    _rare(store, "loud", keep=0.3)
+    train(tiny_recipe(), store, tmp_path / "run")
+    card = export_run(tmp_path / "run", tmp_path / "tiny.onnx")
+    measured = card.training["measured"]
+    labels = read_checkpoint(tmp_path / "run" / "best.npz")[0]["valid.labels"]
+    positives = dict(zip(TAGS, labels.sum(0).tolist(), strict=True))
+    assert 0 < positives["loud"] < 20 <= min(positives[tag] for tag in TAGS[:3])
+    assert set(measured) == set(TAGS[:3])
+    assert card.reliability is not None
+    assert card.reliability[3] is None
+    for tag, value in zip(TAGS[:3], card.reliability, strict=False):
+        low, high = measured[tag]["interval"]
+        assert low < measured[tag]["roc_auc"] == value < high
+        assert measured[tag]["positives"] == positives[tag]
+
+
+def _rare(store: Path, tag: str, *, keep: float) -> None:
+    """Take a tag off most of the songs that carry it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    random = np.random.default_rng(0)
+    for path in sorted(store.glob("*.parquet")):
+        table = pq.read_table(path)
+        tags = [
+            [one for one in of_song if one != tag or random.random() < keep]
+            for of_song in table["tags"].to_pylist()
+        ]
+        place = table.schema.get_field_index("tags")
+        field = table.schema.field("tags")
+        pq.write_table(table.set_column(place, field, pa.array(tags, field.type)), path)
+    index = read_index(store)
+    names = [shard.name for shard in index.shards]
+    write_index(store, make_index(store, names, store_format=index.format, tags=index.tags))
 
 
 def test_a_run_without_validation_gives_a_model_without_calibration(store, tmp_path):

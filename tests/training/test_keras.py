@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 from few_threads import one_thread  # noqa: F401 - a fixture for every test here
-from network_kinds import KINDS, clips, name_of, trained
+from network_kinds import KINDS, TASK, clips, name_of, trained
 from published_weights import write_cs2470
 from tiny_recipe import tiny_recipe
 from typer.testing import CliRunner
@@ -134,8 +134,8 @@ def test_what_was_learned_before_learns_at_its_own_rate():
     new, processes = frozenset({"output.weight", "output.bias"}), Processes(torch.device("cpu"))
     labels = (torch.rand(8, 4, generator=torch.Generator().manual_seed(0)) < 0.5).float()
     models = [trained(block_dropout=0.0, dropout=0.0) for _ in range(2)]
-    plain = Learner(models[0], recipe, processes=processes, n_steps=3, new=new)
-    ours = KerasLearner(models[1], recipe, processes=processes, n_steps=3, new=new)
+    plain = Learner(models[0], recipe, task=TASK, processes=processes, n_steps=3, new=new)
+    ours = KerasLearner(models[1], recipe, task=TASK, processes=processes, n_steps=3, new=new)
     for step in range(3):
         plain.step(clips(8, seed=step), labels)
         ours.network.train_on_batch(clips(8, seed=step).numpy(), labels.numpy())
@@ -281,7 +281,11 @@ def test_a_run_goes_on_with_the_framework_it_was_begun_with(run, store):
     ("parts", "said"),
     [
         ({"loop": {"precision": "bf16"}}, 'loop.precision = "bf16"'),
+        ({"loop": {"precision": "f16"}}, 'loop.precision = "f16"'),
+        ({"loop": {"accumulate": 2}}, "loop.accumulate = 2"),
         ({"data": {"held": "gpu"}}, 'data.held = "gpu"'),
+        ({"loss": {"name": "focal"}}, r"\[loss\]"),
+        ({"network": "own_networks.short_chunk"}, 'network = "own_networks.short_chunk"'),
     ],
 )
 def test_what_it_cannot_honour_is_refused_by_name(parts, said, store, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -28,11 +29,13 @@ from earmark.errors import (
     MissingExtra,
 )
 from earmark.folder_lock import only_run_in
-from earmark.training import checkpoint, clips
+from earmark.training import checkpoint, clips, scores, speed
 from earmark.training.checkpoint import read_checkpoint
-from earmark.training.learner import rate_at
+from earmark.training.learner import Learner, rate_at
 from earmark.training.loop import train
 from earmark.training.recipe import Optimiser
+from earmark.training.run import _merit
+from earmark.training.songs import choose
 
 
 def weights(run: Path, name: str = "last.npz") -> dict[str, np.ndarray]:
@@ -325,9 +328,42 @@ def test_without_validation_the_last_epoch_is_kept(store, tmp_path):
     assert all(np.array_equal(kept[name], last[name]) for name in kept)
 
 
-def test_fewer_songs_can_be_asked_for(store, tmp_path):
-    train(tiny_recipe(data={"songs": 16}), store, tmp_path)
-    assert json.loads((tmp_path / "record.json").read_text())["data"]["n_train"] == 16
+def test_fewer_songs_can_be_asked_for_and_more_than_there_are_are_refused(store, tmp_path):
+    train(tiny_recipe(data={"songs": 16}), store, tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "record.json").read_text())["data"]["n_train"] == 16
+    with pytest.raises(BadRecipe, match=r"data\.songs is 100, and only 48 songs can be learned"):
+        train(tiny_recipe(data={"songs": 100}), store, tmp_path / "other")
+
+
+def chosen(store: Path, **data: object) -> set[str]:
+    with open_store(store, resident=False) as opened:
+        songs = choose(opened, tiny_recipe(data=data).data, seed=0)
+        return {opened.ids[place] for place in songs.train.tolist()}
+
+
+def test_fewer_songs_are_a_part_of_more(store):
+    sizes = [chosen(store, songs=n) for n in (5, 12, 30, 48)]
+    assert [len(songs) for songs in sizes] == [5, 12, 30, 48]
+    assert sizes[0] < sizes[1] < sizes[2] < sizes[3] == chosen(store)
+
+
+def test_with_a_catalog_fewer_songs_are_fewer_artists(store, tmp_path):
+    artists = {f"song{n:04}": ("" if n % 8 == 7 else f"Artist {n % 6}") for n in range(64)}
+    lines = [f"{song},{song}.mp3,,{artist}," for song, artist in artists.items()]
+    catalog = tmp_path / "songs.csv"
+    catalog.write_text("\n".join(["id,path,tags,artist,split", *lines]) + "\n")
+    sizes = [chosen(store, songs=n, artists=str(catalog)) for n in (6, 13, 30, 48)]
+    assert [len(songs) for songs in sizes] == [6, 13, 30, 48]
+    assert sizes[0] < sizes[1] < sizes[2] < sizes[3] == chosen(store)
+    whole = [chosen(store) & {song for song in artists if artists[song] == f"Artist {n}"}
+             for n in range(6)]  # fmt: skip
+    for songs in sizes:  # all but the last artist are there with every song
+        assert sum(0 < len(songs & of_one) < len(of_one) for of_one in whole) <= 1
+    assert sizes[1] != chosen(store, songs=13)
+    other = tmp_path / "other.csv"
+    other.write_text("id,path,tags,artist,split\nx,x.mp3,,Someone,\n")
+    with pytest.raises(BadRecipe, match="knows the artist of none of the 48 songs"):
+        chosen(store, songs=5, artists=str(other))
 
 
 def test_a_store_of_other_features_than_the_recipes_is_refused(store, tmp_path):
@@ -439,6 +475,89 @@ def test_tensorboard_gets_each_epoch(store, tmp_path):
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     assert [event.value for event in events.Scalars("loss")] == pytest.approx(losses(tmp_path))
+
+
+def test_tensorboard_gets_the_loss_of_steps_and_shows_none_twice(store, tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    def recipe(epochs: int):
+        loop = {"epochs": epochs, "tensorboard": True, "tensorboard_steps": 4}
+        return tiny_recipe(loop=loop, optimiser={"schedule": "constant"})
+
+    train(recipe(1), store, tmp_path)
+    train(recipe(3), store, tmp_path, resume=True)
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("steps/loss")] == [4, 8, 12, 16]
+    assert [event.step for event in events.Scalars("loss")] == [6, 12, 18]
+    assert all(event.value > 0 for event in events.Scalars("steps/loss"))
+    assert events.Scalars("steps/rate")[0].value == pytest.approx(0.01)
+
+
+def test_a_run_shows_how_far_it_is_and_estimates_the_rest(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(speed, "_SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr(speed, "_SECONDS_MEASURED", 0.0)
+    seen, told = [], []
+    train(tiny_recipe(), store, tmp_path, tell=told.append, watch=seen.append)
+    assert [(one.epoch, one.step) for one in seen if one.step] == [
+        (epoch, step) for epoch in (1, 2, 3) for step in (1, 2, 3, 4, 5, 6, 6)
+    ]
+    assert {(one.epochs, one.steps) for one in seen} == {(3, 6)}
+    assert all(0 < one.loss < 5 for one in seen)
+    assert seen[0].clips_a_second is None
+    assert all(one.clips_a_second > 0 for one in seen[3:])
+    assert seen[-1].seconds_left < seen[3].seconds_left
+    said = [words for words in told if words.startswith("this run takes about")]
+    assert len(said) == 1
+    assert re.fullmatch(
+        r"this run takes about \d+:\d\d:\d\d \(h:min:s\) for \d epochs?, [\d.]+ clips a second, "
+        r"[\d.]+ GB of memory, \d+ MB of disk in .*",
+        said[0],
+    )
+
+
+def test_the_estimate_of_the_disk_is_what_the_files_take(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(speed, "_SECONDS_MEASURED", 0.0)
+    told = []
+    recipe = tiny_recipe(model={**MODEL, "widths": [64, 128]}, loop={"epochs": 2})
+    train(recipe, store, tmp_path, tell=told.append)
+    said = next(words for words in told if "MB of disk" in words)
+    match = re.search(r"(\d+) MB of disk", said)
+    assert match is not None
+    sizes = [(tmp_path / name).stat().st_size for name in ("last.npz", "best.npz")]
+    assert int(match[1]) == pytest.approx((sum(sizes) + max(sizes)) / 1e6, abs=1.5)
+
+
+def test_of_epochs_with_one_roc_auc_the_one_with_the_lower_loss_is_kept():
+    line = {"roc_auc": 0.5, "valid_loss": 0.7, "epoch": 1}
+    better = [line, {**line, "valid_loss": 0.6}, {**line, "valid_loss": 0.9, "roc_auc": 0.6}]
+    assert [_merit(one) for one in better] == sorted(_merit(one) for one in reversed(better))
+    without = {"roc_auc": None, "valid_loss": None, "epoch": 3}
+    assert _merit(without) < _merit({**without, "valid_loss": 2.0}) < _merit(line)
+    assert _merit({"epoch": 1}) < _merit({"epoch": 2})
+
+
+def test_a_signal_while_validation_songs_are_scored_ends_the_run_and_loses_nothing(
+    store, tmp_path, monkeypatch
+):
+    train(tiny_recipe(), store, tmp_path / "whole")
+    predict, scored = Learner.predict, 0
+
+    def interrupted(self, clips):
+        nonlocal scored
+        scored += 1
+        if scored == 3:  # of two batches an epoch
+            signal.raise_signal(signal.SIGTERM)
+        return predict(self, clips)
+
+    monkeypatch.setattr(scores, "_BATCH", 8)
+    monkeypatch.setattr(Learner, "predict", interrupted)
+    stopped = train(tiny_recipe(), store, tmp_path / "run")
+    assert (stopped.stopped_by, stopped.epochs, scored) == ("SIGTERM", 1, 3)
+    assert train(tiny_recipe(), store, tmp_path / "run", resume=True).epochs == 3
+    assert_same_weights(tmp_path / "run", tmp_path / "whole")
+    assert losses(tmp_path / "run") == losses(tmp_path / "whole")
 
 
 def test_tensorboard_that_is_not_installed_is_named(store, tmp_path, monkeypatch):

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from few_threads import one_thread  # noqa: F401 - a fixture for every test here
 from tiny_recipe import tiny_recipe
 from tiny_store import write_tiny_store
@@ -19,7 +18,7 @@ from earmark.errors import BadRecipe
 from earmark.training.batches import shuffled
 from earmark.training.checkpoint import read_checkpoint
 from earmark.training.loop import train
-from earmark.training.processes import Processes
+from earmark.training.processes import join_processes
 
 # Nothing that depends on what else a process holds: the norms see its share of the batch only.
 RECIPE = """
@@ -50,9 +49,14 @@ def test_the_shares_of_all_processes_are_the_batches_of_one():
         assert sorted(both) == sorted(whole)
 
 
-def test_a_batch_that_processes_cannot_share_is_refused():
-    with pytest.raises(BadRecipe, match="batch is 9, which 2 processes cannot share"):
-        Processes(torch.device("cpu"), rank=0, count=2).check_batch(9)
+def test_a_batch_that_processes_cannot_share_is_refused_before_they_meet(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("MASTER_ADDR", "no such machine")  # where the processes would meet
+    with (
+        pytest.raises(BadRecipe, match="batch is 9, which 2 processes cannot share"),
+        join_processes(batch=9),
+    ):
+        pass
 
 
 @pytest.mark.slow

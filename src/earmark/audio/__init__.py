@@ -193,10 +193,12 @@ class AudioStream:
             if n >= self._block:
                 joined = np.concatenate(waiting)
                 whole = n - n % self._block
-                yield from (
-                    joined[i : i + self._block].copy() for i in range(0, whole, self._block)
-                )
-                waiting, n = [joined[whole:]], n - whole
+                # a block that is nearly all there is needs no copy to let go of the rest
+                many = whole > self._block
+                for i in range(0, whole, self._block):
+                    block = joined[i : i + self._block]
+                    yield block.copy() if many else block
+                waiting, n = [joined[whole:].copy()], n - whole
         if n:
             yield np.concatenate(waiting)
 

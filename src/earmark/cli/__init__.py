@@ -33,6 +33,8 @@ COMMANDS = {
     "doctor": "Show what is installed and in use, how fast it is, and what to do about the rest.",
     "data": "From song ids to a store of spectrograms.",
     "train": "Train a network.",
+    "sweep": "Train a network with several settings, and rank the runs.",
+    "curve": "Train on more and more songs, and measure what they bring.",
     "export": "Write a run as a model file, or any model as a graph that takes samples.",
     "evaluate": "Measure how well a model's scores agree with known tags.",
     "probe": "Measure how well a model's embeddings tell the tags of a store.",

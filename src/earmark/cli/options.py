@@ -18,6 +18,16 @@ JsonObject = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes; as many as there are cores by default.")
 ]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change the recipe, as in optimiser.rate=0.003."
+    ),
+]
+FrameworkName = Annotated[
+    Literal["torch", "keras"],
+    typer.Option("--framework", help="The library that computes; both write the same files."),
+]
 NoLimits = Annotated[
     bool,
     typer.Option(

@@ -157,6 +157,9 @@ def print_table(result: Tags, top: int, *, rank: Ranking | None) -> None:
         shown[-1] = first
     elif first is None and result.kind == "music" and any(t.group == "genre" for t in result):
         table.caption, table.caption_justify = Text("not sure of the genre"), "left"
+    elif first is not None and not first.calibrated and any(tag.calibrated for tag in result):
+        caption = f"{first.name}: its score is not calibrated, so it may be too high or too low"
+        table.caption, table.caption_justify = Text(caption), "left"
     # groups in their order; in each the order of the rank, but the first genre leads
     by_group = sorted(shown, key=lambda tag: (place_of_group(tag.group), tag is not first))
     for number, tag in enumerate(by_group):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from earmark.cli.terminal import Exit, print_json, say
+from earmark.cli.options import Changes, FrameworkName
+from earmark.cli.terminal import print_json, say
+from earmark.cli.training_bar import end_where_stopped, training_bar
 from earmark.errors import BadValue
 
 
@@ -33,32 +35,31 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in that folder, if there is one.")
     ] = False,
-    changes: Annotated[
-        list[str] | None,
+    epochs: Annotated[
+        int | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change the recipe, as in optimiser.rate=0.003."
+            min=1,
+            help="Epochs in all, instead of the recipe's; more than a finished run had, and with "
+            "--resume it goes on.",
         ),
     ] = None,
-    framework: Annotated[
-        Literal["torch", "keras"],
-        typer.Option(help="The library that computes; both write the same files."),
-    ] = "torch",
+    changes: Changes = None,
+    framework: FrameworkName = "torch",
     json: Annotated[bool, typer.Option("--json", help="The result as one JSON object.")] = False,
 ) -> None:
     """Train a network. With several GPUs: torchrun --nproc-per-node N -m earmark train ..."""
+    from earmark.training.waiting import wait_asleep
+
+    wait_asleep()
     from earmark import training
 
-    result = training.train(
-        training.read_recipe(recipe, changes=changes or []),
-        store,
-        run,
-        framework=framework,
-        resume=resume,
-        tell=say,
-    )
-    if result.stopped_by is not None:
-        say(f"stopped by {result.stopped_by}. All is saved: run it again with --resume to continue")
-        raise typer.Exit(Exit.TERMINATED if result.stopped_by == "SIGTERM" else Exit.INTERRUPTED)
+    more = [] if epochs is None else [f"loop.epochs={epochs}"]
+    made = training.read_recipe(recipe, changes=[*(changes or []), *more])
+    with training_bar() as watch:
+        result = training.train(
+            made, store, run, framework=framework, resume=resume, tell=say, watch=watch
+        )
+    end_where_stopped(result, again="run it again with --resume to continue")
     if not result.first_process:
         return
     if json:

@@ -28,6 +28,7 @@ from earmark.graph.network import (
     Pieces,
     PooledConv,
     Rectified,
+    SilentMels,
     swap_gates,
     torch_gru,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "Pieces",
     "PooledConv",
     "Rectified",
+    "SilentMels",
     "build",
     "swap_gates",
     "torch_gru",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 
 from earmark.errors import BadValue
-from earmark.graph import winograd
+from earmark.graph import stem, winograd
 from earmark.graph.activations import activate
 from earmark.graph.mobile import inverted_residual
 from earmark.graph.musicnn import musicnn, pooled_conv
@@ -22,6 +22,7 @@ from earmark.graph.network import (
     Network,
     Pad,
     PooledConv,
+    SilentMels,
     Summary,
 )
 from earmark.graph.nodes import Nodes
@@ -53,9 +54,15 @@ def build(network: Network, *, by_winograd: bool = True) -> onnx.ModelProto:
     for number, step in enumerate(network.front, start=1):
         if isinstance(step, Pad):
             x, shape = _pad(graph, x, shape, step, f"pad{number}")
+        elif isinstance(step, SilentMels):
+            x, shape = _silent_mels(graph, x, shape, step, f"silent{number}")
         else:
             x = _affine(graph, x, shape, step, f"norm{number}")
-    for number, block in enumerate(network.blocks, start=1):
+    n_done = 0
+    if stem.suits(network.blocks, n_channels=shape.channels):
+        x, shape = stem.convolve(graph, x, shape, network.blocks)
+        n_done = stem.N_BLOCKS
+    for number, block in enumerate(network.blocks[n_done:], start=n_done + 1):
         if isinstance(block, InvertedResidual):
             x, shape = inverted_residual(graph, x, shape, block, f"block{number}")
         elif isinstance(block, AveragePool):
@@ -103,6 +110,17 @@ def _pad(graph: Nodes, x: str, shape: Shape, pad: Pad, name: str) -> tuple[str, 
     value = graph.floats(f"{name}.value", np.asarray(pad.value, dtype=np.float32))
     x = graph.add("Pad", [x, frames, value], name)
     return x, shape._replace(frames=shape.frames + pad.before + pad.after)
+
+
+def _silent_mels(
+    graph: Nodes, x: str, shape: Shape, mels: SilentMels, name: str
+) -> tuple[str, Shape]:
+    if mels.number < 1:
+        raise BadValue(f"{name}: {mels.number} mels more; it must be one or more")
+    sides = graph.integers(f"{name}.mels", [0, 0, 0, 0, 0, 0, mels.number, 0])
+    value = graph.floats(f"{name}.value", np.asarray(mels.value, dtype=np.float32))
+    x = graph.add("Pad", [x, sides, value], name)
+    return x, shape._replace(mels=shape.mels + mels.number)
 
 
 def _affine(graph: Nodes, x: str, shape: Shape, affine: Affine, name: str) -> str:

@@ -39,6 +39,17 @@ class Pad:
     value: float = 0.0
 
 
+@dataclass(frozen=True)
+class SilentMels:
+    """Mels of one value above those of the spectrogram, for a network that learned with more.
+
+    number : of mels; value : in the units that the spectrogram has at this place
+    """
+
+    number: int
+    value: float
+
+
 @dataclass(frozen=True, eq=False)
 class ConvBlock:
     """A convolution of the same size (zeros around it), max-pooling and a rising activation.
@@ -202,7 +213,7 @@ class Network:
 
     n_mels: int
     n_frames: int
-    front: Sequence[Affine | Pad]
+    front: Sequence[Affine | Pad | SilentMels]
     blocks: Sequence[Block]
     output: Dense
     grus: Sequence[Gru] = ()

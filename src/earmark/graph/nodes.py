@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import onnx
 
 # Split with num_outputs came with opset 18; ONNX Runtime >= 1.20 and OpenVINO >= 2025 read it.
-_OPSET, _IR_VERSION = 18, 8
+OPSET, IR_VERSION = 18, 8
 
 
 class Nodes:
@@ -81,8 +81,8 @@ class Nodes:
         return helper.make_model(
             graph,
             producer_name="earmark",
-            ir_version=_IR_VERSION,
-            opset_imports=[helper.make_opsetid("", _OPSET)],
+            ir_version=IR_VERSION,
+            opset_imports=[helper.make_opsetid("", OPSET)],
         )
 
     def _append(

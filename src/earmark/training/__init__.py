@@ -26,19 +26,26 @@ if TYPE_CHECKING:
     from earmark.training.model import CRNN, CrnnSettings
     from earmark.training.probe import linear_probe
     from earmark.training.recipe import Recipe, read_recipe
+    from earmark.training.songs import n_songs
     from earmark.training.start import published_network
+    from earmark.training.sweeps import Setting, SweptRun, read_setting, sweep
 
 _HOME = {
     "CRNN": "model",
     "CrnnSettings": "model",
     "Recipe": "recipe",
     "Result": "loop",
+    "Setting": "sweeps",
+    "SweptRun": "sweeps",
     "Terms": "export.exporter",
     "export_run": "export.exporter",
     "from_model_file": "export.from_graph",
     "linear_probe": "probe",
+    "n_songs": "songs",
     "published_network": "start",
     "read_recipe": "recipe",
+    "read_setting": "sweeps",
+    "sweep": "sweeps",
     "train": "loop",
 }
 
@@ -47,12 +54,17 @@ __all__ = [
     "CrnnSettings",
     "Recipe",
     "Result",
+    "Setting",
+    "SweptRun",
     "Terms",
     "export_run",
     "from_model_file",
     "linear_probe",
+    "n_songs",
     "published_network",
     "read_recipe",
+    "read_setting",
+    "sweep",
     "train",
 ]
 

@@ -7,13 +7,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from earmark.training.batches import Batches
 from earmark.training.checkpoint import Arrays
-from earmark.training.model import CRNN
 from earmark.training.processes import Processes
 from earmark.training.recipe import Recipe
+from earmark.training.task import Task
 
 
 class Backend(Protocol):
@@ -32,15 +32,17 @@ class Backend(Protocol):
 
     def __init__(
         self,
-        model: CRNN,
+        model: nn.Module,
         recipe: Recipe,
         *,
+        task: Task,
         processes: Processes,
         n_steps: int,
         new: frozenset[str] | None,
     ) -> None:
         """Take over the network.
 
+        task : what it predicts
         n_steps : of the whole run, for the schedule
         new : names of the parameters that learn at the full rate; None for all
         """
@@ -51,7 +53,7 @@ class Backend(Protocol):
 
     @property
     def precision(self) -> str:
-        """What the convolutions multiply in: "bf16" or "f32"."""
+        """What the convolutions multiply in: "bf16", "f16" or "f32"."""
 
     @property
     def rate(self) -> float:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from torch import Tensor
 
 from earmark.errors import MissingExtra
 from earmark.files import atomic_path, json_line, write_text
@@ -33,7 +36,7 @@ def write_history(run: Path, lines: Sequence[Line]) -> None:
 
 
 def in_words(line: Line, *, epochs: int) -> str:
-    """One epoch as a line for a person."""
+    """One epoch as a line for a person; the same time for each of those to come."""
     words = [f"epoch {line['epoch']} of {epochs}: loss {line['loss']:.4f}"]
     if line.get("valid_loss") is not None:
         words.append(f"validation loss {line['valid_loss']:.4f}")
@@ -42,6 +45,9 @@ def in_words(line: Line, *, epochs: int) -> str:
             words.append(f"{name} {line[key]:.4f}")
     words.append(f"{line['clips_a_second']:.1f} clips a second")
     words.append(f"{100 * line['waiting']:.1f} % of it spent reading")
+    left = line["seconds"] / line["epoch"] * (epochs - line["epoch"])
+    if left > 0:
+        words.append(f"{timedelta(seconds=round(left))} left")
     return ", ".join(words)
 
 
@@ -52,13 +58,15 @@ class Board:
     """
 
     def __init__(self, run: Path, *, wanted: bool) -> None:
+        self._run = run
+        self._open: Any = None
         self._writer: Any = None
         if wanted:
             try:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError as error:
                 raise MissingExtra("tensorboard", "tensorboard") from error
-            self._writer = SummaryWriter(str(run / BOARD))
+            self._open = SummaryWriter
 
     def __enter__(self) -> Board:
         return self
@@ -74,11 +82,23 @@ class Board:
 
     def add(self, line: Line) -> None:
         """Add the numbers of an epoch."""
-        if self._writer is None:
+        values = {key: value for key, value in line.items() if key not in ("epoch", "step")}
+        self._add(line["step"], values)
+
+    def add_step(self, step: int, loss: Tensor, *, rate: float) -> None:
+        """Add the loss of a step, and the learning rate of the next one."""
+        if self._open is not None:  # or a GPU would wait for the number of the loss
+            self._add(step, {"steps/loss": loss.item(), "steps/rate": rate})
+
+    def _add(self, step: int, values: Mapping[str, Any]) -> None:
+        if self._open is None:
             return
-        for key, value in line.items():
-            if isinstance(value, int | float) and key not in ("epoch", "step"):
-                self._writer.add_scalar(key, value, line["step"])
+        if self._writer is None:
+            # a run that was killed takes some steps again: those from before are not shown
+            self._writer = self._open(str(self._run / BOARD), purge_step=step)
+        for key, value in values.items():
+            if isinstance(value, int | float):
+                self._writer.add_scalar(key, value, step)
         self._writer.flush()
 
 

@@ -59,7 +59,6 @@ def prepare(recipe: Recipe, store: Path, *, processes: Processes) -> Job:
 
     Raises BadRecipe, BadStore and FeatureMismatch.
     """
-    processes.check_batch(recipe.loop.batch)
     source = open_clips(store, held=recipe.data.held, device=processes.device)
     songs = choose(source.store, recipe.data, seed=recipe.seed)
     task = make_task(recipe, source.store, songs)

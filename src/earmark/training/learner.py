@@ -5,21 +5,23 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from torch import Tensor, nn
 
 from earmark.arrays import AnyArray
 from earmark.training.batches import Batches
 from earmark.training.checkpoint import Arrays
-from earmark.training.model import CRNN
+from earmark.training.objective import make_loss
 from earmark.training.processes import Processes, join_processes
 from earmark.training.recipe import Optimiser, Recipe
+from earmark.training.task import Task
 
+_NAMES = {torch.bfloat16: "bf16", torch.float16: "f16"}
 _START, _END = 1 / 25, 1e-5  # of the highest rate, where one cycle begins and ends
 
 
@@ -28,6 +30,7 @@ class Learner:
 
     The Backend of PyTorch (training/backend.py).
 
+    task : what the network predicts
     n_steps : of the whole run, for the schedule
     new : names of the parameters that learn at the full rate; None for all
     """
@@ -35,25 +38,33 @@ class Learner:
     framework: ClassVar[Mapping[str, str]] = {"name": "torch"}
 
     @staticmethod
-    def join(recipe: Recipe) -> AbstractContextManager[Processes]:  # noqa: ARG004
+    def join(recipe: Recipe) -> AbstractContextManager[Processes]:
         """Join the processes that torchrun has started, or be the only one."""
-        return join_processes()
+        return join_processes(batch=recipe.loop.batch)
 
     def __init__(
         self,
-        model: CRNN,
+        model: nn.Module,
         recipe: Recipe,
         *,
+        task: Task,
         processes: Processes,
         n_steps: int,
         new: frozenset[str] | None = None,
     ) -> None:
-        self.model: CRNN = model.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model: nn.Module = model.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.model).eval() if recipe.loop.average else None
         self.steps_done = 0
         self._recipe, self._n_steps, self._device = recipe, n_steps, processes.device
         self._dtype = precision(recipe.loop.precision, processes.device)
         self._optimiser = _optimiser(self.model, recipe.optimiser, new)
+        self._loss = make_loss(
+            recipe.loss, tags=task.tags, priors=task.priors, device=processes.device
+        )
+        # gradients of float16 vanish below 6e-8, so the loss is made larger first
+        self._scaler = torch.amp.GradScaler(
+            processes.device.type, enabled=self._dtype is torch.float16
+        )
         network: nn.Module = self.model
         if recipe.loop.compile:
             network = torch.compile(network)  # type: ignore[assignment]
@@ -68,8 +79,8 @@ class Learner:
 
     @property
     def precision(self) -> str:
-        """What the convolutions multiply in: "bf16" or "f32"."""
-        return "f32" if self._dtype is None else "bf16"
+        """What the convolutions multiply in: "bf16", "f16" or "f32"."""
+        return "f32" if self._dtype is None else _NAMES[self._dtype]
 
     @property
     def rate(self) -> float:
@@ -92,18 +103,35 @@ class Learner:
         for group in self._optimiser.param_groups:
             group["lr"] = self.rate * group["share"]
         self._network.train()
-        with torch.autocast(self._device.type, self._dtype, enabled=self._dtype is not None):
-            logits = self._network(clips)
-        loss = F.binary_cross_entropy_with_logits(logits.float(), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
+        parts = self._recipe.loop.accumulate
+        both = zip(clips.chunk(parts), labels.chunk(parts), strict=True)
+        total = torch.zeros((), device=self._device)
+        for number, (some, of_some) in enumerate(both, 1):
+            with self._sharing(number == parts):
+                loss = self._loss_of(some, of_some) * (len(some) / len(clips))
+                self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
         if self._recipe.optimiser.clip:
+            self._scaler.unscale_(self._optimiser)
             nn.utils.clip_grad_norm_(self.model.parameters(), self._recipe.optimiser.clip)
-        self._optimiser.step()
+        self._scaler.step(self._optimiser)
+        self._scaler.update()
         self._optimiser.zero_grad(set_to_none=True)
         self.steps_done += 1
         if self.averaged is not None:
             self._average(self.averaged)
-        return loss.detach()
+        return total
+
+    def _loss_of(self, clips: Tensor, labels: Tensor) -> Tensor:
+        with torch.autocast(self._device.type, self._dtype, enabled=self._dtype is not None):
+            logits = self._network(clips)
+        return self._loss(logits.float(), labels)
+
+    def _sharing(self, share: bool) -> AbstractContextManager[None]:
+        """Whether the processes add up their gradients: once a step, after the last part."""
+        if share or not isinstance(self._network, nn.parallel.DistributedDataParallel):
+            return nullcontext()
+        return self._network.no_sync()
 
     def predict(self, clips: Tensor) -> Tensor:
         """Logits (batch, n_tags) of clips, by the weights to keep, in float32 arithmetic."""
@@ -122,6 +150,8 @@ class Learner:
         for name, parameter in self.model.named_parameters():
             for key, value in self._optimiser.state[parameter].items():
                 arrays[f"optimiser.{key}.{name}"] = _numpy(value)
+        for key, number in self._scaler.state_dict().items():
+            arrays[f"scaler.{key}"] = np.array(number, dtype=np.float64)
         return arrays
 
     def load(self, arrays: Arrays, *, steps_done: int) -> None:
@@ -136,16 +166,20 @@ class Learner:
                 # as the optimiser keeps them: moments laid out in memory like their parameter
                 state[key] = torch.empty_like(parameter).copy_(value) if value.ndim else value
                 state[key] = state[key].to(parameter.device)
+        if self._scaler.is_enabled():
+            scaler = self._scaler.state_dict()
+            kept = {key: type(now)(arrays[f"scaler.{key}"]) for key, now in scaler.items()}
+            self._scaler.load_state_dict(kept)
         self.steps_done = steps_done
 
     def write_network(self, folder: Path, *, best: bool) -> None:
         """Write nothing: PyTorch's own files are pickles, and the checkpoint holds all."""
 
     @property
-    def _kept(self) -> CRNN:
+    def _kept(self) -> nn.Module:
         return self.averaged if self.averaged is not None else self.model
 
-    def _average(self, averaged: CRNN) -> None:
+    def _average(self, averaged: nn.Module) -> None:
         keep = kept_share(self._recipe.loop.average, self.steps_done)
         with torch.no_grad():
             for (_, mean), (_, value) in zip(_state(averaged), _state(self.model), strict=True):
@@ -177,7 +211,12 @@ def kept_share(average: float, steps_done: int) -> float:
 
 
 def precision(setting: str, device: torch.device) -> torch.dtype | None:
-    """bfloat16 for "bf16", and for "auto" on hardware that multiplies it fast; None is float32."""
+    """float16 for "f16", bfloat16 for "bf16", and for "auto" on hardware that multiplies it fast.
+
+    None is float32.
+    """
+    if setting == "f16":
+        return torch.float16
     fast = (
         torch.cuda.is_bf16_supported(including_emulation=False)
         if device.type == "cuda"

@@ -23,6 +23,7 @@ from earmark.training.job import prepare
 from earmark.training.learner import Learner
 from earmark.training.recipe import Recipe
 from earmark.training.run import start_or_resume
+from earmark.training.speed import Moment
 from earmark.training.stopping import stop_on_signals
 
 Framework = Literal["torch", "keras"]
@@ -65,14 +66,17 @@ def train(
     framework: Framework = "torch",
     resume: bool = False,
     tell: Callable[[str], object] = lambda _: None,
+    watch: Callable[[Moment], object] = lambda _: None,
 ) -> Result:
     """Train a network on a store, into the folder `run`, until it is done or asked to stop.
 
     framework : what computes the steps; a run resumes with the one that it was started with
     resume : continue the run in that folder, if there is one; without it, one there is an error
     tell : called with messages for a person, in the first process only
+    watch : called a few times a second with how far the run is, in the first process only
 
-    SIGTERM and SIGINT save and end between two steps. Under torchrun, each process calls this.
+    SIGTERM and SIGINT save and end between two steps, or while the validation songs are scored.
+    Under torchrun, each process calls this.
     Raises BadRecipe, BadStore, FeatureMismatch, FolderInUse, MissingExtra, and DataError for a
     loss that is not finite, a damaged checkpoint, or a disk that cannot be written to.
     """
@@ -81,18 +85,27 @@ def train(
     with (
         backend.join(recipe) as processes,
         only_run_in(folder) if processes.first else nullcontext(),
-        stop_on_signals() as stop,
         Board(folder, wanted=recipe.loop.tensorboard and processes.first) as board,
     ):
         job = prepare(recipe, Path(store), processes=processes)
         current = start_or_resume(job, folder, backend=backend, resume=resume)
+        estimated = current.done
 
         def tell_first(message: str) -> None:
             if processes.first:
                 tell(message)
 
         def after_step(loss: Tensor) -> bool:
-            current.step(loss)
+            nonlocal estimated
+            loss = current.step(loss)
+            every = recipe.loop.tensorboard_steps
+            if every and current.learner.steps_done % every == 0:
+                board.add_step(current.learner.steps_done, loss, rate=current.learner.rate)
+            if processes.first and current.speed.is_due():
+                watch(current.moment())
+            if processes.first and not estimated and current.speed.is_known:
+                tell(current.estimate())
+                estimated = True
             stopping = current.should_stop(stop.asked)
             if stopping or current.save_is_due:
                 current.save()
@@ -100,12 +113,17 @@ def train(
 
         for note in (*job.notes, *current.notes):
             tell_first(note)
-        while not current.done and not processes.any(stop.asked):
-            if not current.learner.learn(current.batches(), after_step=after_step):
-                break
-            line = current.end_epoch()
-            board.add(line)
-            tell_first(in_words(line, epochs=recipe.loop.epochs))
+        with stop_on_signals() as stop:
+            while not current.done and not processes.any(stop.asked):
+                if not current.learner.learn(current.batches(), after_step=after_step):
+                    break
+                if processes.first:
+                    watch(current.moment())
+                line = current.end_epoch(lambda: stop.asked)
+                if line is None:
+                    break
+                board.add(line)
+                tell_first(in_words(line, epochs=recipe.loop.epochs))
         if current.done:
             current.finish()
         best = current.progress.best or {}

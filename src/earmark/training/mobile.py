@@ -63,12 +63,23 @@ class MobileGru(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(batch, channels, mels, frames) to (batch, n_tags)."""
-        return self.output(self.dropout(self.embed(images)))  # type: ignore[no-any-return]
+        return self.answer_moments(self.moments(images))
 
     def embed(self, images: Tensor) -> Tensor:
         """(batch, channels, mels, frames) to (batch, units + features)."""
-        x = F.avg_pool2d(self.blocks(images), self.settings.pool)  # (batch, features, 1, moments)
-        x = x.squeeze(2).transpose(1, 2)  # (batch, moments, features)
+        return self.embed_moments(self.moments(images))
+
+    def moments(self, images: Tensor) -> Tensor:
+        """What the blocks leave: (batch, channels, mels, frames) to (batch, features, 1, n)."""
+        return F.avg_pool2d(self.blocks(images), self.settings.pool)
+
+    def answer_moments(self, moments: Tensor) -> Tensor:
+        """(batch, features, 1, n) to (batch, n_tags)."""
+        return self.output(self.dropout(self.embed_moments(moments)))  # type: ignore[no-any-return]
+
+    def embed_moments(self, moments: Tensor) -> Tensor:
+        """(batch, features, 1, n) to (batch, units + features)."""
+        x = moments.squeeze(2).transpose(1, 2)  # (batch, n, features)
         return torch.cat([self.recurrent(x)[0][:, -1], x.mean(1)], dim=1)
 
     def learned(self) -> list[graph.ConvBlock | graph.InvertedResidual]:
@@ -83,7 +94,7 @@ def to_network(
     n_mels: int,
     n_frames: int,
     columns: Sequence[int] | None = None,
-    front: Sequence[graph.Affine | graph.Pad] = (),
+    front: Sequence[graph.Affine | graph.Pad | graph.SilentMels] = (),
 ) -> graph.Network:
     """What the model computes in evaluation, with the blocks that came before its own.
 

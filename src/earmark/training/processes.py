@@ -12,7 +12,7 @@ import torch.distributed
 from torch import Tensor
 
 from earmark.arrays import Float32Array
-from earmark.errors import BadRecipe
+from earmark.errors import BadRecipe, BadValue
 
 
 @dataclass(frozen=True)
@@ -63,22 +63,33 @@ class Processes:
         torch.distributed.all_gather(parts, padded)
         return torch.stack(parts, dim=1).flatten(0, 1)[:n].cpu().numpy()
 
-    def check_batch(self, batch: int) -> None:
-        """Raise BadRecipe for a batch that the processes cannot share."""
-        if batch % self.count:
-            raise BadRecipe(
-                f"loop.batch is {batch}, which {self.count} processes cannot share. Choose a "
-                f"multiple of {self.count}"
-            )
+
+def check_alone(what: str) -> None:
+    """Raise BadValue where torchrun has started several processes.
+
+    what : a command or an option that trains in one
+    """
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise BadValue(
+            f"{what} trains in one process, and torchrun started several. Start it without torchrun"
+        )
 
 
 @contextmanager
-def join_processes() -> Iterator[Processes]:
-    """Join the processes that torchrun has started, or be the only one.
+def join_processes(*, batch: int) -> Iterator[Processes]:
+    """Join the processes that torchrun has started, on one or several machines, or be the only one.
+
+    batch : clips a step, over all of them
 
     Each computes on a GPU of its own (NCCL) where there are GPUs, else on the processor (gloo).
+    Raises BadRecipe for a batch that they cannot share, before it waits for the others.
     """
     count, local = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
+    if batch % count:
+        raise BadRecipe(
+            f"loop.batch is {batch}, which {count} processes cannot share. Choose a multiple of "
+            f"{count}"
+        )
     device = torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
     if count == 1:
         yield Processes(device)

@@ -42,7 +42,10 @@ class Data(_Section):
     targets : a file of targets (see training/targets.py) to learn instead of the store's labels;
         its tags become those of the network, and there is no validation. "labels" learns the
         labels, as without it; empty, it must be set before the recipe can run
-    songs : learn from so many of the training songs only, drawn by the seed; 0 takes all
+    songs : learn from so many of the training songs only, drawn by the seed; 0 takes all. Fewer
+        are always a part of more
+    artists : a catalog (Parquet or CSV) that says of whom each song is; then the `songs` are drawn
+        artist by artist, all of one before the next
     held : where the spectrograms are held: "gpu", "memory" or "disk"; "auto" decides by their size
     """
 
@@ -52,6 +55,7 @@ class Data(_Section):
     valid_fold: int | None = None
     targets: str | None = None
     songs: int = Field(default=0, ge=0)
+    artists: str | None = None
     held: Literal["auto", "gpu", "memory", "disk"] = "auto"
 
     @field_validator("targets")
@@ -64,6 +68,23 @@ class Data(_Section):
                 "--set data.targets=labels"
             )
         return None if targets == "labels" else targets
+
+
+class Loss(_Section):
+    """What a step makes smaller.
+
+    name : "bce" (binary cross entropy), "focal" (arXiv:1708.02002), or the dotted path of a
+        function of logits and labels, both (batch, n_tags), to the error of each, same shape
+    gamma : of focal: the higher, the less a right score counts
+    positives : songs with a tag count as much as those without it, "equal"; in total as much as
+        those, "balanced"; or between both, "root"
+    weights : how much tags count, by name, as in weights = { jazz = 2.0 }; the others count 1
+    """
+
+    name: str = "bce"
+    gamma: Annotated[float, Field(ge=0)] = 2.0
+    positives: Literal["equal", "root", "balanced"] = "equal"
+    weights: dict[str, Annotated[float, Field(gt=0)]] = {}
 
 
 class Optimiser(_Section):
@@ -99,21 +120,28 @@ class Loop(_Section):
     patience : stop after so many epochs without a better validation ROC-AUC; 0 never stops early
     average : share that a moving average of the weights keeps at each step, which is then what is
         validated and exported; 0 keeps no average
-    precision : "bf16" or "f32"; "auto" is bf16 where the hardware multiplies it fast
+    accumulate : parts that each batch is computed in, one after the other, where a whole one does
+        not fit into memory; but for batch norms, which see one part at a time, it learns the same
+    precision : "bf16", "f16" or "f32"; "auto" is bf16 where the hardware multiplies it fast, else
+        f32. "f16" is for older GPUs; its gradients are scaled, and a step whose gradients are not
+        finite is left out
     compile : let torch.compile fuse the network first
     checkpoint_minutes, checkpoint_steps : also save that often within an epoch; 0 does not
     tensorboard : write TensorBoard's files, too
+    tensorboard_steps : give TensorBoard the loss that often within an epoch; 0 does not
     """
 
     epochs: Count = 30
     batch: Count = 32
     patience: int = Field(default=0, ge=0)
     average: Share = 0.0
-    precision: Literal["auto", "bf16", "f32"] = "auto"
+    accumulate: Count = 1
+    precision: Literal["auto", "bf16", "f16", "f32"] = "auto"
     compile: bool = False
     checkpoint_minutes: Annotated[float, Field(ge=0)] = 5.0
     checkpoint_steps: int = Field(default=0, ge=0)
     tensorboard: bool = False
+    tensorboard_steps: int = Field(default=50, ge=0)
 
 
 class Recipe(_Section):
@@ -121,21 +149,43 @@ class Recipe(_Section):
 
     name, seed : its name, by default the file's; and what everything random in it is drawn by
     features : the preset that the store must be made with; None takes any
-    init : published weights to start from: the .h5 file of choi2016 (CRNN or CNN) or of cs2470
+    init : weights to start from: a name (choi2016, choi2016-cnn, cs2470), their .h5 file, a run of
+        earmark's (its folder or its best.npz), or a model file that earmark trained
+    network : the dotted path of a function that makes the network instead of [model] (see
+        training/own_network.py)
+    network_settings : what that function is called with, by name, beside the task
     """
 
     name: str
     features: str | None = None
     seed: int = Field(default=0, ge=0)
     init: str | None = None
+    network: str | None = None
+    network_settings: dict[str, Any] = {}
     model: CrnnSettings = CrnnSettings()
     data: Data = Data()
     augment: Augmentation = Augmentation()
+    loss: Loss = Loss()
     optimiser: Optimiser = Optimiser()
     loop: Loop = Loop()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.network_settings and self.network is None:
+            raise BadValue(
+                "network_settings are for the function that network names, and it names none. Set "
+                "network, or leave network_settings out"
+            )
+        if self.network is not None and self.optimiser.probe:
+            raise BadValue(
+                "optimiser.probe fits the output layer of earmark's own network, and network names "
+                "another one. Set optimiser.probe to 0"
+            )
+        if self.loop.batch % self.loop.accumulate:
+            raise BadValue(
+                f"loop.batch is {self.loop.batch}, which {self.loop.accumulate} parts cannot share."
+                f" Set loop.accumulate to a divisor of it"
+            )
         if self.optimiser.probe and self.init is None:
             raise BadValue(
                 "optimiser.probe needs init, as it fits the output layer to features that were "

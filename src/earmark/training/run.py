@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -16,13 +17,14 @@ from torch import Tensor
 from earmark.errors import DataError
 from earmark.folder_lock import disk_errors
 from earmark.training.backend import Backend
-from earmark.training.batches import Batches
+from earmark.training.batches import Batches, in_order
 from earmark.training.checkpoint import Arrays, read_checkpoint, write_checkpoint
 from earmark.training.fast_cpu import peak_bytes
 from earmark.training.history import Line, draw_history, write_history
 from earmark.training.job import Job
 from earmark.training.losses import Losses
-from earmark.training.model import n_parameters
+from earmark.training.model import CRNN, n_parameters
+from earmark.training.own_network import make_network
 from earmark.training.probe import fit_output
 from earmark.training.run_folder import (
     BEST,
@@ -32,7 +34,8 @@ from earmark.training.run_folder import (
     new_record,
     write_record,
 )
-from earmark.training.start import start_from
+from earmark.training.speed import Moment, Speed
+from earmark.training.start import measure_norms, start_from, weights_file
 
 _STEPS_PER_QUESTION = 50  # on several GPUs, between asking each other whether to stop
 _SECONDS_PER_CURVE = 20  # drawing one takes half a second
@@ -97,7 +100,8 @@ def start_or_resume(job: Job, folder: Path, *, backend: type[Backend], resume: b
     }
     notes, progress = [note], RunProgress()
     if record is None:
-        record = new_record(job.recipe, job.task, job.digest, n_parameters=size, how=how)
+        init = None if job.recipe.init is None else weights_file(job.recipe.init)
+        record = new_record(job.recipe, job.task, job.digest, n_parameters=size, init=init, how=how)
         if job.processes.first:
             with disk_errors(folder):
                 write_record(folder, record)
@@ -107,6 +111,18 @@ def start_or_resume(job: Job, folder: Path, *, backend: type[Backend], resume: b
                 f"warning: this run was started with {key} {record[key]} and resumes with {now}: "
                 "its weights will differ from those of a run without the interruption"
             )
+    planned = record["recipe"]["loop"]["epochs"]
+    if started and planned != job.recipe.loop.epochs:
+        notes.append(f"goes on to {job.recipe.loop.epochs} epochs, where {planned} were planned")
+        if job.recipe.optimiser.schedule != "constant":
+            notes.append(
+                f"warning: the learning rates of the first epochs were those of a run of {planned}"
+                " epochs; from here on they are those of the longer run"
+            )
+        record |= {"recipe": job.recipe.to_dict(), "results": None}
+        if job.processes.first:
+            with disk_errors(folder):
+                write_record(folder, record)
     if saved:
         progress = _load(folder / LAST, learner, steps_per_epoch=job.steps_per_epoch)
         notes.append(f"resumes after epoch {progress.epoch}, step {progress.step} of the next")
@@ -137,6 +153,7 @@ class Run:
         self._losses = Losses(*progress.losses, device=job.processes.device)
         self._last_tick = self._last_save = self._last_curve = perf_counter()
         self._waited = job.clips.waited
+        self.speed = Speed(batch=min(job.recipe.loop.batch, len(job.labels)))
 
     @property
     def done(self) -> bool:
@@ -149,10 +166,47 @@ class Run:
         """Those that the epoch under way has left."""
         return self.job.batches(self.progress.epoch, first=self.progress.step)
 
-    def step(self, loss: Tensor) -> None:
-        """Count a step that was taken. Raises DataError for a loss that is not finite."""
+    def step(self, loss: Tensor) -> Tensor:
+        """Count a step that was taken; returns its loss, over all processes.
+
+        Raises DataError for a loss that is not finite.
+        """
         self.progress.step += 1
-        self._losses.add(self.job.processes.mean(loss), step=self.learner.steps_done)
+        loss = self.job.processes.mean(loss)
+        self._losses.add(loss, step=self.learner.steps_done)
+        self.speed.step()
+        return loss
+
+    def moment(self) -> Moment:
+        """How far the run is."""
+        return Moment(
+            epoch=self.progress.epoch + 1,
+            epochs=self.job.recipe.loop.epochs,
+            step=self.progress.step,
+            steps=self.job.steps_per_epoch,
+            loss=self._losses.mean,
+            clips_a_second=self.speed.clips_a_second,
+            seconds_left=self._seconds_left(),
+        )
+
+    def estimate(self) -> str:
+        """What the rest of the run takes, in words: time, memory and disk."""
+        words = []
+        seconds, rate = self._seconds_left(), self.speed.clips_a_second
+        if seconds is not None and rate is not None:
+            epochs = self.job.recipe.loop.epochs - self.progress.epoch
+            time = timedelta(seconds=round(seconds))
+            of = "1 epoch" if epochs == 1 else f"{epochs} epochs"
+            words.append(f"{time} (h:min:s) for {of}, {rate:.1f} clips a second")
+        if (memory := peak_bytes()) is not None:
+            words.append(f"{memory / 1e9:.1f} GB of memory")
+        if self.job.processes.device.type == "cuda":
+            gpu = torch.cuda.max_memory_allocated()
+            words.append(f"{gpu / 1e9:.1f} GB of the GPU's memory")
+        sizes = [sum(array.nbytes for array in arrays.values()) for arrays in self._saved()]
+        # one of the files lies there twice while it is replaced
+        words.append(f"{(sum(sizes) + max(sizes)) / 1e6:.0f} MB of disk in {self.folder}")
+        return f"this run takes about {', '.join(words)}"
 
     def should_stop(self, asked: bool) -> bool:
         """Whether any of the processes was asked to stop; all of them ask at the same steps."""
@@ -178,8 +232,13 @@ class Run:
         self._write_checkpoint(LAST, self.learner.arrays(), {"progress": self.progress.to_dict()})
         self._last_save = perf_counter()
 
-    def end_epoch(self) -> Line:
-        """Validate, keep the best weights, save; returns the history line of the epoch."""
+    def end_epoch(self, is_asked_to_stop: Callable[[], bool]) -> Line | None:
+        """Validate, keep the best weights, save; returns the history line of the epoch.
+
+        is_asked_to_stop : while the validation songs are scored; then the epoch is saved without
+            its end, which comes when the run resumes, and None is returned
+        """
+        self.speed.rest()
         self._losses.check(step=self.learner.steps_done)
         self.learner.write_network(self.folder, best=False)
         self._tick()
@@ -195,7 +254,10 @@ class Run:
         }
         arrays = self.learner.weights()
         if job.validation is not None:
-            logits = job.validation.logits(self.learner.predict)
+            logits = job.validation.logits(self.learner.predict, is_asked_to_stop=is_asked_to_stop)
+            if logits is None:
+                self.save()
+                return None
             line |= job.validation.measure(logits)
             arrays |= {"valid.logits": logits, "valid.labels": job.validation.labels}
         self._tick()
@@ -234,6 +296,21 @@ class Run:
             with disk_errors(self.folder):
                 write_record(self.folder, self._record)
 
+    def _seconds_left(self) -> float | None:
+        job, progress = self.job, self.progress
+        epochs = job.recipe.loop.epochs - progress.epoch
+        n_valid = 0 if job.validation is None else len(job.validation.labels)
+        steps = epochs * job.steps_per_epoch - progress.step
+        return self.speed.seconds(steps=steps, clips_scored=epochs * n_valid)
+
+    def _saved(self) -> tuple[Arrays, Arrays]:
+        """The arrays of LAST and BEST, but for the scores, as they are before these are known."""
+        best = self.learner.weights()
+        if self.job.validation is not None:
+            labels = self.job.validation.labels
+            best |= {"labels": labels, "logits": np.empty(labels.shape, np.float32)}
+        return self.learner.arrays(), best
+
     def _tick(self) -> None:
         now, waited = perf_counter(), self.job.clips.waited
         self.progress.seconds += now - self._last_tick
@@ -261,18 +338,27 @@ def _first_learner(job: Job, backend: type[Backend], *, fit: bool) -> tuple[Back
     fit : fit the output layer first, where the recipe asks for it
     """
     recipe, processes = job.recipe, job.processes
-    model, new = job.task.network(recipe), None
+    model, new = make_network(recipe, job.task), None
     size = n_parameters(model)
     note = f"{size:,} parameters, {len(job.task.tags)} tags"
     if recipe.init is not None:
-        new = start_from(model, recipe.init, tags=job.task.tags)
+        started = start_from(
+            model, recipe.init, tags=job.task.tags, standardise=job.task.standardise
+        )
+        new = started.new
+        if started.folded and fit:
+            model.to(processes.device)
+            places = in_order(len(job.labels), batch=recipe.loop.batch)
+            with closing(job.clips.batches(places)) as batches:
+                measure_norms(model, batches)
         note += f", from the weights in {recipe.init} (new: {', '.join(sorted(new)) or 'nothing'})"
     if recipe.optimiser.probe and fit:
+        assert isinstance(model, CRNN)  # of which the recipe has made sure
         model.to(processes.device)
         fit_output(model, job.clips, job.labels.float(), strength=recipe.optimiser.probe)
         note += "; the output layer is fitted first"
     n_steps = job.steps_per_epoch * recipe.loop.epochs
-    learner = backend(model, recipe, processes=processes, n_steps=n_steps, new=new)
+    learner = backend(model, recipe, task=job.task, processes=processes, n_steps=n_steps, new=new)
     note += f"; {job.steps_per_epoch} steps an epoch, in {learner.precision} {learner.device_name}"
     if processes.count > 1:
         note += f" of each of {processes.count} processes"
@@ -294,10 +380,9 @@ def _load(checkpoint: Path, learner: Backend, *, steps_per_epoch: int) -> RunPro
     return progress
 
 
-def _merit(line: Mapping[str, Any]) -> tuple[int, float]:
-    """What the best epoch has most of: ROC-AUC; where no tag has one, the least loss; else time."""
-    if line.get("roc_auc") is not None:
-        return 2, line["roc_auc"]
-    if "valid_loss" in line:
-        return 1, -np.inf if line["valid_loss"] is None else -line["valid_loss"]
-    return 0, line["epoch"]
+def _merit(line: Mapping[str, Any]) -> tuple[float, ...]:
+    """What the best epoch has most of: ROC-AUC, then the least loss; without validation, time."""
+    if "valid_loss" not in line:
+        return (line["epoch"],)
+    auc, loss = line["roc_auc"], line["valid_loss"]
+    return -np.inf if auc is None else auc, -np.inf if loss is None else -loss

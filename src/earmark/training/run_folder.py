@@ -23,7 +23,7 @@ import torch
 from earmark.errors import BadRecipe, BadStore, DataError
 from earmark.files import sha256, write_json
 from earmark.provenance import commit
-from earmark.training.recipe import Recipe
+from earmark.training.recipe import Recipe, make_recipe
 from earmark.training.task import Task
 
 RECORD, LAST, BEST = "record.json", "last.npz", "best.npz"
@@ -32,8 +32,9 @@ FORMAT_VERSION = 1
 # A resumed run may change these: where and how often something is kept, not what is learned.
 _FREE_TO_CHANGE = {
     "data": ("held",),
-    "loop": ("checkpoint_minutes", "checkpoint_steps", "tensorboard"),
+    "loop": ("checkpoint_minutes", "checkpoint_steps", "tensorboard", "tensorboard_steps"),
 }
+_MAY_BE_MORE = ("loop.epochs", "loop.patience")  # when a run ends: later than was planned
 
 
 def new_record(
@@ -42,10 +43,12 @@ def new_record(
     data: Mapping[str, int | str],
     *,
     n_parameters: int,
+    init: Path | None,
     how: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The record of a run that starts now.
 
+    init : the file of the weights that it starts from
     how : framework, processes and precision, which a resumed run may have others of
     """
     return {
@@ -54,7 +57,7 @@ def new_record(
         "data": dict(data),
         "environment": environment(),
         "parameters": n_parameters,
-        "init_sha256": recipe.init and sha256(recipe.init),
+        "init_sha256": None if init is None else sha256(init),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         **how,
         "results": None,
@@ -101,11 +104,14 @@ def check_same(
             f"{run} was started with {started_with}. Resume it with --framework {started_with}, or "
             "choose another folder"
         )
-    before, now = _flat(record["recipe"]), _flat(recipe.to_dict())
+    # a run of an older earmark lacks the keys that came later
+    before = _flat(make_recipe(record["recipe"], source=str(run / RECORD)).to_dict())
+    now = _flat(recipe.to_dict())
     different = [
         f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
         for key in sorted(before.keys() | now.keys())
         if before.get(key) != now.get(key)
+        and not (key in _MAY_BE_MORE and _more(before[key], now[key]))
     ]
     if different:
         raise BadRecipe(
@@ -119,6 +125,10 @@ def check_same(
             "and targets to resume it, or choose another folder"
         )
     return record
+
+
+def _more(before: int, now: int) -> bool:
+    return now == 0 or 0 < before < now  # a patience of 0 never ends
 
 
 def environment() -> dict[str, Any]:

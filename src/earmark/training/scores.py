@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -30,15 +31,26 @@ class Validation:
         self.labels = labels
         self._clips, self._processes = clips, processes
 
-    def logits(self, predict: Callable[[Tensor], Tensor]) -> Float32Array:
+    def logits(
+        self,
+        predict: Callable[[Tensor], Tensor],
+        *,
+        is_asked_to_stop: Callable[[], bool] = lambda: False,
+    ) -> Float32Array | None:
         """float32 (n_songs, n_tags), of all songs in every process.
 
         predict : clips to logits, both on the device
+        is_asked_to_stop : asked before each batch, where there is one process; its True ends the
+            scoring, and None is returned
         """
         processes = self._processes
         n_here = len(range(processes.rank, len(self.labels), processes.count))
         parts = [torch.empty(0, self.labels.shape[1], device=processes.device)]
-        parts += [predict(clips) for clips in self._clips.batches(in_order(n_here, batch=_BATCH))]
+        with closing(self._clips.batches(in_order(n_here, batch=_BATCH))) as batches:
+            for clips in batches:
+                if processes.count == 1 and is_asked_to_stop():
+                    return None
+                parts.append(predict(clips))
         return processes.gather(torch.cat(parts), n=len(self.labels))
 
     def measure(self, logits: Float32Array) -> dict[str, Any]:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from earmark.arrays import BoolArray, Float32Array, Float64Array, Int64Array
+from earmark.data.catalog.catalog import read_catalog
+from earmark.data.catalog.from_csv import read_csv
+from earmark.data.catalog.splits import artist_key
 from earmark.data.store.index import INDEX
-from earmark.data.store.reader import Store
+from earmark.data.store.reader import Store, open_store
 from earmark.errors import BadRecipe
 from earmark.files import sha256
-from earmark.training.recipe import Data
+from earmark.training.recipe import Data, Recipe
 from earmark.training.seeds import generator
 from earmark.training.targets import read_targets
 
@@ -72,13 +76,23 @@ def choose(store: Store, data: Data, *, seed: int) -> TrainingSongs:
         raise BadRecipe(
             f"no song to validate on has known labels. {_songs_by_split(splits, labelled)}"
         )
-    if data.songs and data.songs < len(train):
-        chosen = generator(seed, "songs").permutation(train)[: data.songs]
-        train = np.sort(chosen)
+    if data.songs > len(train):
+        raise BadRecipe(
+            f"data.songs is {data.songs}, and only {len(train)} songs can be learned from. Ask for "
+            "fewer, or set data.songs to 0 for all of them"
+        )
+    if data.songs:
+        train = np.sort(_in_order_of_drawing(train, store, data, seed=seed)[: data.songs])
     songs = TrainingSongs(tags, train, valid, labels[train], store.labels[valid], tuple(notes))
     notes += _missing_tags(songs.train_labels, tags, "learn")
     notes += _missing_tags(songs.valid_labels, tags, "validate") if len(valid) else []
     return replace(songs, notes=tuple(notes))
+
+
+def n_songs(store: str | Path, recipe: Recipe) -> int:
+    """How many songs of a store a recipe learns from. Raises BadRecipe and BadStore."""
+    with open_store(store, resident=False) as opened:
+        return len(choose(opened, recipe.data, seed=recipe.seed).train)
 
 
 def priors(labels: BoolArray | Float32Array) -> Float64Array:
@@ -106,6 +120,28 @@ def digest(store: Store, songs: TrainingSongs) -> dict[str, int | str]:
             "\n".join(songs.tags).encode() + labels.tobytes()
         ).hexdigest(),
     }
+
+
+def _in_order_of_drawing(train: Int64Array, store: Store, data: Data, *, seed: int) -> Int64Array:
+    """The songs shuffled, and with data.artists those of each artist behind each other."""
+    order = generator(seed, "songs").permutation(train)
+    if data.artists is None:
+        return order
+    path = Path(data.artists)
+    catalog = read_csv(path).catalog if path.suffix.lower() == ".csv" else read_catalog(path)
+    names = dict(zip(catalog.ids, catalog.column("artist"), strict=True))
+    # a song without an artist is alone; the key of an artist never begins with a blank
+    ids = [store.ids[place] for place in order.tolist()]
+    artists = [artist_key(names.get(song, "")) or f" {song}" for song in ids]
+    if all(artist.startswith(" ") for artist in artists):
+        raise BadRecipe(
+            f"data.artists: {path} knows the artist of none of the {len(ids)} songs. Give the "
+            "catalog that the store was made from, with a column artist"
+        )
+    first: dict[str, int] = {}
+    for artist in artists:
+        first.setdefault(artist, len(first))
+    return order[np.argsort([first[artist] for artist in artists], kind="stable")]
 
 
 def _masks(splits: npt.NDArray[np.str_], data: Data) -> tuple[BoolArray, BoolArray]:

@@ -55,10 +55,9 @@ class Task:
         )
 
     def network(self, recipe: Recipe) -> CRNN:
-        """A network for this task, with initial weights drawn by the recipe's seed.
+        """The CRNN of a recipe's [model]; its output biases give every song the priors at first.
 
-        Its output biases give every song the priors at first. Raises BadRecipe where the
-        spectrograms are too small for the pools.
+        Raises BadRecipe where the spectrograms are too small for the pools.
         """
         seed_torch(generator(recipe.seed, "weights"))
         try:
@@ -118,6 +117,8 @@ def _check_crop(recipe: Recipe, features: LogMel) -> None:
             f"augment.crop_frames is {crop}, but clips have {features.n_frames} frames. Set fewer, "
             "or 0 for whole clips"
         )
+    if recipe.network is not None:
+        return  # whether it takes crops is its own affair
     if crop and model.input_norm == "frame":
         raise BadRecipe(
             'augment.crop_frames cannot be used with model.input_norm = "frame". Set '

@@ -1,4 +1,4 @@
-"""`earmark library show`: what was heard in the songs of a library."""
+"""`earmark library show` and `where`: what was heard in the songs of a library, and its file."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Mount `show`."""
+    """Mount `show` and `where`."""
     app.command("show")(show)
+    app.command("where")(where)
 
 
 def show(
@@ -100,6 +101,16 @@ def show(
             else:
                 terminal.show(line_of(tags_of(song, scan_model.card, rank=rank), top=top))
     say(counted(n_shown, "song"))
+
+
+def where(library: LibraryFile = None) -> None:
+    """Say which file the library is."""
+    from earmark.library.database import library_path
+
+    place = library or library_path()
+    terminal.show(place)
+    if not place.exists():
+        say("there is none yet: `earmark library scan DIR` makes it")
 
 
 def print_song(song: ScannedFile, *, card: Card, json: bool) -> None:

@@ -10,20 +10,30 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from earmark.arrays import BoolArray, Float32Array
 from earmark.errors import BadModel, BadValue, DataError
 from earmark.files import sha256, write_bytes
 from earmark.graph import build
 from earmark.graph.waveform import check_name, waveform_model
-from earmark.metrics import average_precision, expected_calibration_error, roc_auc
+from earmark.metrics import (
+    FEW,
+    Interval,
+    average_precision,
+    expected_calibration_error,
+    replicates,
+    roc_auc,
+)
 from earmark.model_file import INPUT, LOGITS, Card, sigmoid, write_model
 from earmark.privacy import keep_private
 from earmark.training.checkpoint import Arrays, read_checkpoint
 from earmark.training.export.calibration import calibrate
+from earmark.training.export.own_graph import own_graph
 from earmark.training.export.to_graph import to_graph
 from earmark.training.learner import load_weights
 from earmark.training.model import CRNN
+from earmark.training.own_network import make_network
 from earmark.training.recipe import make_recipe
 from earmark.training.run_folder import BEST, RECORD, read_record
 from earmark.training.seeds import generator
@@ -36,6 +46,7 @@ _Predict = Callable[[Float32Array], Float32Array]  # clips in dB to logits
 
 LARGEST_DIFFERENCE = 1e-4  # between the logits of torch and of what is written
 BATCHES = (1, 2, 5)
+_DRAWS = 200  # of validation songs, for its interval
 SUFFIXES = (".onnx", ".keras")
 
 
@@ -78,9 +89,17 @@ def export_run(
     arrays, facts = read_checkpoint(run / BEST)
     model, task = _model(run, record, arrays)
     if as_keras:
+        if not isinstance(model, CRNN):
+            raise BadValue(
+                f"{run} has a network of your own, which Keras does not know. Choose a name that "
+                "ends in .onnx"
+            )
         compared = _write_keras(model, Path(output), task)
-    else:
+    elif isinstance(model, CRNN):
         graph = build(to_graph(model, n_mels=task.features.n_mels, n_frames=task.features.n_frames))
+        compared = compare(model, graph, task)
+    else:
+        graph = own_graph(model, task)
         compared = compare(model, graph, task)
     training = _training(record)
     training["weights_sha256"] = sha256(run / BEST)
@@ -90,9 +109,9 @@ def export_run(
     if "valid.logits" in arrays:
         logits, labels = arrays["valid.logits"], arrays["valid.labels"]
         calibration = calibrate(logits, labels)
+        training["measured"] = measured = _measured(task.tags, logits, labels)
         reliability = tuple(
-            None if np.isnan(value) else float(value)
-            for value in roc_auc(labels, logits, average=None)
+            measured[tag]["roc_auc"] if tag in measured else None for tag in task.tags
         )
     card = Card(
         name=terms.name or record["recipe"]["name"],
@@ -116,7 +135,7 @@ def export_run(
     return card
 
 
-def compare(model: CRNN, graph: onnx.ModelProto, task: Task) -> float:
+def compare(model: nn.Module, graph: onnx.ModelProto, task: Task) -> float:
     """The largest difference between the logits of torch and of the graph.
 
     At several batch sizes, and, where the network takes other lengths, on graphs built for them.
@@ -124,10 +143,11 @@ def compare(model: CRNN, graph: onnx.ModelProto, task: Task) -> float:
     """
     n_mels = task.features.n_mels
     cases = [(partial(_run, graph), task.features.n_frames, batch) for batch in BATCHES]
-    for other in _other_lengths(model, task):
-        longer = build(to_graph(model, n_mels=n_mels, n_frames=other))
-        cases.append((partial(_run, longer), other, 2))
-    return _largest_difference(model, cases)
+    if isinstance(model, CRNN):
+        for other in _other_lengths(model, task):
+            longer = build(to_graph(model, n_mels=n_mels, n_frames=other))
+            cases.append((partial(_run, longer), other, 2))
+    return _largest_difference(model, cases, task)
 
 
 def _write_keras(model: CRNN, output: Path, task: Task) -> float:
@@ -136,22 +156,25 @@ def _write_keras(model: CRNN, output: Path, task: Task) -> float:
     keras = twin(model)
     cases = [(partial(predict, keras), task.features.n_frames, batch) for batch in BATCHES]
     cases += [(partial(predict, keras), other, 2) for other in _other_lengths(model, task)]
-    compared = _largest_difference(model, cases)
+    compared = _largest_difference(model, cases, task)
     save(keras, output)
     return compared
 
 
-def _largest_difference(model: CRNN, cases: Sequence[tuple[_Predict, int, int]]) -> float:
+def _largest_difference(
+    model: nn.Module, cases: Sequence[tuple[_Predict, int, int]], task: Task
+) -> float:
     """Between the logits of torch and of others, for (predict, n_frames, batch) in `cases`.
 
     Raises BadModel if it is above LARGEST_DIFFERENCE.
     """
     random = generator(0, "measure")
+    mean, deviation = task.standardise
     largest = 0.0
     for predict, length, batch in cases:
-        shape = (batch, model.n_mels, length)
+        shape = (batch, task.features.n_mels, length)
         noise = random.normal(size=shape) + random.normal(size=(*shape[:2], 1))
-        clips = (model.mean + model.deviation * noise).astype(np.float32)
+        clips = (mean + deviation * noise).astype(np.float32)
         with torch.inference_mode():
             expected = model(torch.from_numpy(clips)).numpy()
         difference = float(np.abs(predict(clips) - expected).max())
@@ -171,10 +194,11 @@ def _training(record: Mapping[str, Any]) -> dict[str, Any]:
     how = ("framework", "processes", "precision")
     training = {key: record[key] for key in (*kept, *how)}
     recipe = record["recipe"]
-    init, targets = recipe["init"], recipe["data"]["targets"]
+    init = recipe["init"]
+    files = {key: recipe["data"].get(key) for key in ("targets", "artists")}
     training["recipe"] = recipe | {
         "init": init and Path(init).name,
-        "data": recipe["data"] | {"targets": targets and Path(targets).name},
+        "data": recipe["data"] | {key: path and Path(path).name for key, path in files.items()},
     }
     training["environment"] = {
         key: value for key, value in record["environment"].items() if key != "command"
@@ -182,11 +206,11 @@ def _training(record: Mapping[str, Any]) -> dict[str, Any]:
     return training
 
 
-def _model(run: Path, record: Mapping[str, Any], arrays: Arrays) -> tuple[CRNN, Task]:
+def _model(run: Path, record: Mapping[str, Any], arrays: Arrays) -> tuple[nn.Module, Task]:
     try:
         recipe = make_recipe(record["recipe"], source=str(run / RECORD))
         task = Task.from_dict(record["task"])
-        model = task.network(recipe)
+        model = make_network(recipe, task)
         load_weights(model, arrays)
     except (KeyError, TypeError, RuntimeError) as error:
         raise DataError(
@@ -213,6 +237,30 @@ def _run(graph: onnx.ModelProto, clips: Float32Array) -> Float32Array:
     )
     logits: Float32Array = session.run([LOGITS], {INPUT: clips})[0]
     return logits
+
+
+def _measured(tags: Sequence[str], logits: Float32Array, labels: BoolArray) -> dict[str, Any]:
+    """ROC-AUC of each tag on the validation songs, with its interval and count.
+
+    Only of tags that enough songs carry, and enough do not: two songs may reach 1.00 by luck.
+    """
+    positives = labels.sum(axis=0)
+    columns = np.flatnonzero(np.minimum(positives, len(labels) - positives) >= FEW)
+    if not len(columns):
+        return {}
+    labels, logits = labels[:, columns], logits[:, columns]
+    drawn = replicates(labels, logits, generator=generator(0, "measure"), n=_DRAWS)
+    values, of_draws = roc_auc(labels, logits, average=None), drawn.per_tag["roc_auc"]
+    measured = {}
+    for place, column in enumerate(columns.tolist()):
+        value = float(values[place])
+        interval = Interval.of(value, of_draws[:, place])
+        measured[tags[column]] = {
+            "roc_auc": value,
+            "interval": [interval.low, interval.high],
+            "positives": int(positives[column]),
+        }
+    return measured
 
 
 def _validation(card: Card, logits: Float32Array, labels: BoolArray) -> dict[str, Any]:

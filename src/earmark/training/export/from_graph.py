@@ -34,7 +34,13 @@ def from_model_file(path: str | Path) -> CRNN:
             f"{path} was not trained by earmark: its card has no recipe. Read published weights "
             "with earmark.training.published_network instead"
         )
-    settings = make_recipe(card.training["recipe"], source=str(path)).model
+    recipe = make_recipe(card.training["recipe"], source=str(path))
+    if recipe.network is not None:
+        raise BadModel(
+            f"{path} holds the network of {recipe.network}, which cannot be read back from a model "
+            "file. Use its run instead, which holds the weights by their names"
+        )
+    settings = recipe.model
     constants = onnx.load_model_from_string(data).graph.initializer
     arrays = {constant.name: numpy_helper.to_array(constant) for constant in constants}
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,10 +11,10 @@ import keras
 import numpy as np
 import torch
 from keras import layers
-from torch import Tensor
+from torch import Tensor, nn
 
 from earmark.arrays import Float32Array
-from earmark.errors import BadRecipe, BadValue
+from earmark.errors import BadRecipe
 from earmark.training.batches import Batches
 from earmark.training.checkpoint import Arrays
 from earmark.training.keras.network import predict, save, twin
@@ -23,10 +22,13 @@ from earmark.training.keras.optimiser import AdamByWeight, RecipeSchedule, parts
 from earmark.training.keras.weights import give_weights, take_weights
 from earmark.training.learner import kept_share, rate_at
 from earmark.training.model import CRNN
-from earmark.training.processes import Processes
-from earmark.training.recipe import Recipe
+from earmark.training.processes import Processes, check_alone
+from earmark.training.recipe import Loss, Recipe
+from earmark.training.task import Task
 
 LAST, BEST = "last.keras", "best.keras"
+HALVES = ("bf16", "f16")
+_SLOWER = "4 to 6"  # on processors: Keras computes norms and dropout in many passes over memory
 
 
 class KerasLearner:
@@ -50,34 +52,37 @@ class KerasLearner:
         Raises BadRecipe for settings that Keras does not support here, and BadValue under torchrun.
         """
         for setting, refused in (
-            ('loop.precision = "bf16"', recipe.loop.precision == "bf16"),
+            (f'loop.precision = "{recipe.loop.precision}"', recipe.loop.precision in HALVES),
             ('data.held = "gpu"', recipe.data.held == "gpu"),
+            (f"loop.accumulate = {recipe.loop.accumulate}", recipe.loop.accumulate > 1),
+            (f'network = "{recipe.network}"', recipe.network is not None),
+            ("[loss]", recipe.loss != Loss()),
         ):
             if refused:
                 raise BadRecipe(
                     f"--framework keras does not support {setting}. Leave it at its default, or "
                     "train with --framework torch"
                 )
-        if os.environ.get("WORLD_SIZE", "1") != "1":
-            raise BadValue(
-                "--framework keras trains in one process, and torchrun started several. Start it "
-                "without torchrun"
-            )
+        check_alone("--framework keras")
         yield Processes(torch.device("cpu"))
 
     def __init__(
         self,
-        model: CRNN,
+        model: nn.Module,
         recipe: Recipe,
         *,
+        task: Task,  # noqa: ARG002 - the loss of Keras asks for none of it
         processes: Processes,
         n_steps: int,
         new: frozenset[str] | None = None,
     ) -> None:
         assert processes.count == 1
+        assert isinstance(model, CRNN)
         self.network = twin(model, seed=recipe.seed)
         self.steps_done = 0
         self.precision, self.device_name = "f32", f"by Keras on {keras.config.backend()}"
+        if keras.config.backend() == "torch":
+            self.device_name += f" (a step takes {_SLOWER} times as long as with --framework torch)"
         self._recipe, self._n_steps = recipe, n_steps
         self._average = self.network.get_weights() if recipe.loop.average else None
         self._averaged = twin(model) if recipe.loop.average else None
