@@ -117,8 +117,8 @@ def test_a_list_plays_on_also_where_the_browser_needs_another_format(page):
     assert page.locator("#alert").is_hidden()
     page.locator("#main").focus()
     page.keyboard.press("Space")
-    until(page, "() => document.querySelector('#audio').paused")
-    assert page.locator("#play").get_attribute("aria-label") == "Play"
+    until(page, "() => document.querySelector('#play').ariaLabel === 'Play'")
+    assert page.evaluate("document.querySelector('#audio').paused")
     page.locator("#previous").click()
     until(page, "() => document.querySelector('#playing').textContent === 'Green'")
 
