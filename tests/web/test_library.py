@@ -19,6 +19,7 @@ from music_folder import scan_once, write_song
 from pydantic import BaseModel, ConfigDict
 from web_server import Process, serving
 
+from earmark.errors import BadLibrary, NotScanned
 from earmark.features import PRESETS
 from earmark.library.database import Library
 from earmark.library.song import ScanFailure, ScannedFile
@@ -380,3 +381,12 @@ def test_the_command_serves_the_users_own_library_or_another(model, tmp_path, mo
         assert get(server, "/api/library/songs").json()["total"] == 1
         assert 'id="to-library">' in get(server, "/").text
         assert get(server, "/library").status_code == 200
+
+
+def test_a_library_without_songs_is_refused_and_closed(tmp_path):
+    Library.open(tmp_path / "empty.sqlite", make=True).close()
+    with pytest.raises(NotScanned, match="earmark library scan"):
+        Shelf(tmp_path / "empty.sqlite")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.sqlite"]
+    with pytest.raises(BadLibrary, match="there is no library"):
+        Shelf(tmp_path / "none.sqlite")

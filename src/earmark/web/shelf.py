@@ -56,9 +56,13 @@ class Shelf:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="library")
         try:
             self._library: Library = self._thread.submit(Library.open, path).result()
-            self.model = self._thread.submit(self._library.model, model).result()
-            self._least = least_scores(self.model.card.tags, self.settings)
-            self._thread.submit(self._load).result()
+            try:
+                self.model = self._thread.submit(self._library.model, model).result()
+                self._least = least_scores(self.model.card.tags, self.settings)
+                self._thread.submit(self._load).result()
+            except BaseException:
+                self._thread.submit(self._library.close).result()
+                raise
         except BaseException:
             self._thread.shutdown()
             raise
