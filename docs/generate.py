@@ -3,6 +3,10 @@
 reference/cli.md           what each command says of itself
 reference/python.md        what each public name of `earmark` says of itself (make_python_page.py)
 reference/environment.md, exit-codes.md, recipe.md  (make_tables.py)
+README.md, tutorials/ and some guides: what commands print (make_outputs.py; a minute)
+reference/messages.md      the kinds of errors and warnings (make_messages.py)
+reference/licences.md      of all that is installed (make_licences.py)
+../share                   the man page and the shells' completions (make_share.py)
 explanation/architecture.md, between the markers: a line for each file of src/earmark
 """
 
@@ -18,6 +22,10 @@ DOCS = Path(__file__).resolve().parent
 PACKAGE = DOCS.parent / "src" / "earmark"
 COMMANDS = DOCS / "reference" / "cli.md"
 ARCHITECTURE = DOCS / "explanation" / "architecture.md"
+SCRIPTS = (
+    "make_python_page.py", "make_tables.py", "make_messages.py", "make_licences.py",
+    "make_share.py",
+)  # fmt: skip
 BEGIN, END = "<!-- made by `make docs`: begin -->\n", "<!-- made by `make docs`: end -->\n"
 
 
@@ -64,9 +72,10 @@ def architecture() -> str:
 
 def main() -> None:
     commands(COMMANDS)
-    for script in ("make_python_page.py", "make_tables.py"):
+    for script in SCRIPTS:
         subprocess.run([sys.executable, DOCS / script], check=True)
     ARCHITECTURE.write_text(architecture(), encoding="utf-8", newline="\n")
+    subprocess.run([sys.executable, DOCS / "make_outputs.py"], check=True)
 
 
 if __name__ == "__main__":

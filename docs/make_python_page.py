@@ -38,7 +38,7 @@ print(heard.tags[0].name, heard["jazz"].score)
 
 This page is made from the docstrings (`make docs`). Importing `earmark` loads no heavy library;
 each name loads what it needs when it is first used. A longer example is
-[examples/tag_from_python.py](../../examples/tag_from_python.py).
+[examples/tag_from_python.py](https://github.com/earmark-music/earmark/blob/main/examples/tag_from_python.py).
 
 **Many files.** `tagger.tag_files(paths)` and `tagger.embed_files(paths)` use all cores, give one
 result a file in order, and a `Failure` for a file that cannot be heard. A script that calls them

@@ -48,6 +48,7 @@ FILES = [
     for path in (ROOT / folder).rglob("*.py")
 ]
 # Of the Keras code of the paper, which has a guide of its own.
+ON_GITHUB = "https://github.com/earmark-music/earmark/blob/main/"
 FILES_OF_OTHERS = {"example_feat_extract.py", "example_tagging.py"}
 
 
@@ -106,9 +107,10 @@ def test_every_module_says_what_it_is_and_stands_on_the_page_of_the_architecture
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_file_that_a_page_names_is_there(page):
-    text = page.read_text(encoding="utf-8").replace("\\_", "_")
+    text = page.read_text(encoding="utf-8").replace("\\_", "_").replace(ON_GITHUB, "")
+    made = set(re.findall(r'title="([^"]+)"', text))  # by the page itself
     for name in re.findall(r"(?<![\w~/.])\.*[\w/-]+\.py\b", text):
-        assert name in FILES_OF_OTHERS or any(
+        assert name in FILES_OF_OTHERS | made or any(
             path.as_posix().endswith(f"/{name.lstrip('./')}") for path in FILES
         ), name
 
@@ -119,9 +121,19 @@ def test_every_name_of_the_package_that_a_page_uses_is_there(page):
         assert pkgutil.resolve_name(name) is not None
 
 
-def test_readmes_python_is_an_example_and_the_example_runs(model, tmp_path):
+def test_readmes_python_runs(tmp_path):
+    (snippet,) = re.findall(r"```python\n(.*?)```", text_of("README.md"), re.DOTALL)
+    example().write(tmp_path / "song.mp3", example().make_song(3))
+    done = subprocess.run(
+        [sys.executable, "-c", snippet], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("[('")
+    assert done.stdout.count("(") == 5
+
+
+def test_the_example_of_python_runs(model, tmp_path):
     script = ROOT / "examples" / "tag_from_python.py"
-    assert script.read_text() in text_of("README.md")
     songs = [tmp_path / "song.mp3", tmp_path / "other.flac"]
     for seed, song in enumerate(songs):
         example().write(song, example().make_song(3, seed=seed))
@@ -173,6 +185,7 @@ def decimal(value: float) -> str:
 
 RULES = settings.read_settings()
 GENRE = RULES.groups["genre"]
+N_MEASURED = sum(trust is not None for trust in SHIPPED.reliability or ())
 FIGURES = [
     ("docs/guides/serving.md", f"up to {WORDS[BATCH]} at once"),
     ("docs/guides/million-song.md", f"iTunes allows about {ITunes.per_minute:g} requests a minute"),
@@ -188,9 +201,11 @@ FIGURES = [
     ("docs/reference/models.md", f"{DEFAULT_RANKING} (the default)"),
     ("docs/reference/models.md", f"{zoo.resolve().stat().st_size / 1e6:.1f} MB, in the package"),
     ("docs/reference/models.md", f"{len(SHIPPED.tags)} tags: MSD-50 in column order, then"),
-    ("README.md", f"the {sum(trust is not None for trust in SHIPPED.reliability or ())} tags of "
-     "the shipped model that labels could measure"),
-    ("README.md", f"takes only {WORDS[round(10 * SHRINKAGE)]} tenths of the prior's log-odds off"),
+    ("docs/explanation/scores.md",
+     f"{N_MEASURED} tags of the shipped model that labels could measure"),
+    ("docs/explanation/scores.md", f"less {WORDS[round(10 * SHRINKAGE)]} tenths of the prior's"),
+    ("README.md", f"(shipped, {len(SHIPPED.tags)} tags, {zoo.resolve().stat().st_size / 1e6:.1f} "
+     "MB)"),
     *(
         ("docs/reference/formats.md", f"`{doubt.kind}`")
         for doubt in (*doubts(peak=0.0, unrest=None), *doubts(peak=1.0, unrest=0.0))
@@ -230,3 +245,24 @@ def test_the_speeds_in_the_readme_are_those_of_the_last_benchmark():
     found = [line.split("|")[2:5] for line in text_of("README.md").splitlines() if TIMES in line]
     expected = [list(row) for row in columns]
     assert [[cell.strip() for cell in row] for row in found] == expected[1:]
+
+
+def rows_of(page: str) -> dict[str, list[str]]:
+    """{first cell: other cells} of the tables of a page; without bold and intervals."""
+    rows = {}
+    for line in text_of(page).replace("**", "").splitlines():
+        if line.startswith("|"):
+            first, *others = (re.sub(r" \([^()]* to .*?\)", "", cell).strip() for cell in
+                              line.strip("| ").split("|"))  # fmt: skip
+            rows[first] = others
+    return rows
+
+
+def test_how_well_it_hears_is_the_same_in_the_readme_as_on_its_pages():
+    readme = {name: cells for name, cells in rows_of("README.md").items()
+              if len(cells) == 2 and cells[0].startswith(".")}  # fmt: skip
+    shipped = readme.pop(next(iter(readme)))
+    assert shipped == rows_of("docs/reference/models.md")["16 tags that 4Q has words for"]
+    others = rows_of("docs/explanation/restored-weights.md")
+    assert len(readme) == 6
+    assert {name: others[name] for name in readme} == readme

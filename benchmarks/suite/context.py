@@ -22,6 +22,9 @@ from earmark import files, model_file, windows, zoo
 from earmark.errors import ModelNotFound
 
 LIKE_FOR_LIKE = "choi2016"  # the network that the original way runs, at its full size
+MUSICNN = "musicnn-msd"  # a tagger that many use, as a model file of ours
+ESSENTIA_MUSICNN = f"essentia, {MUSICNN}"  # the same network behind Essentia's spectrogram
+PEERS = ("original", "researcher", "essentia", ESSENTIA_MUSICNN, MUSICNN)  # in the tables' order
 
 
 @dataclass(frozen=True)
@@ -92,14 +95,16 @@ class Context:
 
     @cached_property
     def models(self) -> dict[str, Model]:
-        """The shipped model, and the original network if its weights are here."""
-        names = (zoo.SHIPPED, LIKE_FOR_LIKE)
+        """The shipped model; the original network and musicnn where their weights are here."""
+        names = (zoo.SHIPPED, LIKE_FOR_LIKE, MUSICNN)
         return {name: model for name in names if (model := _model(name, self.work)) is not None}
 
     def missing(self, way: str, kind: str = "") -> str | None:
         """Why a way cannot run here."""
-        if way == "essentia" and find_spec("essentia") is None:
+        if "essentia" in way and find_spec("essentia") is None:
             return "essentia is not installed: pip install -r benchmarks/peers.txt"
+        if MUSICNN in way and MUSICNN not in self.models:
+            return f"its weights are not here: earmark models pull {MUSICNN}"
         if way == "original" and kind == "m4a" and not self._has_ffmpeg:
             return "librosa reads no m4a without the ffmpeg command"
         return None
@@ -139,10 +144,10 @@ def _found(name: str, work: Path) -> Iterator[Path]:
     try:
         yield zoo.resolve(name)
     except ModelNotFound:
-        published, path = material.SHARED / "published", work / f"{name}.onnx"
-        if not path.exists() and published.is_dir():
-            weights = published / zoo.PUBLISHED[name].file
-            words = ["models", "import", name, str(weights), "-o", str(path)]
+        origin, path = zoo.PUBLISHED[name], work / f"{name}.onnx"
+        weights = material.SHARED / "published" / origin.file
+        if not path.exists() and weights.exists():
+            words = ["models", "import", origin.kind, str(weights), "--name", name, "-o", str(path)]
             subprocess.run([sys.executable, "-m", "earmark", *words], check=True)
         if path.exists():
             yield path

@@ -62,7 +62,10 @@ def _peak(product: Callable[[int], object]) -> float:
 
 
 def flop_of_a_window(model: Path) -> float:
-    """Multiplications and additions of one window through the network of a model file."""
+    """Multiplications and additions of one window through the network of a model file.
+
+    A network that cuts the window into pieces does them for each piece.
+    """
     import onnx
 
     graph = onnx.load(model)
@@ -85,14 +88,15 @@ def flop_of_a_window(model: Path) -> float:
         if block.startswith("conv") and block not in blocks:
             # its first node: every pair of channels at every place of what comes before
             blocks.add(block)
+            pieces = shapes[before][0]
             strides = next((list(a.ints) for a in node.attribute if a.name == "strides"), [1, 1])
             mels, frames = shapes[before][-2:]
             mels, frames = -(-mels // strides[0]), -(-frames // strides[1])
-            total += int(np.prod(weights[weight])) * mels * frames
+            total += int(np.prod(weights[weight])) * pieces * mels * frames
         elif node.op_type == "Conv" and block not in blocks:
             # of a block of several layers: depthwise, pointwise, squeeze
-            places = shapes[node.output[0]][-2:]
-            total += int(np.prod(weights[node.input[1]]) * np.prod(places))
+            pieces, _, *places = shapes[node.output[0]]
+            total += int(np.prod(weights[node.input[1]]) * pieces * np.prod(places))
         elif node.op_type == "Gemm" and block not in blocks:
             # weights hold every pair of the last two sizes
             rows = shapes[node.output[0]][:-1]

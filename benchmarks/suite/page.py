@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.suite.context import LIKE_FOR_LIKE, TINY
+from benchmarks.suite.context import LIKE_FOR_LIKE, PEERS, TINY
 from benchmarks.suite.records import Row, short
 from benchmarks.suite.summary import Line, Summary
 from earmark import zoo
 
 TEMPLATE = Path(__file__).with_name("performance.in.md")
 NOT_MEASURED = "Not measured in this run."
-PEERS = ("original", "researcher", "essentia")
 
 
 def page(summary: Summary, *, command: str, load: str, plot: str, results: str) -> str:

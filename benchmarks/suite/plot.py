@@ -7,7 +7,9 @@ from pathlib import Path
 from benchmarks.suite.summary import Summary
 from earmark.privacy import keep_private
 
-COLOURS = ("#9aa5b1", "#5b7aa5", "#d9a441", "#2f9e74", "#187a54", "#7cc4a4")
+COLOURS = (
+    "#9aa5b1", "#5b7aa5", "#d9a441", "#c08a5b", "#8c6bb1", "#2f9e74", "#187a54", "#7cc4a4",
+)  # fmt: skip
 
 
 def write_plot(summary: Summary, path: Path) -> None:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from benchmarks.suite import growth, ways
-from benchmarks.suite.context import LIKE_FOR_LIKE, Context
+from benchmarks.suite.context import ESSENTIA_MUSICNN, MUSICNN, Context
 from benchmarks.suite.material import Material
 from benchmarks.suite.records import Row
 from benchmarks.suite.watching import Watched, watched
+from earmark import zoo
 from earmark.data.store.index import INDEX
 
 STAGES = ("tags", "shards", "scores", "training", "startup", "growth", "long", "ray")
@@ -103,9 +104,24 @@ def _tags(context: Context, music: Material, kind: str, number: int, n: int) -> 
     for model in context.models.values():
         words = ("earmark", "tag", "-", "--json", "--model", str(model.path))
         found.append(Way(model.name, *_warmed(n), (*words, "--center")))
-        if model.name != LIKE_FOR_LIKE:
+        if model.name == zoo.SHIPPED:
             found.append(Way(f"{model.name}, every second", *_warmed(n), words))
+    found += _musicnn(context, n)
     yield from _in_turn(context, "tags", music, found, number)
+
+
+def _musicnn(context: Context, n: int) -> Iterator[Way]:
+    """musicnn behind Essentia's front end; and a row that says why where it cannot run."""
+    missing = context.missing(MUSICNN)
+    if missing:
+        yield Way(MUSICNN, n, 0, (), missing)
+    path = "" if missing else str(context.models[MUSICNN].path)
+    yield Way(
+        ESSENTIA_MUSICNN,
+        *_warmed(max(2, n // 4)),
+        ("benchmarks.suite.ways", "essentia_tags", path),
+        context.missing(ESSENTIA_MUSICNN),
+    )
 
 
 def _shards(context: Context, music: Material, kind: str, number: int) -> Iterator[Task]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from benchmarks.suite.context import LIKE_FOR_LIKE, Context
+from benchmarks.suite.context import LIKE_FOR_LIKE, PEERS, Context
 from benchmarks.suite.records import Records, Row, Spread
 from earmark import zoo
 
@@ -64,7 +64,7 @@ class Summary:
                 rate=Spread(row["rate"] for row in found.values()),
                 times={
                     other: spread
-                    for other in ("original", "researcher", "essentia")
+                    for other in PEERS
                     if other != way and (spread := _ratios(found, by_way.get(other, {})))
                 },
                 of_limit=self._of_limit(stage, material, way, found),
@@ -168,4 +168,4 @@ def _order(names: Iterable[str]) -> Callable[[str], tuple[int, str]]:
     return lambda way: (places.get(way, len(places)), way)
 
 
-_ORDER = _order(("original", "researcher", "essentia", LIKE_FOR_LIKE, zoo.SHIPPED))
+_ORDER = _order((*PEERS, LIKE_FOR_LIKE, zoo.SHIPPED))

@@ -6,7 +6,8 @@ function that needs it, for a way must not pay for another's libraries.
 
 original    the loop of the paper's own scripts: librosa.load, librosa's mel, one clip at a time
 researcher  what a good researcher writes: two DataLoader workers decode, batches of eight
-essentia    Essentia's streaming network of algorithms, in a process for each core
+essentia    Essentia's streaming network of algorithms, in a process for each core; before musicnn
+            for tags, as its own TensorflowPredictMusiCNN has them
 earmark     as a user runs it: `earmark tag`, which needs no way here; its library for the rest
 ffmpeg      decodes and does nothing else, in a process for each core: the limit
 """
@@ -17,6 +18,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +110,10 @@ def researcher_scores(store: str) -> Iterator[object]:
 
 def essentia_shard(paths: list[str], target: str) -> Iterator[object]:
     return _saved(_on_all_cores(_essentia_decibels, paths), target)
+
+
+def essentia_tags(paths: list[str], model: str) -> Iterator[object]:
+    return _on_all_cores(partial(_essentia_musicnn, model=model), paths)
 
 
 def earmark_shard(
@@ -222,6 +228,35 @@ def _essentia_decibels(path: str) -> np.ndarray:
     return np.maximum(decibels, decibels.max() - 80)
 
 
+def _essentia_musicnn(path: str, *, model: str) -> np.ndarray:
+    """The scores of one file by a model file of musicnn, from Essentia's spectrogram."""
+    import essentia
+    from essentia import streaming
+
+    features = _musicnn(model).card.features
+    load = streaming.MonoLoader(filename=path, sampleRate=features.rate)
+    cut = streaming.FrameCutter(frameSize=features.n_fft, hopSize=features.hop)
+    front = streaming.TensorflowInputMusiCNN()
+    pool = essentia.Pool()
+    load.audio >> cut.signal
+    cut.frame >> front.frame
+    front.bands >> (pool, "bands")
+    essentia.run(load)
+    bands = pool["bands"].T  # (96, frames)
+    first = max(0, bands.shape[1] - features.n_frames) // 2
+    clip = np.resize(bands[:, first : first + features.n_frames].T, (features.n_frames, 96)).T
+    logits, _ = _musicnn(model).run(clip[None])
+    return _musicnn(model).card.scores(logits)
+
+
+@lru_cache(maxsize=1)
+def _musicnn(model: str) -> Any:
+    """The model of this process, on one core."""
+    from earmark.runtime import Model
+
+    return Model(model, threads=1)
+
+
 def _only_decode(path: str) -> int:
     import av
 
@@ -240,7 +275,7 @@ def _on_all_cores(work: Callable[[str], Any], paths: list[str]) -> Iterator[Any]
 
 WAYS = (
     original_tags, original_shard, original_scores, researcher_tags, researcher_shard,
-    researcher_scores, essentia_shard, earmark_shard, earmark_scores, ffmpeg,
+    researcher_scores, essentia_shard, essentia_tags, earmark_shard, earmark_scores, ffmpeg,
 )  # fmt: skip
 
 

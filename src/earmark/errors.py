@@ -154,7 +154,7 @@ class Unexpected(EarmarkError):
         self.trace = trace
 
     def __str__(self) -> str:
-        return f"unexpected {self.what} (a bug in earmark; please report it)"
+        return f"a bug in earmark stopped this: {self.what}. Please report it, with this line"
 
 
 class DownloadFailed(EarmarkError):
@@ -178,7 +178,7 @@ class FeatureMismatch(ModelError):
 
 
 class LibraryError(EarmarkError):
-    """Base of the errors about a music library."""
+    """A music library that cannot be used, and the base of the errors about it."""
 
 
 class BadLibrary(LibraryError):
@@ -206,7 +206,7 @@ class UnwritableTags(LibraryError):
 
 
 class DataError(EarmarkError):
-    """Base of the errors about catalogs, previews, stores, recipes and runs."""
+    """Data, a recipe or a run that cannot be used, and the base of the errors about them."""
 
 
 class BadCatalog(DataError):

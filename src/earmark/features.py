@@ -133,7 +133,7 @@ class LogMel:
         if unknown or missing:
             raise FeatureMismatch(
                 "these feature settings are not of this version of earmark: "
-                f"unknown {sorted(unknown)}, missing {sorted(missing)}"
+                f"unknown {sorted(unknown)}, missing {sorted(missing)}. Update earmark"
             )
         return cls(**values)
 
@@ -280,7 +280,7 @@ def log_mel(
     """
     samples = np.asarray(samples, dtype=np.float32)
     if samples.ndim != 1 or samples.size == 0:
-        raise BadValue(f"log_mel needs a mono signal of one sample or more, not {samples.shape}")
+        raise BadValue(f"`log_mel` needs a mono signal of one sample or more, not {samples.shape}")
     if not np.isfinite(samples).all():
         raise BadValue("the samples hold values that are not finite (NaN or infinity)")
     mel = _mel_power(samples, settings, out)

@@ -120,7 +120,9 @@ class Card:
             values = parse_json(text)
             version = values["format_version"]
         except (ValueError, KeyError, TypeError) as error:
-            raise BadModel(f"the model's card cannot be read ({error})") from error
+            raise BadModel(
+                f"the model's card cannot be read ({error}). Fetch or make the model again"
+            ) from error
         if version != FORMAT_VERSION:
             raise BadModel(
                 f"the model file has format version {version}; this earmark reads version "
@@ -141,7 +143,9 @@ class Card:
                 }
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise BadModel(f"the model's card is damaged ({error})") from error
+            raise BadModel(
+                f"the model's card is damaged ({error}). Fetch or make the model again"
+            ) from error
 
     def is_calibrated(self, column: int) -> bool:
         """Whether the scores of a tag were fitted to labels; a scale of 1 and no offset is not."""
@@ -186,10 +190,13 @@ def write_model(path: str | Path, graph: onnx.ModelProto, card: Card) -> None:
     inputs = {tensor.name: tensor.type.tensor_type.shape.dim for tensor in graph.graph.input}
     if inputs.keys() != {INPUT} or outputs.keys() != {LOGITS, EMBEDDING}:
         raise BadModel(
-            f"the graph maps {sorted(inputs)} to {sorted(outputs)}, not log-mel to logits"
+            f"the graph maps {sorted(inputs)} to {sorted(outputs)}; it should map {INPUT} to "
+            f"{LOGITS} and {EMBEDDING}"
         )
     if outputs[LOGITS][1].dim_value != len(card.tags):
-        raise BadModel(f"{outputs[LOGITS][1].dim_value} logits for {len(card.tags)} tags")
+        raise BadModel(
+            f"{outputs[LOGITS][1].dim_value} logits for {len(card.tags)} tags; each tag needs one"
+        )
     shape = tuple(size.dim_value for size in inputs[INPUT][1:])
     expected = (card.features.n_mels, card.features.n_frames)
     if shape != expected:

@@ -119,7 +119,9 @@ class Model:
         ]
         logits, embeddings = map(np.concatenate, zip(*parts, strict=True))
         if not (np.isfinite(logits).all() and np.isfinite(embeddings).all()):
-            raise BadModel(f"the model {self.card.name} answers with values that are not numbers")
+            raise BadModel(
+                f"the model {self.card.name} answers with values that are not numbers. Use another"
+            )
         return logits, embeddings
 
     def _try(self) -> None:

@@ -59,7 +59,7 @@ class Doubt:
 
 
 # what is shown in place of tags, and the kind of sound, for each kind of doubt
-_SHOWN: dict[str, tuple[str, Kind]] = {
+SHOWN: dict[str, tuple[str, Kind]] = {
     "silent": ("This is silence", "silence"),
     "steady": ("This sounds like noise or hum", "noise"),
     "speech": ("This is speech", "speech"),
@@ -68,7 +68,7 @@ _SHOWN: dict[str, tuple[str, Kind]] = {
 }
 _LITTLE = "its tags mean little"
 # the doubt about each sound of earmark.words that is not music
-_DOUBTS = {
+DOUBTS = {
     "speech": Doubt("speech", f"it is speech, not music: {_LITTLE}"),
     "silence": Doubt("silent", "it is silent: its tags mean nothing"),
     "noise": Doubt("steady", f"it sounds like noise: {_LITTLE}"),
@@ -85,12 +85,12 @@ def headline(warnings: Sequence[Doubt] | None) -> str | None:
 
     warnings : of the track; None where the signal was not checked
     """
-    return next((_SHOWN[one.kind][0] for one in warnings or () if one.kind in _SHOWN), None)
+    return next((SHOWN[one.kind][0] for one in warnings or () if one.kind in SHOWN), None)
 
 
 def kind(warnings: Sequence[Doubt] | None) -> Kind:
     """What kind of sound a track is, by its warnings: music where there are none."""
-    return next((_SHOWN[one.kind][1] for one in warnings or () if one.kind in _SHOWN), "music")
+    return next((SHOWN[one.kind][1] for one in warnings or () if one.kind in SHOWN), "music")
 
 
 def knows_sounds(tags: Sequence[str]) -> bool:
@@ -124,7 +124,7 @@ def doubts(*, peak: float, unrest: float | None, sound: str | None = None) -> tu
         level = f", its peak is {20 * math.log10(peak):.0f} dB" if peak else ""
         return (Doubt("silent", f"it is silent{level}: its tags mean nothing"),)
     if sound is not None:
-        return (_DOUBTS[sound],) if sound in _DOUBTS else ()
+        return (DOUBTS[sound],) if sound in DOUBTS else ()
     if unrest is not None and unrest < STEADY:
         words = "it sounds the same throughout, as noise and hum do: its tags mean little"
         return (Doubt("steady", words),)

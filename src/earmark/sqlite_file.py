@@ -170,7 +170,7 @@ def _check_version(connection: sqlite3.Connection, path: Path, *, file_format: S
         return file_format.version
     if application != file_format.application_id:
         raise file_format.foreign(
-            f"{path} is an SQLite file, but not a {file_format.name} of earmark"
+            f"{path} is an SQLite file, but not a {file_format.name} of earmark. Choose another"
         )
     if version != file_format.version and version not in file_format.upgrades:
         raise file_format.foreign(

@@ -11,7 +11,7 @@ import logging
 import os
 from pathlib import Path
 
-from earmark import model_file, published
+from earmark import environment, model_file, published
 from earmark.download import OnBytes, download
 from earmark.errors import BadValue, DownloadFailed, ModelError, ModelNotFound
 from earmark.files import cache_folder, sha256, write_bytes
@@ -64,7 +64,8 @@ def resolve(model: str | Path | None = None) -> Path:
         return Path(name)
     if name not in names():
         raise ModelNotFound(
-            f"no model {name!r}: there is no such file, and known names are {', '.join(names())}"
+            f"no model {name!r}: there is no such file. "
+            f"Known names to choose from: {', '.join(names())}"
         )
     if not model_path(name).is_file():
         raise ModelNotFound(
@@ -111,7 +112,7 @@ def fetch(name: str, *, deadline: float | None = None, progress: OnBytes | None 
     url = f"{mirror.rstrip('/')}/{weights.file}" if mirror else weights.url
     if url is None:
         raise ModelNotFound(f"no public address of {name} is known. {_by_hand(name)}")
-    if os.environ.get("EARMARK_OFFLINE", "0").lower() not in ("", "0", "no", "false"):
+    if environment.is_offline():
         raise DownloadFailed(
             f"EARMARK_OFFLINE forbids fetching {name} from {url}. {_by_hand(name)}"
         )

@@ -438,3 +438,15 @@ def test_the_example_song_is_the_same_for_the_same_seed(tmp_path, suffix):
     once, again, other = make("once", "5"), make("again", "5"), make("other", "6")
     assert once.read_bytes() == again.read_bytes() != other.read_bytes()
     assert load_audio(once, rate=RATE).seconds == pytest.approx(3, abs=0.05)
+
+
+def test_blocks_that_are_too_long_to_be_made_at_once_grow_with_the_file(tmp_path, monkeypatch):
+    path = tmp_path / "song.wav"
+    audio_files.write_audio(path, audio_files.music(3.0), codec="pcm_s16le")
+    whole = load_audio(path, rate=12_000).samples
+    monkeypatch.setattr("earmark.audio._MOST_ROOM", 1000)
+    for seconds in (0.05, 0.7, 2.0, 1e9):
+        blocks = list(stream_audio(path, rate=12_000, block_seconds=seconds))
+        assert all(block.size == round(seconds * 12_000) for block in blocks[:-1])
+        np.testing.assert_array_equal(np.concatenate(blocks), whole)
+    assert len(blocks) == 1

@@ -8,7 +8,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import published_pieces as made
 import pytest
+from audio_files import tone, write_audio
+
+from earmark import published
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,6 +36,38 @@ def run(work, *words):
     return json.loads(page.with_suffix(".json").read_text())["rows"], page, done.stderr
 
 
+@pytest.fixture(scope="module")
+def musicnn(tmp_path_factory):
+    """A model file of musicnn with random weights."""
+    folder = tmp_path_factory.mktemp("musicnn")
+    weights = made.write_musicnn(folder / "MSD_musicnn")
+    published.convert("musicnn", weights, folder / "musicnn.onnx", name="musicnn-msd")
+    return folder / "musicnn.onnx"
+
+
+def test_essentia_and_musicnn_give_scores_of_each_clip(musicnn, tmp_path):
+    pytest.importorskip("essentia", reason="the benchmarks' peers are not installed")
+    from benchmarks.suite import ways
+
+    paths = [tmp_path / "long.wav", tmp_path / "short.wav"]  # than a clip of the network
+    for path, seconds in zip(paths, (31, 10), strict=True):
+        write_audio(path, tone(440, seconds=seconds), codec="pcm_s16le")
+    found = [ways._essentia_musicnn(str(path), model=str(musicnn)) for path in paths]
+    for scores in found:
+        assert scores.shape == (1, 50)
+        assert ((scores > 0) & (scores < 1)).all()
+
+
+def test_the_limit_counts_each_piece_that_musicnn_hears(musicnn):
+    from benchmarks.suite.limit import flop_of_a_window
+
+    frames, pieces = 187, 10
+    front = 204 * 7 * (38 * 59 + 67 * 30) + 51 * (128 + 64 + 32) * 96
+    middle = 64 * 7 * (561 + 64 + 64)
+    of_a_piece = frames * (front + middle) + 1506 * 200 + 200 * 50
+    assert flop_of_a_window(musicnn) == 2 * pieces * of_a_piece
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_tiny_run_has_rows_of_each_stage(work, stage):
@@ -40,6 +76,7 @@ def test_a_tiny_run_has_rows_of_each_stage(work, stage):
     if stage == "tags":
         ways = {row["way"] for row in rows if row["stage"] == "tags"}
         assert {"original", "researcher", "earmark", "earmark, every second", "ffmpeg"} <= ways
+        assert {"musicnn-msd", "essentia, musicnn-msd"} <= ways  # or why they are missing
 
 
 @pytest.mark.slow

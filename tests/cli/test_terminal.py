@@ -123,7 +123,7 @@ def test_evaluate(tmp_path, columns, colour):
         "--workers", 1, columns=columns, colour=colour,
     )  # fmt: skip
     bar_was_alone_and_is_gone(seen, "hearing with tiny|5 draws of 8 songs for the intervals")
-    assert seen.lines[0] == "tiny on 8 songs of test"
+    assert seen.lines[0] == "tiny on 8 songs of test, 2 tags"
     assert seen.code == 0
 
 

@@ -130,5 +130,5 @@ def test_an_address_that_is_none_is_refused() -> None:
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
-    with pytest.raises(MissingExtra, match=r"earmark\[ray\]"):
+    with pytest.raises(MissingExtra, match=r"\[ray\]"):
         map_units(engine_units.square, [1], ray="local")

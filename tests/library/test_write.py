@@ -579,7 +579,7 @@ def test_a_summary_counts_every_file_once_in_ten_lines(library, tagger, tmp_path
 
     lines = summary(plan())
     assert lines[0] == "13 files would change, 0 need no change"
-    assert lines[1].startswith("genre: in 11 files: Jazz 2, Blues 1, ")
+    assert lines[1].startswith("genre: in 11 files: Jazz 2, Ambient 1, Blues 1, Country 1, ")
     assert lines[1].endswith(", and 2 others")
     assert lines[2] == "mood: in 10 files: Happy 10"
     assert lines[3] == "scores: in 13 files, as EARMARK_SCORES"

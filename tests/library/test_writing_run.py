@@ -136,7 +136,7 @@ def test_a_refusal_after_the_journal_strikes_the_entry(library, song, monkeypatc
     before = song.read_bytes()
     (refused,) = written(library)
     assert str(refused.error) == (
-        f"cannot write to {song}: Input/output error. The file is unchanged"
+        f"cannot write to {song}: Input/output error. The file is unchanged. Check the disk"
     )
     assert journal.runs(library) == []
     assert song.read_bytes() == before

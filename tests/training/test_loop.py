@@ -562,7 +562,7 @@ def test_a_signal_while_validation_songs_are_scored_ends_the_run_and_loses_nothi
 
 def test_tensorboard_that_is_not_installed_is_named(store, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(MissingExtra, match=r"earmark\[tensorboard\]"):
+    with pytest.raises(MissingExtra, match=r"\[tensorboard\]"):
         train(tiny_recipe(loop={"tensorboard": True}), store, tmp_path)
 
 

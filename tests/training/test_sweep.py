@@ -182,5 +182,5 @@ def test_what_optuna_needs_is_said(recipe, store, tmp_path, monkeypatch):
         without = [*wanted, read_setting('data.valid=""')]
         sweep([recipe], store, folder=tmp_path / "a", settings=without, trials=2)
     monkeypatch.setitem(__import__("sys").modules, "optuna", None)
-    with pytest.raises(MissingExtra, match=r"earmark\[sweep\]"):
+    with pytest.raises(MissingExtra, match=r"\[sweep\]"):
         sweep([recipe], store, folder=tmp_path / "b", settings=wanted, trials=2)

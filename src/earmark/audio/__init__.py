@@ -36,6 +36,8 @@ AUDIO_SUFFIXES = frozenset(
         ".tak", ".tta", ".w64", ".wav", ".wave", ".weba", ".wma", ".wv",
     }
 )  # fmt: skip
+_MOST_ROOM = 1 << 22  # samples of a block for which memory is taken before there are any
+_NOTHING = np.zeros(0, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -102,18 +104,15 @@ def load_audio(
     if max_seconds is not None:
         _check(max_seconds > 0, "max_seconds", max_seconds, "above 0, or None")
     most = math.inf if max_seconds is None else max(1, round(max_seconds * rate))
+    if most < math.inf and (seconds is None or seconds * rate > most):
+        seconds = (most + 1) / rate  # one sample more tells that there is more
     stream = AudioStream(path, rate=rate, start=start, seconds=seconds, limits=limits)
-    blocks: list[Float32Array] = []
-    n = 0
-    for block in stream:
-        blocks.append(block)
-        n += block.size
-        if n > most:
-            break
-    samples = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
-    if n > most:
+    blocks = list(stream)
+    samples = blocks[0] if len(blocks) == 1 else np.concatenate([*blocks, _NOTHING])
+    is_cut = samples.size > most
+    if is_cut:
         samples = samples[: int(most)].copy()
-    return Audio(samples, rate, stream.damaged_packets, n > most, stream.cut_short)
+    return Audio(samples, rate, stream.damaged_packets, is_cut, stream.cut_short)
 
 
 def stream_audio(
@@ -185,22 +184,26 @@ class AudioStream:
         return self._tally.damaged
 
     def __iter__(self) -> Iterator[Float32Array]:
-        waiting: list[Float32Array] = []
-        n = 0
+        block, n = self._empty(), 0
         for samples in self._part():
-            waiting.append(samples)
-            n += samples.size
-            if n >= self._block:
-                joined = np.concatenate(waiting)
-                whole = n - n % self._block
-                # a block that is nearly all there is needs no copy to let go of the rest
-                many = whole > self._block
-                for i in range(0, whole, self._block):
-                    block = joined[i : i + self._block]
-                    yield block.copy() if many else block
-                waiting, n = [joined[whole:].copy()], n - whole
+            rest = samples
+            while rest.size:
+                if n == block.size:  # it is one of the blocks that are too long to be made at once
+                    block = np.concatenate([block, np.empty_like(block)])[: self._block]
+                more = rest[: block.size - n]
+                block[n : n + more.size] = more
+                n += more.size
+                rest = rest[more.size :]
+                if n == self._block:
+                    yield block
+                    block, n = self._empty(), 0
         if n:
-            yield np.concatenate(waiting)
+            # a few samples do not keep the memory of a whole block
+            yield block[:n] if 2 * n > block.size else block[:n].copy()
+
+    def _empty(self) -> Float32Array:
+        """Room for a block, or for the beginning of a very long one."""
+        return np.empty(min(self._block, _MOST_ROOM), dtype=np.float32)
 
     def _part(self) -> Iterator[Float32Array]:
         """The samples of the part, in stretches of any length."""
@@ -304,7 +307,7 @@ def _resampled(pieces: Iterator[Piece], *, rate: int) -> Iterator[tuple[int, Flo
             yield position, samples
             position += samples.size
             skip = max(0, skip - piece.samples.size)
-        samples = resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
+        samples = resampler.resample_chunk(_NOTHING, last=True)
         yield position, samples
         position += samples.size
         skip = 0

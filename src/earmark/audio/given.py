@@ -81,7 +81,7 @@ def mono(source: object, *, rate: int | None) -> Float32Array:
         raise BadValue("samples were given without their rate: add rate=..., in Hz")
     check_rate(rate)
     if samples.size == 0:
-        raise BadValue("there are no samples to listen to: the array is empty")
+        raise BadValue("there are no samples to listen to: give an array of one or more")
     scaled = _scaled(samples)
     if scaled.ndim == 1:
         return scaled

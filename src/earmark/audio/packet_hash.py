@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,7 @@ def _audio_of(packet: Any, container: str) -> Any:
     return packet
 
 
+@lru_cache(maxsize=1 << 10)  # a file has a few different ones
 def _frame_bytes(header: bytes) -> int | None:
     """The size of the MPEG audio frame with this header; 0 if it is none, None if it has none."""
     if len(header) < 4 or header[0] != 0xFF or header[1] < 0xE0:

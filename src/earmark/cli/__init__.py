@@ -29,6 +29,7 @@ COMMANDS = {
     "tag": "Say what is heard in each file, and in each audio file below each folder.",
     "library": "Your music folder: tags for every file, playlists, similar songs.",
     "serve": "Serve a page where you drop songs and see what is heard in them, and a JSON API.",
+    "page": "Write a page that hears songs in the browser, without a server, for any static host.",
     "models": "The models that earmark can use: list, info, pull, import.",
     "doctor": "Show what is installed and in use, how fast it is, and what to do about the rest.",
     "data": "From song ids to a store of spectrograms.",
@@ -118,7 +119,7 @@ def main() -> None:
 
 def _run() -> None:
     try:
-        app()
+        app(prog_name="earmark")  # also as `python -m earmark`, so that completion knows its name
     except EarmarkError as error:  # before ImportError: a MissingExtra is both
         first, *others = error.lines
         say(f"error: {first}", *others)

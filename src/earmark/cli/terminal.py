@@ -154,7 +154,7 @@ def read_paths(file: str) -> list[str]:
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
-        raise BadValue(f"cannot read the list {file}: {error.strerror}") from error
+        raise BadValue(f"cannot read the list {file}: {error.strerror}. Check its name") from error
     separator = b"\0" if b"\0" in data else b"\n"
     names = (part.removesuffix(b"\r") for part in data.split(separator))
     listed = [os.fsdecode(name) for name in names if name.strip()]  # as arguments are

@@ -59,7 +59,7 @@ def robustness(
             logits.append(outcome.value)
     if not rows:
         raise DataError(
-            f"none of the {len(scored.paths)} songs could be distorted; the first error: "
+            f"none of the {len(scored.paths)} songs could be distorted. Check them; the first: "
             f"{first_error}"
         )
     columns = [scored.card.tags.index(tag) for tag in scored.tags]

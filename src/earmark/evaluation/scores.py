@@ -189,7 +189,7 @@ def score_catalog(
             logits.append(outcome.value)
     if not rows:
         raise DataError(
-            f"none of the {len(failures)} songs could be heard; the first error: "
+            f"none of the {len(failures)} songs could be heard. Check the paths; the first error: "
             f"{failures[0].error}"
         )
     path_of = dict(zip(known, units, strict=True))

@@ -1,13 +1,13 @@
 """The log-mel inside the graph: samples in, scores out, for other languages and the browser.
 
-Only operators that every runtime has: the Fourier transform is a convolution with windowed cosines
-and sines, the filter bank a matrix product.
+Only operators that every runtime has: the Fourier transform and the filter bank are products of
+matrices.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import onnx
 
 SAMPLES, SCORES = "samples", "scores"
-_END = np.iinfo(np.int64).max  # to a Slice: up to the end
 CARD_KEY = "earmark_waveform"  # another one than a model file's: `earmark tag` hears log-mel only
 
 
@@ -31,8 +30,9 @@ def waveform_model(graph: onnx.ModelProto, card: Card) -> onnx.ModelProto:
     """A model file's graph with its front end before it and its scores behind.
 
     Input "samples" float32 (batch, window_samples), mono at the features' rate, in [-1, 1]; outputs
-    "scores" float32 (batch, n_tags), calibrated, in [0, 1], and "embedding". The card is in the
-    metadata under "earmark_waveform".
+    "scores" float32 (batch, n_tags), calibrated, in [0, 1], the "logits" before them, which the
+    windows of a long track are pooled by, and "embedding". The card is in the metadata under
+    "earmark_waveform".
     """
     onnx = load_onnx()
     from onnx import compose, helper
@@ -40,7 +40,7 @@ def waveform_model(graph: onnx.ModelProto, card: Card) -> onnx.ModelProto:
     front = front_end(card.features)
     merged = compose.merge_models(front, graph, io_map=[(INPUT, INPUT)])
     whole = compose.merge_models(
-        merged, _scores(card), io_map=[(LOGITS, LOGITS)], outputs=[SCORES, EMBEDDING]
+        merged, _scores(card), io_map=[(LOGITS, LOGITS)], outputs=[SCORES, LOGITS, EMBEDDING]
     )
     whole.producer_name = graph.producer_name
     helper.set_model_props(whole, {CARD_KEY: card.to_json()})
@@ -83,12 +83,7 @@ def front_end(features: LogMel) -> onnx.ModelProto:
     half = features.n_fft // 2
     pads = graph.integers("front.half_a_frame", [0, 0, half, 0, 0, half])
     x = graph.add("Pad", [x, pads], "front.padded", attributes={"mode": features.padding})
-    filters = mel_filters(features)
-    used = filters.any(axis=0)  # bins below f_min and above f_max are not computed
-    x = _spectrum(graph, x, _waves(features)[:, used], hop=features.hop)
-    x = graph.add("Mul", [x, x], "front.squares")
-    bank = graph.floats("front.filters", np.tile(filters[:, used], 2))
-    x = graph.add("MatMul", [bank, x], "front.mel")  # (batch, n_mels, frames)
+    x = _mel_power(graph, x, features)
     floored = "Add" if features.floor == "add" else "Max"
     x = graph.add(floored, [x, graph.floats("front.amin", features.amin)], "front.audible")
     x = graph.add("Log", [x], "front.log")
@@ -149,39 +144,78 @@ def _levelled(graph: Nodes, samples: str, features: LogMel) -> str:
     return graph.add("Where", [sounds, x, samples], "level.samples")
 
 
-def _spectrum(graph: Nodes, x: str, waves: Any, *, hop: int) -> str:
-    """(batch, 1, samples) to (batch, 2 * bins, frames): cosine parts, then sine parts.
+def _mel_power(graph: Nodes, x: str, features: LogMel) -> str:
+    """(batch, 1, samples), padded, to (batch, n_mels, frames): frames, spectra, mel power.
 
-    In eighths of a frame: one float32 sum of 512 products is off by 0.002 dB where a clip is
-    quietest, the sum of eight short ones by a third of that.
+    The Fourier transform in two steps of matrix products (Cooley and Tukey 1965): with n = a * b
+    points, sample b * i + j and bin k + a * l, it is first summed over i, then over j. That takes a
+    seventh of the products of one step, and sums of few terms, which round less.
     """
-    n_fft = waves.shape[-1]
-    n_parts = 8 if n_fft % 8 == 0 else 1
-    length = n_fft // n_parts
-    sums = []
-    for number, wave in enumerate(np.split(waves.reshape(-1, 1, n_fft), n_parts, axis=-1), 1):
-        first, behind = (number - 1) * length, n_fft - number * length
+    n, hop, n_frames = features.n_fft, features.hop, features.n_frames
+    a = max(size for size in range(1, int(n**0.5) + 1) if n % size == 0)
+    b = n // a
+    n_first = a // 2 + 1  # the other bins mirror these
+    x = _framed(graph, x, n=n, hop=hop, n_frames=n_frames)
+    x = graph.add("Mul", [x, graph.floats("front.hann", hann(features))], "front.windowed")
+    shape = graph.integers("front.grid", [-1, a, b])
+    x = graph.add("Reshape", [x, shape], "front.points")  # (batch * frames, a, b)
+    k, i = np.arange(n_first)[:, None], np.arange(a)
+    turns = 2 * np.pi * (k * i % a) / a
+    first = graph.floats("front.first", np.concatenate([np.cos(turns), -np.sin(turns)]))
+    x = graph.add("MatMul", [first, x], "front.firsts")  # (batch * frames, 2 * n_first, b)
+    parts = graph.integers("front.parts", [-1, 2, n_first, b])
+    x = graph.add("Reshape", [x, parts], "front.complex")
+    turned = {"perm": [2, 0, 1, 3]}
+    x = graph.add("Transpose", [x], "front.by_bin", attributes=turned)
+    rows = graph.integers("front.rows", [n_first, -1, 2 * b])
+    x = graph.add("Reshape", [x, rows], "front.seconds")  # (n_first, batch * frames, 2 * b)
+    bins = np.arange(n_first)[:, None, None] + a * np.arange(b)  # (n_first, 1, b)
+    turns = 2 * np.pi * (np.arange(b)[:, None] * bins % n) / n  # (n_first, b, b)
+    cos, sin = np.cos(turns), np.sin(turns)
+    second = np.concatenate(
+        [np.concatenate([cos, sin], axis=1), np.concatenate([-sin, cos], axis=1)], axis=2
+    )  # (n_first, 2 * b, 2 * b): real parts, then imaginary ones
+    x = graph.add("MatMul", [x, graph.floats("front.second", second)], "front.spectra")
+    x = graph.add("Mul", [x, x], "front.squares")
+    # each bin once, where it is no mirror image, and both of its squares
+    filters, bank = mel_filters(features), np.zeros((n_first, 2 * b, features.n_mels))
+    taken = np.zeros(n, dtype=bool)
+    for row, column in np.ndindex(n_first, b):
+        place = int(bins[row, 0, column])
+        place = min(place, n - place)
+        if not taken[place]:
+            taken[place] = True
+            bank[row, [column, b + column]] = filters[:, place]
+    x = graph.add("MatMul", [x, graph.floats("front.filters", bank)], "front.mels")
+    x = graph.add("ReduceSum", [x, graph.integers("front.bins", [0])], "front.summed",
+                  attributes={"keepdims": 0})  # fmt: skip
+    frames = graph.integers("front.by_frame", [-1, n_frames, features.n_mels])
+    x = graph.add("Reshape", [x, frames], "front.power")
+    return graph.add("Transpose", [x], "front.mel", attributes={"perm": [0, 2, 1]})
+
+
+def _framed(graph: Nodes, x: str, *, n: int, hop: int, n_frames: int) -> str:
+    """(batch, 1, samples) to (batch, n_frames, n), frame i from sample i * hop on.
+
+    A frame is put together of pieces of one hop: they are the samples in rows, from another start.
+    """
+    rest = graph.integers("front.behind", [0, 0, 0, 0, 0, hop + n])
+    x = graph.add("Pad", [x, rest], "front.longer")
+    rows = graph.integers("front.hops", [0, n_frames, hop])
+    axis = graph.integers("front.axis", [2])
+    pieces = []
+    for number, start in enumerate(range(0, n, hop), 1):
         limits = [
             graph.integers(f"front.{word}{number}", [value])
-            for word, value in (("first", first), ("last", -behind or _END), ("axis", 2))
+            for word, value in (("first", start), ("last", start + n_frames * hop))
         ]
-        part = graph.add("Slice", [x, *limits], f"front.slice{number}")
-        weight = graph.floats(f"front.waves{number}", wave)
-        attributes = {"kernel_shape": [length], "strides": [hop]}
-        sums.append(graph.add("Conv", [part, weight], f"front.part{number}", attributes=attributes))
-    while len(sums) > 1:
-        sums = [
-            graph.add("Add", [a, b], f"{a}+") for a, b in zip(sums[::2], sums[1::2], strict=True)
-        ]
-    return sums[0]
-
-
-def _waves(features: LogMel) -> Any:
-    """float64 (2, bins, n_fft): cosines and sines under the window of features.log_mel."""
-    n_fft = features.n_fft
-    times = np.arange(n_fft)
-    phases = 2 * np.pi * (np.arange(n_fft // 2 + 1)[:, None] * times % n_fft) / n_fft
-    return np.stack([np.cos(phases) * hann(features), np.sin(phases) * hann(features)])
+        piece = graph.add("Slice", [x, *limits, axis], f"front.slice{number}")
+        piece = graph.add("Reshape", [piece, rows], f"front.piece{number}")
+        if start + hop > n:
+            ends = [graph.integers("front.from", [0]), graph.integers("front.to", [n - start])]
+            piece = graph.add("Slice", [piece, *ends, axis], "front.last_piece")
+        pieces.append(piece)
+    return graph.add("Concat", pieces, "front.frames", attributes={"axis": 2})
 
 
 def _scores(card: Card) -> onnx.ModelProto:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from earmark.audio import AUDIO_SUFFIXES
-from earmark.audio.find import Choice, Skipped, audio_files
+from earmark.audio.find import Choice, Skipped, audio_names
 from earmark.audio.opening import is_address
 from earmark.errors import BadValue
 from earmark.library.database import FileState, Library, LibraryModel
@@ -85,9 +85,8 @@ class Rest:
 
 @dataclass(slots=True)
 class _File:
-    """A file that the walk found, by one name or several; path : the first of them."""
+    """A file that the walk found, by one name or several."""
 
-    path: Path
     size: int
     mtime_ns: int
     is_readable: bool
@@ -138,13 +137,13 @@ def find_changes(
     others = [name for name in rows if name not in walked]
     _add_names_of_rows(files, others, rows=rows)
     for file in files:
-        name, path = file.names[0], file.path
+        name = file.names[0]
         if len(file.names) > 1:
             name = _best_name(file.names, rows)
-            path = Path(os.fsdecode(name))
             _join_rows(file, name, rows=rows, changes=changes)
         before = rows.get(name)
         if before is None or (before.size, before.mtime_ns) != (file.size, file.mtime_ns):
+            path = Path(os.fsdecode(name))
             if rest is not None and not rest.is_at_rest(path, (file.size, file.mtime_ns)):
                 changes.unsettled += 1
                 continue
@@ -158,6 +157,7 @@ def find_changes(
                 changes.unchanged += 1
                 changes.unjudged += not before.judged
                 continue
+        path = Path(os.fsdecode(name))
         changes.new[path] = file.size, file.mtime_ns
         if before is not None:
             changes.changed.add(path)
@@ -171,16 +171,16 @@ def _walk(
     """The audio files below folders, in order."""
     files: list[_File] = []
     by_id: dict[FileId, _File] = {}
-    songs = audio_files(roots, suffixes=AUDIO_SUFFIXES, choice=choice, skipped=skipped, known=known)
-    for path in songs:
-        name, same = os.fsencode(path), None
+    songs = audio_names(roots, suffixes=AUDIO_SUFFIXES, choice=choice, skipped=skipped, known=known)
+    for song in songs:
+        name, same = os.fsencode(song), None
         try:
-            status = path.stat()
+            status = os.stat(song)  # noqa: PTH116 - a Path would be made for each of 50,000
         except OSError:  # the scan opens it and reports why it cannot be read
-            file = _File(path, *NOWHERE, False, [name])
+            file = _File(*NOWHERE, False, [name])
         else:
             is_readable = not stat.S_ISDIR(status.st_mode)
-            file = _File(path, status.st_size, status.st_mtime_ns, is_readable, [name])
+            file = _File(status.st_size, status.st_mtime_ns, is_readable, [name])
             same = file_id(status)
         if same is not None and same in by_id:
             by_id[same].names.append(name)
@@ -207,7 +207,7 @@ def _add_names_of_rows(files: Iterable[_File], others: Sequence[bytes], *, rows:
         if same is None:
             continue
         if state not in by_id:  # few files share size and time; theirs alone are looked at again
-            by_id[state] = {file_id_of(file.path): file for file in by_state[state]}
+            by_id[state] = {file_id_of(file.names[0]): file for file in by_state[state]}
         if same in by_id[state]:
             by_id[state][same].names.append(name)
 

@@ -154,9 +154,13 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return parse_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BadValue(f"cannot read the settings {path}: {error.strerror}") from error
+        raise BadValue(
+            f"cannot read the settings {path}: {error.strerror}. Check its name"
+        ) from error
     except ValueError as error:
-        raise BadValue(f"the settings {path} are not valid TOML: {error}") from error
+        raise BadValue(
+            f"the settings {path} are not valid TOML: {error}. Correct it there"
+        ) from error
     except RecursionError as error:
         raise BadValue(
             f"the settings {path} hold lists or tables within each other, too deep to read. "

@@ -14,19 +14,22 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from earmark.errors import BadModel, BadValue, ModelNotFound
 from earmark.features import PRESETS
 from earmark.files import sha256
-from earmark.graph import Network, build
 from earmark.model_file import Card, write_model
-from earmark.published import choi2016, cs2470, efficientat, musicnn, won2020
-from earmark.published.keras_file import SIGNATURE, read_keras
-from earmark.published.torch_file import LEGACY_SIGNATURE, ZIP_SIGNATURE, read_tensors
 from earmark.published.vocabularies import JAMENDO_50, MTT_50, audioset_527
 from earmark.published.weights import PUBLISHED
 from earmark.tags import MSD_50, msd_50_priors
 
+if TYPE_CHECKING:
+    from earmark.graph import Network
+    from earmark.published import won2020
+
+# The readers and the graphs are imported where weights are converted: every command asks this
+# package which models there are.
 KINDS = ("choi2016", "cs2470", "won2020", "musicnn", "efficientat")
 
 # The FCNs that learned from the Million Song Dataset and from MTG-Jamendo have the same arrays.
@@ -68,10 +71,12 @@ def convert(
     Raises ModelNotFound for a file that cannot be opened, and BadModel, which says what was found,
     for one that is not of this kind, is damaged, or holds other arrays than were published.
     """
+    from earmark.graph import build
+
     if kind not in KINDS:
         raise BadValue(f"no published weights {kind!r}; choose one of {', '.join(KINDS)}")
     if as_published and kind != "choi2016":
-        raise BadValue(f"{kind} has one reading only; as_published is for choi2016")
+        raise BadValue(f"{kind} has one reading only; only choi2016 can be read as published")
     path = Path(weights)
     found = _look_into(path, name=name, as_published=as_published)
     if found.kind != kind:
@@ -98,11 +103,15 @@ def _name(found: _Found, path: Path, name: str | None) -> str:
         digest = sha256(path) if len(found.names) > 1 else None
         return next((of for of in found.names if PUBLISHED[of].sha256 == digest), found.names[0])
     if name not in found.names:
-        raise BadModel(f"{path} holds {' or '.join(found.names)}, not {name}")
+        raise BadModel(
+            f"{path} holds {' or '.join(found.names)}, not {name}. Give the right name or file"
+        )
     return name
 
 
 def _card(kind: str, name: str, path: Path, *, as_published: bool) -> Card:
+    from earmark.published import musicnn
+
     origin = PUBLISHED[name]
     tags, description = _tags(name), origin.description
     reading = "restored" if kind == "choi2016" else "as published"
@@ -135,6 +144,10 @@ def _tags(name: str) -> tuple[str, ...]:
 
 def _look_into(path: Path, *, name: str | None, as_published: bool) -> _Found:
     """Which of the published networks a file holds. Raises ModelNotFound and BadModel."""
+    from earmark.published import choi2016, cs2470, efficientat, musicnn, won2020
+    from earmark.published.keras_file import SIGNATURE, read_keras
+    from earmark.published.torch_file import LEGACY_SIGNATURE, ZIP_SIGNATURE, read_tensors
+
     if path.is_dir() or musicnn.in_archive(path):
         name, arrays = musicnn.read(path, name=name)
         return _Found("musicnn", (name,), lambda: musicnn.network(arrays))
@@ -142,7 +155,9 @@ def _look_into(path: Path, *, name: str | None, as_published: bool) -> _Found:
         with path.open("rb") as file:
             start = file.read(len(LEGACY_SIGNATURE))
     except OSError as error:
-        raise ModelNotFound(f"cannot read the weights {path} ({error.strerror})") from error
+        raise ModelNotFound(
+            f"cannot read the weights {path} ({error.strerror}). Check the name"
+        ) from error
     if start.startswith(SIGNATURE):
         keras = read_keras(path)
         if choi2016.fits(keras):
@@ -166,7 +181,7 @@ def _look_into(path: Path, *, name: str | None, as_published: bool) -> _Found:
     raise BadModel(
         f"{path} is neither a Keras file (HDF5) nor a PyTorch file, nor an archive or folder of "
         f"TensorFlow's checkpoints: it starts with {start[:8]!r}. "
-        f"Published weights that earmark reads: {', '.join(KINDS)}."
+        f"Give published weights of {', '.join(KINDS)}."
     )
 
 
@@ -174,5 +189,5 @@ def _unknown(path: Path, what: str, names: list[str]) -> BadModel:
     first = ", ".join(names[:3]) or "nothing"
     return BadModel(
         f"{path} is {what} of another network (it holds {first}{', ...' if names[3:] else ''}). "
-        f"Published weights that earmark reads: {', '.join(KINDS)}."
+        f"Give published weights of {', '.join(KINDS)}."
     )

@@ -80,7 +80,7 @@ def read(path: Path, *, name: str | None) -> tuple[str, WeightArrays]:
     # the optimiser's moments say nothing about the network
     kept = {key: array for key, array in tensors.items() if not _of_optimiser(key)}
     if name.startswith("vgg") != is_vgg(kept):
-        raise BadModel(f"{path} holds another network than {name}")
+        raise BadModel(f"{path} holds another network than {name}. Give another --name")
     return name, kept
 
 
@@ -89,9 +89,13 @@ def _read(path: Path, name: str | None, suffix: str) -> bytes:
     if path.is_dir():
         file = path / suffix
         if not file.is_file():
-            raise ModelNotFound(f"cannot read the weights {path} (the folder has no file {suffix})")
+            raise ModelNotFound(
+                f"cannot read the weights {path}: the folder has no file {suffix}. Check the name"
+            )
         if file.stat().st_size > _MOST[suffix]:
-            raise BadModel(f"{file} is too large for weights: {file.stat().st_size:,} bytes")
+            raise BadModel(
+                f"{file} is too large for weights: {file.stat().st_size:,} bytes. Fetch it again"
+            )
         return file.read_bytes()
     wanted = f"{FOLDERS[name or '']}/{suffix}"
     try:
@@ -100,9 +104,14 @@ def _read(path: Path, name: str | None, suffix: str) -> bytes:
                 entry for entry in archive.infolist() if f"/{entry.filename}".endswith(f"/{wanted}")
             ]
             if len(members) != 1:
-                raise BadModel(f"{path} holds {len(members)} files {wanted}, not one")
+                raise BadModel(
+                    f"{path} holds {len(members)} files {wanted}, not one. Fetch it again"
+                )
             if members[0].file_size > _MOST[suffix]:
-                raise BadModel(f"{path}: {wanted} claims {members[0].file_size:,} bytes, too much")
+                raise BadModel(
+                    f"{path}: {wanted} claims {members[0].file_size:,} bytes, too much. "
+                    "Fetch it again"
+                )
             return archive.read(members[0])
     except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, NotImplementedError) as error:
         raise BadModel(f"{path} is damaged or cut short ({error}). Fetch it again.") from error

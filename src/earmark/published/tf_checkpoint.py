@@ -24,6 +24,7 @@ Array = npt.NDArray[Any]
 _MAGIC = struct.pack("<Q", 0xDB4775248B80FB57)  # the last bytes of a table
 _FOOTER = 48  # bytes: two handles, padding, the magic number
 _TRAILER = 5  # bytes behind a block: how it is compressed, its checksum
+_PLAIN = "Fetch the file that its authors published"
 _MOST_DIMENSIONS = 8
 _MOST_ENTRIES = 10_000  # tensors; their checkpoints have a few hundred
 _DTYPES: dict[int, np.dtype[Any]] = {
@@ -64,7 +65,9 @@ def read_checkpoint(index: bytes, data: bytes, *, name: str) -> dict[str, Array]
         entries = {key.decode(): _entry(value) for key, value in table.items()}
         return {key: _tensor(key, entry, data) for key, entry in entries.items()}
     except _RefusedError as error:
-        raise BadModel(f"{name} is not a plain checkpoint of TensorFlow: {error}") from error
+        raise BadModel(
+            f"{name} is not a plain checkpoint of TensorFlow: {error}. {_PLAIN}"
+        ) from error
     except (IndexError, ValueError, struct.error) as error:
         raise BadModel(f"{name} is damaged or cut short ({error}). Fetch it again.") from error
 

@@ -25,6 +25,7 @@ from earmark.errors import BadModel
 ZIP_SIGNATURE = b"PK\x03\x04"
 _MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of a file before PyTorch 1.6
 LEGACY_SIGNATURE = b"\x80\x02\x8a\x0a" + _MAGIC.to_bytes(10, "little") + b"."
+_PLAIN = "Fetch the file that its authors published"
 _PROTOCOL = 1001  # the second pickle; it never changed
 
 _DTYPES: dict[str, np.dtype[Any]] = {
@@ -87,7 +88,7 @@ def read_tensors(path: Path) -> dict[str, AnyArray]:
                 tensors, data = _read_legacy(file)
         return {name: _view(tensor, data[tensor.storage.key]) for name, tensor in tensors.items()}
     except _RefusedError as error:
-        raise BadModel(f"{path} is not a plain state dict of PyTorch: {error}") from error
+        raise BadModel(f"{path} is not a plain state dict of PyTorch: {error}. {_PLAIN}") from error
     except _DAMAGE as error:
         raise BadModel(f"{path} is damaged or cut short ({error}). Fetch it again.") from error
 

@@ -29,7 +29,7 @@ def make_loss(
     unknown = sorted(settings.weights.keys() - set(tags))
     if unknown:
         raise BadRecipe(
-            f"loss.weights names tags that are not learned: {', '.join(unknown)}. The tags are "
+            f"loss.weights names tags that are not learned: {', '.join(unknown)}. Choose from "
             f"{', '.join(tags[:10])}{', ...' if len(tags) > 10 else ''}"
         )
     weight = positive = None

@@ -70,11 +70,13 @@ def choose(store: Store, data: Data, *, seed: int) -> TrainingSongs:
     valid = np.flatnonzero(in_valid & labelled)
     if not len(train):
         raise BadRecipe(
-            f"no song to learn from has known labels. {_songs_by_split(splits, labelled)}"
+            f"no song to learn from has known labels. Choose others with data.train. "
+            f"{_songs_by_split(splits, labelled)}"
         )
     if in_valid.any() and not len(valid):
         raise BadRecipe(
-            f"no song to validate on has known labels. {_songs_by_split(splits, labelled)}"
+            f"no song to validate on has known labels. Choose others with data.valid. "
+            f"{_songs_by_split(splits, labelled)}"
         )
     if data.songs > len(train):
         raise BadRecipe(
@@ -176,7 +178,7 @@ def _masks(splits: npt.NDArray[np.str_], data: Data) -> tuple[BoolArray, BoolArr
     for key, value, mask in wanted:
         if value not in (None, "") and not mask.any():
             raise BadRecipe(
-                f"the store has no song for data.{key} = {value!r}. "
+                f"the store has no song for data.{key} = {value!r}. Choose another. "
                 f"{_songs_by_split(splits, np.ones(len(splits)))}"
             )
     return masks

@@ -49,7 +49,7 @@ def read_published(path: Path) -> PublishedState:
         raise BadModel(f"{path}: {error}. Download it again from where it was published") from error
     raise BadModel(
         f"{path} holds other weights than those that can be started from: those of Choi et al. "
-        "(an .h5 file of Keras 1) and of the CS2470 report (of Keras 2)"
+        "(an .h5 file of Keras 1) and of the CS2470 report (of Keras 2). Give one of those"
     )
 
 

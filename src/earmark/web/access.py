@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from earmark.web.errors import NotAuthorised, WrongHost, WrongOrigin
@@ -23,7 +23,7 @@ class Access:
         pages of other sites whose name is made to point at this machine (DNS rebinding).
     """
 
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)  # never in a log
     hosts: frozenset[str] | None = LOOPBACK
 
     def check(self, method: str, path: str, headers: Mapping[str, str]) -> None:

@@ -48,7 +48,7 @@ def pages(*, has_library: bool = False) -> APIRouter:
     async def plotly(request: Request) -> Response:
         headers = {"Cache-Control": _IMMUTABLE, "Vary": "Accept-Encoding"}
         if "gzip" not in request.headers.get("accept-encoding", ""):
-            return FileResponse(_plotly(), media_type=_TYPES[".js"], headers=headers)
+            return FileResponse(plotly_js(), media_type=_TYPES[".js"], headers=headers)
         packed = await asyncio.to_thread(_packed_plotly)
         return Response(packed, 200, headers | {"Content-Encoding": "gzip"}, _TYPES[".js"])
 
@@ -76,7 +76,7 @@ def _page(name: str) -> str:
     return html.replace("static/plotly.js", f"static/plotly.js?{version('plotly')}")
 
 
-def _plotly() -> Path:
+def plotly_js() -> Path:
     """plotly.js in the plotly package, found without importing the package."""
     spec = find_spec("plotly")
     assert spec is not None
@@ -86,4 +86,4 @@ def _plotly() -> Path:
 
 @lru_cache
 def _packed_plotly() -> bytes:
-    return gzip.compress(_plotly().read_bytes(), 6)
+    return gzip.compress(plotly_js().read_bytes(), 6)

@@ -91,7 +91,8 @@ def _unexpected_error(_: Request, error: Exception) -> Response:
     logs.log.error("bug", exc_info=error)
     request_id = logs.request_id.get()
     words = (
-        f"unexpected {type(error).__name__} (a bug in earmark; please report it, with {request_id})"
+        f"a bug in earmark stopped request {request_id}. Please report it, with the lines of the "
+        "server's log about that request"
     )
     return _error(500, "unexpected", words)
 

@@ -21,14 +21,14 @@ from typing import BinaryIO, NoReturn, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from earmark import chapters, files, taggrams, tags, zoo
+from earmark import chapters, files, taggrams, zoo
 from earmark.audio import Audio
 from earmark.errors import BadValue
 from earmark.files import Json
 from earmark.inference import Options
 from earmark.runtime import Model
 from earmark.tagger import Tagger, Tags
-from earmark.web import drawing
+from earmark.web import cards, drawing
 from earmark.web.access import LOOPBACK
 from earmark.web.batching import ReportingModel, SharedModel
 from earmark.web.decoders import Decoders
@@ -227,31 +227,7 @@ class Service:
     def models(self) -> Json:
         """The card of the model that is served, with a row for each tag."""
         card = self.tagger.card
-        reliability = card.reliability or (None,) * len(card.tags)
-        priors = card.priors or (None,) * len(card.tags)
-        columns = zip(card.tags, priors, reliability, strict=True)
-        model = {
-            "name": card.name,
-            "sha256": self._sha256,
-            "description": card.description,
-            "source": card.source,
-            "licence": card.licence,
-            "runtime": self._model.runtime,
-            "calibrated": card.calibration is not None,
-            "features": card.features.to_dict(),
-            "tags": [
-                {
-                    "tag": tag,
-                    "group": tags.group(tag),
-                    "meaning": tags.meaning(tag),
-                    "calibrated": card.is_calibrated(column),
-                    "prior": prior and round(prior, 6),
-                    "reliability": reliable,
-                }
-                for column, (tag, prior, reliable) in enumerate(columns)
-            ],
-        }
-        return {"models": [model]}
+        return {"models": [cards.as_json(card, sha256=self._sha256, runtime=self._model.runtime)]}
 
     def health(self) -> Json:
         """Whether the server works, and how many requests are under way."""

@@ -225,7 +225,7 @@ def test_a_text_file_is_no_catalog_and_the_way_on_is_told(tmp_path: Path) -> Non
 
 def test_a_parquet_file_of_someone_else_is_no_catalog(tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": ["a"]}), tmp_path / "foreign")
-    with pytest.raises(BadCatalog, match="not a catalog that earmark wrote"):
+    with pytest.raises(BadCatalog, match="no catalog of earmark"):
         read_catalog(tmp_path / "foreign")
 
 

@@ -122,7 +122,7 @@ def test_the_meta_file_gives_names_whatever_quotes_they_hold(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        (["track_1\tartist"], "line 2: 2 values; a track has TRACK_ID"),
+        (["track_1\tartist"], "line 2: 2 values; a line should have TRACK_ID"),
         ([row(1, "x"), row(1, "y")], r"line 3: the id 'track_0000001' is at .*line 2 too"),
         ([row(1, "x").replace("124.6", "long")], "line 2: 'long' is not a length in seconds"),
         ([row(1, "x").replace("track_", "track/")], "line 2: the id 'track/0000001' cannot be"),

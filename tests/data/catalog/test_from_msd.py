@@ -167,12 +167,12 @@ def test_odd_lines_of_the_track_list_are_counted_and_skipped(tmp_path: Path) -> 
         (labels_of(0, 1, 2), r"has 3 rows for the 2 ids"),
         (
             labels_of(0, 1)[:, :49],
-            r"has the shape \(2, 49\) instead of one row an id and 50 columns",
+            r"has the shape \(2, 49\); it should have one row an id and 50 columns",
         ),
         (labels_of(0, 1).ravel(), r"has the shape \(100,\)"),
         (labels_of(0, 1) * 2, "numbers other than 0 and 1"),
         (np.full((2, 50), np.nan), "numbers other than 0 and 1"),
-        (labels_of(0, 1).astype("U1"), "holds <U1; labels are true and false"),
+        (labels_of(0, 1).astype("U1"), "holds <U1; labels should be true or false"),
     ],
 )
 def test_labels_that_do_not_fit_the_ids_are_refused(

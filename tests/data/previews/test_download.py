@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from music_service import (
@@ -32,7 +33,7 @@ from music_service import (
 )  # fmt: skip
 
 from earmark.data.catalog.catalog import Song
-from earmark.data.previews import audio_check
+from earmark.data.previews import audio_check, run
 from earmark.data.previews.decisions import rematch_previews
 from earmark.data.previews.download import (
     DownloadListener,
@@ -606,19 +607,18 @@ def test_a_source_that_cannot_be_used_makes_no_folder(tmp_path: Path) -> None:
 def test_a_bug_that_one_song_meets_stops_that_song_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measure = audio_check.measure
-
-    def mistaken(path: Path) -> float:
-        if "TR0002" in path.name:
+    def mistaken(audio: bytes | Path, *, song_id: str, **others: Any) -> audio_check.CheckedPreview:
+        if song_id == "TR0002":
             raise ZeroDivisionError("of ours")
-        return measure(path)
+        return audio_check.keep(audio, song_id=song_id, **others)
 
     with MusicService(served()) as service:
-        monkeypatch.setattr(audio_check, "measure", mistaken)
+        monkeypatch.setattr(run, "keep", mistaken)
         reached = download(service, tmp_path)
         assert reached.states[State.DOWNLOADED] == 3
         assert entries(tmp_path)["TR0002"].state in (State.FAILED_RETRY, State.FAILED_PERMANENT)
-        assert "unexpected ZeroDivisionError: of ours" in entries(tmp_path)["TR0002"].reason
+        reason = entries(tmp_path)["TR0002"].reason
+        assert "a bug in earmark stopped it: ZeroDivisionError('of ours')" in reason
 
 
 # -- a folder as a source, and rematch

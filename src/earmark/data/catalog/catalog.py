@@ -30,6 +30,7 @@ FORMAT_VERSION = 1
 SPLITS = ("train", "valid", "test")  # or a fold number, or "" for no split
 
 _METADATA_KEY = b"earmark"
+_MAKE_ONE = "Make one with: earmark data catalog csv|msd|jamendo|mtat ... -o FILE"
 _ROWS_AT_ONCE = 8192  # songs that are objects at a time, in a loop over a catalog
 
 
@@ -134,7 +135,9 @@ class Catalog:
 
         row = pc.index(self.table["id"], song_id).as_py()
         if row < 0:
-            raise BadCatalog(f"no song {song_id!r} among the {len(self)} of this catalog")
+            raise BadCatalog(
+                f"no song {song_id!r} among the {len(self)} of this catalog. Check the id"
+            )
         return self[row]
 
     @property
@@ -201,18 +204,17 @@ def read_catalog(path: str | Path) -> Catalog:
     except OSError as error:
         # Arrow reports damage as an OSError without an errno, the system one with it
         if error.errno is not None:
-            raise BadCatalog(f"cannot read the catalog {path}: {error.strerror}") from error
+            raise BadCatalog(
+                f"cannot read the catalog {path}: {error.strerror}. Check its name and permissions"
+            ) from error
         raise BadCatalog(f"{path} is a damaged catalog ({error}). Make it again") from error
     except pa.ArrowInvalid as error:
-        raise BadCatalog(
-            f"{path} is not a Parquet file ({error}). "
-            "Make a catalog with: earmark data catalog csv|msd|jamendo|mtat ... -o FILE"
-        ) from error
+        raise BadCatalog(f"{path} is not a Parquet file ({error}). {_MAKE_ONE}") from error
     card = _card(path, (table.schema.metadata or {}).get(_METADATA_KEY))
     try:
         return Catalog(table, tags=card["tags"], source=card["source"])
     except BadCatalog as error:
-        raise BadCatalog(f"{path}: {error}") from error
+        raise BadCatalog(f"{path} is a damaged catalog: {error}. Make it again") from error
 
 
 def _song(row: dict[str, Any]) -> Song:
@@ -228,14 +230,16 @@ def _by_frequency(tags_of_songs: Iterable[Iterable[str] | None]) -> tuple[str, .
 
 def _card(path: Path, encoded: bytes | None) -> dict[str, Any]:
     if encoded is None:
-        raise BadCatalog(f"{path} is a Parquet file, but not a catalog that earmark wrote")
+        raise BadCatalog(f"{path} is a Parquet file, but no catalog of earmark. {_MAKE_ONE}")
     try:
         card: dict[str, Any] = parse_json(encoded)
         name, version = card["format"], card["version"]
     except (ValueError, TypeError, KeyError) as error:
-        raise BadCatalog(f"{path} is a damaged catalog: its metadata cannot be read") from error
+        raise BadCatalog(
+            f"{path} is a damaged catalog: its metadata cannot be read. Make it again"
+        ) from error
     if name != FORMAT:
-        raise BadCatalog(f"{path} is of format {name!r}, not {FORMAT!r}")
+        raise BadCatalog(f"{path} is of format {name!r}, not {FORMAT!r}. {_MAKE_ONE}")
     if version != FORMAT_VERSION:
         raise BadCatalog(
             f"{path} is a catalog of version {version}; this earmark knows version "
@@ -243,7 +247,9 @@ def _card(path: Path, encoded: bytes | None) -> dict[str, Any]:
         )
     tags, source = card.get("tags"), card.get("source")
     if not isinstance(source, str) or not isinstance(tags, list) or not all(map(_is_text, tags)):
-        raise BadCatalog(f"{path} is a damaged catalog: its metadata lacks tags or source")
+        raise BadCatalog(
+            f"{path} is a damaged catalog: its metadata lacks tags or source. Make it again"
+        )
     return card
 
 

@@ -84,7 +84,10 @@ def _song(
     report: ImportReport,
 ) -> Song:
     if len(fields) < len(_HEADER) - 1:
-        raise BadCatalog(f"{place}: {len(fields)} values; a track has {' '.join(_HEADER)}")
+        raise BadCatalog(
+            f"{place}: {len(fields)} values; a line should have {' '.join(_HEADER)}, "
+            "separated by tabs"
+        )
     track_id, artist_id, _, path, duration, *tags = fields
     tags = [sys.intern(tag.strip()) for tag in tags if tag.strip()]
     if not tags:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _TRACK_ID = re.compile(rb"TR[A-Z]{5}[0-9A-F]{11}")
 _SEPARATOR = b"<SEP>"
+_AGAIN = "Put the right array there, or move it away to go on with unknown labels"
 
 
 @dataclass
@@ -158,18 +159,23 @@ def _labels(
         with path.open("rb") as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise BadCatalog(f"{path} cannot be read as an array of labels ({error})") from error
+        raise BadCatalog(
+            f"{path} cannot be read as an array of labels ({error}). {_AGAIN}"
+        ) from error
     if array.ndim != 2 or array.shape[1] != len(MSD_50):
         raise BadCatalog(
-            f"{path} has the shape {array.shape} instead of one row an id and {len(MSD_50)} columns"
+            f"{path} has the shape {array.shape}; it should have one row an id and {len(MSD_50)} "
+            "columns"
         )
     if array.shape[0] != n_rows:
-        raise BadCatalog(f"{path} has {array.shape[0]} rows for the {n_rows} ids of {ids.name}")
+        raise BadCatalog(
+            f"{path} has {array.shape[0]} rows for the {n_rows} ids of {ids.name}. {_AGAIN}"
+        )
     if array.dtype.kind not in "buif":
-        raise BadCatalog(f"{path} holds {array.dtype}; labels are true and false")
+        raise BadCatalog(f"{path} holds {array.dtype}; labels should be true or false")
     if array.dtype != bool:
         if not ((array == 0) | (array == 1)).all():
-            raise BadCatalog(f"{path} holds numbers other than 0 and 1")
+            raise BadCatalog(f"{path} holds numbers other than 0 and 1. {_AGAIN}")
         report["labels_not_bool"].add(f"{path}: {array.dtype}")
     labels: npt.NDArray[np.bool_] = array.astype(bool)
     return labels
@@ -201,9 +207,11 @@ def _names(
                     named.add(row)
                     yield row, _decoded(fields[2]), _decoded(fields[3])
     except OSError as error:
-        raise BadCatalog(f"cannot read {path}: {error.strerror}") from error
+        raise BadCatalog(f"cannot read {path}: {error.strerror}. Check its name") from error
     if not n_tracks:
-        raise BadCatalog(f"no line of {path} reads TRACKID<SEP>SONGID<SEP>artist<SEP>title")
+        raise BadCatalog(
+            f"no line of {path} reads TRACKID<SEP>SONGID<SEP>artist<SEP>title, as each should"
+        )
 
 
 def _tags(found: list[_SplitSongs]) -> pa.Array:

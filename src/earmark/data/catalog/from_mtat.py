@@ -93,7 +93,8 @@ def _names(path: Path) -> dict[str, tuple[str, str]]:
         columns = [header.index(name) for name in ("clip_id", "artist", "title")]
     except ValueError:
         raise BadCatalog(
-            f"{place}: not MagnaTagATune's clip_info; no columns clip_id, artist and title"
+            f"{place}: not MagnaTagATune's clip_info; it should have columns clip_id, artist and "
+            "title"
         ) from None
     return {
         clip_id: (artist.strip(), title.strip())
@@ -110,10 +111,13 @@ def _rows(path: Path) -> Iterator[tuple[Place, list[str]]]:
             place = Place(path, reader.line_num)
             n_columns = n_columns or len(row)
             if row and len(row) != n_columns:
-                raise BadCatalog(f"{place}: {len(row)} values for {n_columns} columns")
+                raise BadCatalog(
+                    f"{place}: {len(row)} values for {n_columns} columns. Fetch the file again"
+                )
             if row:
                 yield place, row
     except csv.Error as error:
-        raise BadCatalog(f"{Place(path, reader.line_num)}: {error}") from error
+        place = Place(path, reader.line_num)
+        raise BadCatalog(f"{place}: {error}. Fetch the file again") from error
     if not n_columns:
-        raise BadCatalog(f"{path} is empty")
+        raise BadCatalog(f"{path} is empty. Fetch it again")

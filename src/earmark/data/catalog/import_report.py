@@ -91,7 +91,7 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise BadCatalog(f"cannot read {path}: {error.strerror}") from error
+        raise BadCatalog(f"cannot read {path}: {error.strerror}. Check its name") from error
 
 
 def read_text(path: Path) -> str:
@@ -129,7 +129,7 @@ def seconds_of(text: str, *, place: Place) -> float | None:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
-        raise BadCatalog(f"{place}: {text!r} is not a length in seconds")
+        raise BadCatalog(f"{place}: {text!r} is not a length in seconds. Write a number")
     return seconds
 
 

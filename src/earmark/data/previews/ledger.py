@@ -29,6 +29,7 @@ class DamagedLedger(BadLedger):
 
 # ruff: noqa: S608  # only constants of this file are put into SQL; values are always bound
 
+_AGAIN = "Move it away and run `earmark data previews` again: it takes over the previews"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS songs (
     id TEXT PRIMARY KEY NOT NULL,
@@ -118,7 +119,7 @@ class Ledger(Database):
         with self.errors():
             answer = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if answer != "ok":
-            raise DamagedLedger(f"the ledger {self.path} is damaged: {answer}")
+            raise DamagedLedger(f"the ledger {self.path} is damaged: {answer}. {_AGAIN}")
 
     # -- songs ------------------------------------------------------------------------------
 
@@ -188,7 +189,7 @@ class Ledger(Database):
             return [StoredReply(i, at, source, unpacked(body)) for i, at, source, body in rows]
         except (zlib.error, ValueError, TypeError) as error:
             raise BadLedger(
-                f"the ledger {self.path} has a damaged reply about {song_id!r}: {error}"
+                f"the ledger {self.path} has a damaged reply about {song_id!r}: {error}. {_AGAIN}"
             ) from error
 
     # -- leases -----------------------------------------------------------------------------
@@ -264,7 +265,7 @@ class Ledger(Database):
             found = {State(state): number for state, number in rows}
         except ValueError as error:
             raise BadLedger(
-                f"the ledger {self.path} has a row that no earmark wrote: {error}"
+                f"the ledger {self.path} has a row that no earmark wrote: {error}. {_AGAIN}"
             ) from error
         return {state: found.get(state, 0) for state in State}
 
@@ -285,7 +286,9 @@ class Ledger(Database):
                 "SELECT min(retry_at) FROM songs WHERE state = 'failed_retry'"
             ).fetchone()
         if not isinstance(row[0], float | int | None):
-            raise BadLedger(f"the ledger {self.path} has a damaged retry_at: {row[0]!r:.80}")
+            raise BadLedger(
+                f"the ledger {self.path} has a time that is none: {row[0]!r:.80}. {_AGAIN}"
+            )
         return None if row[0] is None else float(row[0])
 
     def note(self, name: str, value: Any) -> None:
@@ -305,7 +308,7 @@ class Ledger(Database):
             return None if row is None else parse_json(row[0])
         except (ValueError, TypeError) as error:
             raise BadLedger(
-                f"the ledger {self.path} has a damaged fact {name!r}: {error}"
+                f"the ledger {self.path} has a damaged fact {name!r}: {error}. {_AGAIN}"
             ) from error
 
     # -- within -----------------------------------------------------------------------------

@@ -190,8 +190,8 @@ class DownloadRun:
         except EarmarkError:
             raise
         except Exception as error:  # noqa: BLE001 - a bug on one song must not stop the others
-            name = type(error).__name__
-            entry = self._failed(entry, DownloadFailed(f"unexpected {name}: {error}"))
+            words = f"a bug in earmark stopped it: {error!r}. Please report it, with this line"
+            entry = self._failed(entry, DownloadFailed(words))
         self._note(entry)
 
     async def _search(self, entry: LedgerEntry) -> LedgerEntry:

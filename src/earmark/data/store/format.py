@@ -31,6 +31,7 @@ FORMAT = "earmark.store"
 VERSION = 1
 CLIPS_PER_SHARD = 1000
 _METADATA_KEY = b"earmark"
+REPAIR = "`earmark data shards ... --repair` makes it again"  # what to do about damage
 
 DType = Literal["float16", "uint8"]
 Codes = npt.NDArray[Any]  # float16 or uint8
@@ -81,7 +82,8 @@ class StoreFormat:
             return cls(features, values["dtype"], values["clips_per_shard"])
         except (KeyError, TypeError, AttributeError, BadValue, FeatureMismatch) as error:
             raise BadStore(
-                f"unknown settings ({error}): damaged, or made by another version of earmark"
+                f"unknown settings ({error}): they are damaged, or of another version of earmark. "
+                f"Update earmark. {REPAIR}"
             ) from None
 
 
@@ -218,14 +220,14 @@ def read_sidecar(path: Path) -> tuple[dict[str, Any], pa.Table]:
         table = read_parquet(file)
     if not table.schema.remove_metadata().equals(_schema()):
         columns = ", ".join(f"{field.name} {field.type}" for field in table.schema)
-        raise BadStore(f"{path} does not have the columns of a sidecar, but {columns}")
+        raise BadStore(f"{path} does not have the columns of a sidecar, but {columns}. {REPAIR}")
     return _card(path, table.schema), table
 
 
 def check_version(path: Path, card: Mapping[str, Any]) -> None:
     """Raise BadStore for another format than ours, and for a version that we do not know."""
     if card.get("format") != FORMAT:
-        raise BadStore(f"{path} is of format {card.get('format')!r}, not {FORMAT!r}")
+        raise BadStore(f"{path} is of format {card.get('format')!r}, not {FORMAT!r}. {REPAIR}")
     if card.get("version") != VERSION:
         raise BadStore(
             f"{path} is of a store of version {card.get('version')}; this earmark knows version "
@@ -236,7 +238,7 @@ def check_version(path: Path, card: Mapping[str, Any]) -> None:
 def check_is_file(path: Path) -> None:
     """Raise BadStore for a pipe or a device, which would be waited on for ever."""
     if path.exists() and not path.is_file():
-        raise BadStore(f"{path} is not a file")
+        raise BadStore(f"{path} is not a file. {REPAIR}")
 
 
 @contextmanager
@@ -246,9 +248,9 @@ def _readable(path: Path) -> Iterator[None]:
         check_is_file(path)
         yield
     except FileNotFoundError:
-        raise BadStore(f"{path} is missing") from None
+        raise BadStore(f"{path} is missing. {REPAIR}") from None
     except (OSError, pa.ArrowException) as error:
-        raise BadStore(f"{path} is damaged: {error}") from error
+        raise BadStore(f"{path} is damaged: {error}. {REPAIR}") from error
 
 
 def _card(path: Path, schema: pa.Schema) -> dict[str, Any]:
@@ -257,7 +259,7 @@ def _card(path: Path, schema: pa.Schema) -> dict[str, Any]:
         if not isinstance(card, dict) or not isinstance(card.get("tags"), list):
             raise ValueError("its metadata has no tags")
     except (KeyError, ValueError) as error:
-        raise BadStore(f"{path} is not a sidecar that earmark wrote") from error
+        raise BadStore(f"{path} is not a sidecar that earmark wrote. {REPAIR}") from error
     check_version(path, card)
     return card
 

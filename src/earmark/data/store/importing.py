@@ -77,7 +77,7 @@ def import_store(
     """
     source, folder = Path(source), Path(folder)
     if not source.is_dir():
-        raise BadStore(f"{source} is not a folder of tars or of pairs of arrays")
+        raise BadStore(f"{source} is not a folder of tars or of pairs of arrays. Give one")
     settings, tags = _read_about(source, features)
     store_format = StoreFormat(settings, dtype)
     split_of = None if splits is None else _drawn(source, tags, store_format, splits)
@@ -93,7 +93,7 @@ def import_store(
             write_shard(folder, len(names), shard, card=card)
             names.append(shard_name(len(names)))
         if not names:
-            raise BadStore(f"{source} holds no *.tar, no *.tar.gz and no *{SPECTRUM}")
+            raise BadStore(f"{source} holds no *.tar, no *.tar.gz and no *{SPECTRUM}. Give another")
         index = make_index(folder, names, store_format=store_format, tags=tags)
         write_index(folder, index)
     return index
@@ -128,7 +128,7 @@ def _drawn(
             tags=tags,
         )
     except BadCatalog as error:
-        raise BadStore(f"{source}: {error}") from error
+        raise BadStore(f"{source}: {error}. Correct it there") from error
     if splits.test is None:
         catalog = split_validation(
             catalog, by=splits.by, fraction=splits.validation, seed=splits.seed
@@ -157,7 +157,8 @@ def _rows(
         assert song.log_mel is not None
         if not is_id(song.id) or song.id in ids:
             raise BadStore(
-                f"{song.source}: the id {song.id!r} cannot be a file name, or is there twice"
+                f"{song.source}: the id {song.id!r} cannot be a file name, or is there twice. "
+                "Give each song its own"
             )
         split = song.split if split_of is None else split_of[song.id]
         if not is_split(split):
@@ -167,7 +168,8 @@ def _rows(
             )
         if not set(tags).issuperset(song.tags or ()):
             raise BadStore(
-                f"{song.source}: {song.id} has tags that are not in {ABOUT}: {song.tags}"
+                f"{song.source}: {song.id} has tags that {ABOUT} should list, and does not: "
+                f"{song.tags}"
             )
         log_mel = song.log_mel.squeeze()
         if log_mel.shape != store_format.clip_shape or not np.issubdtype(
@@ -178,7 +180,7 @@ def _rows(
                 f"features {store_format.features.name} give float32 {store_format.clip_shape}"
             )
         if not np.isfinite(log_mel).all() or np.abs(log_mel).max() > np.finfo(np.float16).max:
-            raise BadStore(f"{song.source}: {song.id} holds values that cannot be dB")
+            raise BadStore(f"{song.source}: {song.id} holds values that cannot be dB. Leave it out")
         ids.add(song.id)
         codes, offset, step = pack(
             np.ascontiguousarray(log_mel, np.float32), dtype=store_format.dtype
@@ -200,7 +202,7 @@ def _read_about(source: Path, features: str | None) -> tuple[LogMel, tuple[str, 
         about = parse_json(path.read_bytes())
         settings, tags = LogMel.from_dict(about["features"]), tuple(about["tags"])
     except (OSError, ValueError, KeyError, TypeError, FeatureMismatch) as error:
-        raise BadStore(f"{path} is damaged: {error!r}") from error
+        raise BadStore(f"{path} is damaged: it should hold features and tags ({error})") from error
     if features is not None:
         preset(features).require(settings, what=str(path))
     return settings, tags
@@ -217,7 +219,9 @@ def _from_tars(
             tarfile.TarError, ValueError, KeyError, TypeError, EOFError, OSError, zlib.error,
             AttributeError,
         ) as error:  # fmt: skip
-            raise BadStore(f"{path} is damaged: {error!r}") from error
+            raise BadStore(
+                f"{path} is damaged, or not packed as WebDataset does ({error}). Pack it again"
+            ) from error
 
 
 def _members(
@@ -236,12 +240,15 @@ def _members(
         if suffix not in ("npy", "json") or not stem or not member.isfile():
             continue  # a folder, a link, or what others keep beside
         if member.size > (largest if suffix == "npy" else _LARGEST_JSON):
-            raise BadStore(f"{path}: {member.name} has {member.size} bytes, too many for one clip")
+            raise BadStore(
+                f"{path}: {member.name} has {member.size} bytes, too many for one clip. "
+                "Leave it out"
+            )
         file = tar.extractfile(member)
         assert file is not None
         pair = waiting.setdefault(f"{folder}/{stem}", {})
         if suffix in pair:
-            raise BadStore(f"{path}: {member.name} is there twice")
+            raise BadStore(f"{path}: {member.name} is there twice. Leave one out")
         if suffix == "json":
             pair[suffix] = parse_json(file.read())
         elif listing:
@@ -278,11 +285,14 @@ def _from_pairs(source: Path, tags: tuple[str, ...]) -> Iterator[_ForeignClip]:
             labels = np.load(source / (stem + LABELS), allow_pickle=False)
             songs = _songs_of(source / (stem + SONGS), _first_clip(path), len(spectra))
         except (OSError, ValueError, KeyError) as error:
-            raise BadStore(f"{path} and {stem}{LABELS} cannot be read: {error}") from error
+            raise BadStore(
+                f"{path} and {stem}{LABELS} cannot be read: {error}. Make them again"
+            ) from error
         if labels.shape != (len(spectra), len(tags)) or len(songs) != len(spectra):
             raise BadStore(
                 f"{path} has {len(spectra)} clips, {stem}{LABELS} labels {labels.shape} and "
-                f"{stem}{SONGS} {len(songs)} songs; there are {len(tags)} tags"
+                f"{stem}{SONGS} {len(songs)} songs; there are {len(tags)} tags. "
+                "Give files of the same songs"
             )
         for song, spectrum, row in zip(songs, spectra, labels, strict=True):
             is_labelled = song.get("labelled", "1") == "1"

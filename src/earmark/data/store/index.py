@@ -10,6 +10,7 @@ from typing import Any
 
 from earmark.data.store.format import (
     FORMAT,
+    REPAIR,
     VERSION,
     StoreFormat,
     check_is_file,
@@ -123,13 +124,13 @@ def read_index(folder: Path) -> StoreIndex:
             raise BadStore(
                 f"{folder} is not finished: run the same `earmark data shards` again"
             ) from None
-        raise BadStore(f"{folder} is not a store: it has no {INDEX}") from None
+        raise BadStore(f"{folder} is not a store: it has no {INDEX}. Check the name") from None
     except OSError as error:
-        raise BadStore(f"cannot read {path}: {error.strerror}") from error
+        raise BadStore(f"cannot read {path}: {error.strerror}. Check its permissions") from error
     except ValueError as error:
-        raise BadStore(f"{path} is damaged: {error}") from error
+        raise BadStore(f"{path} is damaged: {error}. {REPAIR}") from error
     if not isinstance(values, dict):
-        raise BadStore(f"{path} is damaged: it does not hold a JSON object")
+        raise BadStore(f"{path} is damaged: it does not hold a JSON object. {REPAIR}")
     check_version(path, values)
     try:
         index = StoreIndex(
@@ -141,9 +142,11 @@ def read_index(folder: Path) -> StoreIndex:
         )
         _check(index)
     except (KeyError, TypeError, ValueError) as error:
-        raise BadStore(f"{path} is damaged: {error!r}") from error
+        raise BadStore(
+            f"{path} is damaged: its keys or values are not those of a store. {REPAIR}"
+        ) from error
     except BadStore as error:
         raise BadStore(f"{path}: {error}") from error
     if values != index.to_dict():
-        raise BadStore(f"{path} is damaged: its counts do not agree")
+        raise BadStore(f"{path} is damaged: its counts do not agree. {REPAIR}")
     return index

@@ -17,7 +17,14 @@ import numpy.typing as npt
 
 from earmark.arrays import Float32Array
 from earmark.data.catalog.schema import marks
-from earmark.data.store.format import Codes, StoreFormat, check_is_file, npy_header, read_sidecar
+from earmark.data.store.format import (
+    REPAIR,
+    Codes,
+    StoreFormat,
+    check_is_file,
+    npy_header,
+    read_sidecar,
+)
 from earmark.data.store.index import Shard, StoreIndex, read_index
 from earmark.data.store.rows import row_problems
 from earmark.engine import cpu_count
@@ -274,10 +281,11 @@ def _clips_file(folder: Path, shard: Shard, store_format: StoreFormat) -> Path:
             fits = file.read(len(header)) == header
         fits = fits and path.stat().st_size == len(header) + shard.clips * store_format.clip_bytes
     except OSError as error:
-        raise BadStore(f"cannot read {path}: {error.strerror}") from error
+        raise BadStore(f"cannot read {path}: {error.strerror}. Check its permissions") from error
     if not fits:
         raise BadStore(
-            f"{path} is damaged: it should hold {shard.clips} clips of {store_format.dtype}"
+            f"{path} is damaged: it should hold {shard.clips} clips of {store_format.dtype}. "
+            f"{REPAIR}"
         )
     return path
 
@@ -290,5 +298,5 @@ def _read(path: Path, start: int, out: Codes) -> None:
         while view:
             n = file.readinto(view)
             if not n:
-                raise BadStore(f"{path} is damaged: it ends too early")
+                raise BadStore(f"{path} is damaged: it ends too early. {REPAIR}")
             view = view[n:]

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from earmark.data.catalog.schema import doubled
 from earmark.data.store.format import (
+    REPAIR,
     StoreFormat,
     check_is_file,
     crc32c,
@@ -123,9 +124,8 @@ class _CheckShard:
         try:
             card, table = read_sidecar(self.folder / sidecar)
         except BadStore as error:
-            problems.append(
-                StoreProblem(sidecar, str(error).removeprefix(f"{self.folder / sidecar} "))
-            )
+            words = str(error).removeprefix(f"{self.folder / sidecar} ").removesuffix(f". {REPAIR}")
+            problems.append(StoreProblem(sidecar, words))
         else:
             problems += [
                 StoreProblem(sidecar, problem) for problem in self._of_sidecar(shard, card, table)

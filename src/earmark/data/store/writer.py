@@ -201,7 +201,7 @@ def _song_audio(folder: Path | None) -> SongAudio:
     if folder is None:
         return SongAudio([])
     if not folder.is_dir():
-        raise DataError(f"there is no folder {folder}")
+        raise DataError(f"there is no folder {folder}. Check the name")
     places = (folder / "audio", folder)
     files = [file for place in places for file in files_in(place, suffixes=_SUFFIXES)]
     return SongAudio(files, root=folder)

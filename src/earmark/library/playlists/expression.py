@@ -142,7 +142,9 @@ class _Parser:
         if self.take("("):
             inner = self.commas()
             if not self.take(")"):
-                raise BadExpression(self.text, start.at, "this bracket is not closed")
+                raise BadExpression(
+                    self.text, start.at, "this bracket is not closed: add the other"
+                )
             return inner
         columns = self.tag()
         if self.peek().kind != "compare":
@@ -227,7 +229,7 @@ def _tokens(text: str) -> list[_Token]:
         found = _TOKEN.match(text, place)
         if found is None or found.lastgroup is None:
             at = place + len(text[place:]) - len(text[place:].lstrip())
-            raise BadExpression(text, at, "this quote is not closed")
+            raise BadExpression(text, at, "this quote is not closed: add the other")
         kind, word = found.lastgroup, found[found.lastgroup]
         at = found.start(found.lastgroup)
         if kind == "word" and word.casefold() in KEYWORDS:

@@ -122,7 +122,7 @@ def delete_playlist(library: Library, name: str) -> None:
         deleted = connection.execute("DELETE FROM playlists WHERE name = ?", (name,)).rowcount
     if not deleted:
         names = ", ".join(each.name for each in saved_playlists(library)) or "none"
-        raise BadValue(f"no playlist is saved as {name!r}; the saved ones are: {names}")
+        raise BadValue(f"no playlist is saved as {name!r}; choose from {names}")
 
 
 def refresh_playlists(

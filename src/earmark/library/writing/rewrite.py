@@ -59,7 +59,9 @@ def unwritable_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UnwritableTags(path, f"{error.strerror or error}. The file is unchanged") from error
+        raise UnwritableTags(
+            path, f"{error.strerror or error}. The file is unchanged. Check the disk"
+        ) from error
 
 
 def rewrite(

@@ -91,7 +91,8 @@ class PlanSummary:
 
 def _most(counts: Counter[str]) -> str:
     """The most frequent values with their numbers, and how many others there are."""
-    named = ", ".join(f"{name} {number:,}" for name, number in counts.most_common(_NAMED))
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))  # the same in each run
+    named = ", ".join(f"{name} {number:,}" for name, number in ranked[:_NAMED])
     n_others = len(counts) - _NAMED
     return f"{named}, and {n_others:,} others" if n_others > 0 else named
 

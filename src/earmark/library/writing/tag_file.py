@@ -122,7 +122,12 @@ def _damage(path: Path) -> Iterator[None]:
     except Exception as error:
         cause = error.__cause__ or error.__context__ or error
         if isinstance(cause, OSError):
-            raise UnwritableTags(path, f"{cause.strerror or cause}") from error
+            raise UnwritableTags(
+                path, f"{cause.strerror or cause}. Check the file's permissions"
+            ) from error
+        why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise UnwritableTags(
-            path, f"its tags are damaged ({type(error).__name__}: {error})"
+            path,
+            f"its tags are damaged ({why or 'they end too early'}). "
+            "Save them anew with another program",
         ) from error

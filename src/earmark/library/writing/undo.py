@@ -52,7 +52,10 @@ def last_run(library: Library) -> int:
     """The newest run that can be undone. Raises NotScanned where there is none."""
     known = runs(library)
     if not known:
-        raise NotScanned("there is nothing to undo: no tags were written, or all runs are undone")
+        raise NotScanned(
+            "there is nothing to undo: no tags were written, or all runs are undone. "
+            "`earmark library undo --list` shows the runs"
+        )
     return known[-1][0]
 
 
@@ -123,7 +126,9 @@ def _undo_one(
 def _restore(file: Path, copy: Path, entry: JournalEntry) -> None:
     apply_delta(file, entry.delta, to=copy)
     if sha256(copy) != entry.before_sha256:
-        raise UnwritableTags(file, "the journal is damaged. The file is unchanged")
+        raise UnwritableTags(
+            file, "the journal is damaged. The file is unchanged: take it from a backup"
+        )
 
 
 def _put_back_fields(writing: WritingRun, entry: JournalEntry, path: Path) -> None:

@@ -1,5 +1,6 @@
 // What is asked of the server: the only file here that knows of one. The rest of the page needs
-// `models`, `listen`, `sensitivity`, `setToken` and `Refused`, from wherever they come.
+// `models`, `listen`, `sensitivity` and `setToken`, and errors with a `status`, from wherever they
+// come: browser/hear.js has the same without a server. There `sensitivity` is null.
 
 const TOKEN = "earmark-token";
 
@@ -21,7 +22,9 @@ export class Refused extends Error {
 export const setToken = (token) => sessionStorage.setItem(TOKEN, token);
 
 export async function models() {
-  const response = await fetch("api/models", { headers: headers() });
+  const response = await fetch("api/models", { headers: headers() }).catch(() => {
+    throw new Refused(0, "The server does not answer. Is it running?");
+  });
   const body = await response.json();
   if (!response.ok) throw new Refused(response.status, body.error.message);
   return body.models;

@@ -1,6 +1,6 @@
 // The page: files come in, go through the queue, and are listed, opened and compared.
 
-import { Refused, listen, models, sensitivity, setToken } from "./api.js";
+import { listen, models, sensitivity, setToken } from "./api.js";
 import { compare } from "./compare.js";
 import { $, make, save } from "./dom.js";
 import { dropped, music } from "./files.js";
@@ -291,7 +291,7 @@ function hero() {
 
 hero();
 meet().catch((error) => {
-  if (!(error instanceof Refused)) complain("The server does not answer. Is it running?");
+  if (!error.status) complain(error.message); // a token is asked for with the first song
 });
 for (const one of (await history.lines()).reverse()) {
   if (entries.some((entry) => entry.key === one.key)) continue;

@@ -1,0 +1,1 @@
+complete --command earmark --no-files --arguments "(env _EARMARK_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) earmark)" --condition "env _EARMARK_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) earmark"
