@@ -189,3 +189,12 @@ def test_on_a_phone_nothing_is_cut_off_and_a_token_is_asked_for(browser, model, 
             "!(one.ariaLabel || one.textContent.trim() || one.labels?.length)).length"
         )
         assert nameless == 0
+
+
+def test_the_page_of_the_api_shows_how_a_tag_is_corrected(browser, model, shelf):
+    with serving(model, shelf=shelf) as server, opened(browser, server, "/docs") as page:
+        call = page.locator(".call", has_text="POST /api/library/songs/{number}/corrections")
+        assert call.locator("pre").inner_text() == (
+            """curl -H 'Content-Type: application/json' -d '{"tag": ..., "holds": ...}' """
+            f"{server.url}/api/library/songs/NUMBER/corrections"
+        )

@@ -60,7 +60,9 @@ function resolved(schema) {
   return name ? description.components.schemas[name] : schema;
 }
 
-const isJson = (call) => "application/json" in (call.requestBody?.content ?? {});
+function isJson(call) {
+  return "application/json" in (call.requestBody?.content ?? {});
+}
 
 function curl(method, path, call) {
   const names = fields(call).map(([name]) => name);
