@@ -83,7 +83,7 @@ class Sound:
                 await process.wait()
         if process.returncode != 0:
             Path(name).unlink(missing_ok=True)
-            raise CannotConvert(f"{path.name} cannot be converted to Opus: it may be damaged")
+            raise CannotConvert(f"{path.name} cannot be converted to Opus. Export it again")
         return Path(name)
 
     @staticmethod
