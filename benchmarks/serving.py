@@ -88,9 +88,9 @@ def request_of(path: Path) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def start(model: str) -> tuple[subprocess.Popen[str], str]:
+def start(model: str, *words: str) -> tuple[subprocess.Popen[str], str]:
     """A server on a free port, warm, and its address."""
-    command = [sys.executable, "-m", "earmark", "serve", "--port", "0", "--model", model]
+    command = [sys.executable, "-m", "earmark", "serve", "--port", "0", "--model", model, *words]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert server.stderr is not None
     url = server.stderr.readline().split("listens at ")[1].split()[0]

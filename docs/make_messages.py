@@ -72,6 +72,8 @@ WARNINGS = {
 }  # fmt: skip
 SERVER_NEXT = {
     "NotAuthorised": "Send the token in the header `Authorization: Bearer TOKEN`.",
+    "UnknownSong": "Give the id or the path of a song that was scanned.",
+    "CannotConvert": "Scan again, or export the song again.",
     "WrongOrigin": "Use the server's own page, or a program.",
     "TooSlow": "Send it again over a faster line.",
     "TooLarge": "Send a smaller file; `--upload-mb` sets the limit.",

@@ -412,6 +412,34 @@ def test_bad_links_get_their_lines_and_a_watcher_lives_on(tmp_path, model):
         assert process.wait(timeout=60) == 143
 
 
+def test_a_person_corrects_a_tag_and_takes_it_back(home):
+    song = home / "music" / "0.flac"
+    done = earmark(home, "correct", song, "Hip Hop")
+    assert done.returncode == 0, done.stderr
+    assert b"Hip-Hop: yes (1.00)" in done.stderr
+    assert earmark(home, "correct", song, "rock", "--not").returncode == 0
+    (shown,) = lines(earmark(home, "show", song, "--json"))
+    assert shown["corrected"] == {"rock": False, "Hip-Hop": True}
+    assert shown["tags"][0]["tag"] == "Hip-Hop"
+    listed = lines(earmark(home, "corrections", "--json"))
+    assert {(line["tag"], line["holds"]) for line in listed} == {("rock", False), ("Hip-Hop", True)}
+    (row,) = csv.DictReader(io.StringIO(earmark(home, "corrections", "--csv").stdout.decode()))
+    assert row["path"] == str(song)
+    assert row["tags"].split("|")[0] == "Hip-Hop"
+    for tag in ("hip-hop", "rock"):
+        assert earmark(home, "correct", song, tag, "--forget").returncode == 0
+    done = earmark(home, "corrections")
+    assert (done.stdout, done.stderr) == (b"", b"0 corrections\n")
+    for words, message in (
+        ((song, "polka"), b"no tag 'polka'"),
+        ((home / "library.sqlite", "rock"), b"is not in the library"),
+        ((song, "rock", "--not", "--forget"), b"give one of them"),
+    ):
+        done = earmark(home, "correct", *words)
+        assert done.returncode == 1
+        assert message in done.stderr
+
+
 def test_where_says_which_file_the_library_is(home, tmp_path):
     done = earmark(home, "where", EARMARK_LIBRARY=str(tmp_path / "own.sqlite"))
     assert (done.returncode, done.stdout.decode()) == (0, f"{tmp_path / 'own.sqlite'}\n")

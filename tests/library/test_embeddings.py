@@ -33,7 +33,7 @@ def put(library, model, number, embedding):
 def found(library, model, embedding, *, n):
     """(name, similarity) of the nearest songs."""
     pairs = library.index(model).nearest(embedding, n=n)
-    songs = library.by_number(number for number, _ in pairs)
+    songs = library.by_number(model, (number for number, _ in pairs))
     return [(int(song.path.stem), value) for song, (_, value) in zip(songs, pairs, strict=True)]
 
 
@@ -104,7 +104,7 @@ def test_what_is_found_is_of_one_moment_though_another_process_writes(library):
         other.mark_missing(model, [os.fsencode("/0.mp3")])
         other.forget_missing(model)
         nearest = index.nearest(vectors[0], n=1)
-        (song,) = library.by_number(number for number, _ in nearest)
+        (song,) = library.by_number(model, (number for number, _ in nearest))
         assert song.path == Path("/0.mp3")
     assert len(library.index(model).numbers) == 2
 

@@ -21,7 +21,7 @@ from music_folder import scan_once, songs, write_silence, write_song, write_song
 from earmark.audio.packet_hash import audio_hash
 from earmark.errors import BadLibrary, BadValue, NotScanned
 from earmark.inference import Options
-from earmark.library.database import Library
+from earmark.library.database import FORM, Library
 from earmark.library.embeddings import unit
 from earmark.library.playlists.saved import saved_playlists
 from earmark.library.scan import ScanOptions, scan_folders, watch_folders
@@ -361,6 +361,7 @@ def as_version_1(path):
     connection = sqlite3.connect(path)
     connection.execute("ALTER TABLE songs DROP COLUMN warnings")
     connection.execute("DROP TABLE playlists")
+    connection.execute("DROP TABLE corrections")
     connection.execute("PRAGMA user_version = 1")
     connection.execute("PRAGMA journal_mode = DELETE")  # one file
     connection.close()
@@ -390,7 +391,7 @@ def test_a_library_of_version_1_keeps_its_songs_and_has_them_judged_when_asked(
         }  # fmt: skip
     with Library.open(path) as library:  # which is of the newest version now
         assert songs(library)["none.flac"].headline == "This is silence"
-        assert library.rows("PRAGMA user_version") == [(3,)]
+        assert library.rows("PRAGMA user_version") == [(FORM.version,)]
     with Library.open(tmp_path / "new.sqlite", make=True) as new, Library.open(path) as old:
         columns = "SELECT name, type FROM pragma_table_info('songs')"
         assert old.rows(columns) == new.rows(columns)
@@ -413,12 +414,13 @@ def test_a_library_of_version_2_keeps_its_songs_and_can_save_playlists(tmp_path,
         scan_once(library, tagger, folder)
     connection = sqlite3.connect(path)
     connection.execute("DROP TABLE playlists")
+    connection.execute("DROP TABLE corrections")
     connection.execute("PRAGMA user_version = 2")
     connection.close()
     with Library.open(path) as library:
         assert counted(scan_once(library, tagger, folder)[0]) == {"unchanged": 3}
         assert saved_playlists(library) == []
-        assert library.rows("PRAGMA user_version") == [(3,)]
+        assert library.rows("PRAGMA user_version") == [(FORM.version,)]
     with Library.open(tmp_path / "new.sqlite", make=True) as new, Library.open(path) as old:
         tables = "SELECT name, sql FROM sqlite_master ORDER BY name"
         assert old.rows(tables) == new.rows(tables)
@@ -450,4 +452,4 @@ def test_processes_that_bring_a_library_to_the_next_version_at_once_do_it_once(t
     opening = [subprocess.Popen([sys.executable, "-c", script, str(path)]) for _ in range(4)]
     assert [process.wait(timeout=120) for process in opening] == [0] * 4
     with Library.open(path) as library:
-        assert library.rows("PRAGMA user_version") == [(3,)]
+        assert library.rows("PRAGMA user_version") == [(FORM.version,)]

@@ -27,6 +27,7 @@ from earmark.web.connections import ConnectionLimits
 from earmark.web.limits import Limits
 from earmark.web.server import settings
 from earmark.web.service import Service, Similar
+from earmark.web.shelf import Shelf
 
 FEW = Limits(decoders=1)
 _PATIENCE = 60.0  # seconds
@@ -51,9 +52,10 @@ def serving(
     similar: Similar | None = None,
     root_path: str = "",
     connections: ConnectionLimits = ConnectionLimits(),
+    shelf: Shelf | None = None,
 ) -> Iterator[Serving]:
     with Service(model, limits=limits, similar=similar) as service:
-        app = create_app(service, access=access, root_path=root_path)
+        app = create_app(service, access=access, root_path=root_path, shelf=shelf)
         server = uvicorn.Server(settings(app, limits=connections))
         thread = threading.Thread(target=server.run)
         thread.start()

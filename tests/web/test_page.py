@@ -7,31 +7,20 @@ import csv
 import json
 import shutil
 import subprocess
-from contextlib import contextmanager
 
 import pytest
 import requests
 import tiny_model
 from audio_files import music, tone, write_audio
+from page_visit import opened, until
 from web_server import FEW, serving
 
 from earmark import zoo
 from earmark.model_file import read_card
 from earmark.web.access import Access
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
-if CHROMIUM is None:
-    pytest.skip("no chromium here: apt install chromium", allow_module_level=True)
-
 SECONDS = 35
 SHIPPED = read_card(zoo.model_path(zoo.SHIPPED))
-# Nothing but the server may be found; --no-sandbox because CI runs as root, in a container.
-ARGUMENTS = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
-WATCH = """window.violations = [];
-addEventListener("securitypolicyviolation", (event) =>
-  window.violations.push([event.effectiveDirective, event.sourceFile]));"""
 
 
 @pytest.fixture(scope="module")
@@ -53,36 +42,6 @@ def server(model):
         yield server
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@contextmanager
-def opened(browser, server, **context):
-    """A page of the server; in the end, nothing went wrong on it and nobody else was asked."""
-    asked, wrong = [], []
-    with browser.new_context(**context) as visit:
-        page = visit.new_page()
-        page.set_default_timeout(60_000)
-        page.add_init_script(WATCH)
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.goto(server.url)
-        yield page
-        violations = page.evaluate("window.violations")
-    assert not wrong
-    origin = server.url[: server.url.index("/", 8)] if "/" in server.url[8:] else server.url
-    for address in asked:
-        assert address.startswith((server.url, "blob:" + origin, "data:image/")), address
-    for directive, source in violations:  # plotly.js tries to style an image inline
-        assert directive.startswith("style-src")
-        assert source.startswith(server.url.rstrip("/") + "/static/plotly.js")
-
-
 def drop(page, path):
     """Let a file go over the page, as a person's mouse does."""
     carried = page.evaluate_handle(
@@ -100,15 +59,6 @@ def drop(page, path):
 
 def position(page):
     return float(page.get_by_role("slider").get_attribute("aria-valuenow"))
-
-
-def until(page, expression, argument=None):
-    """Wait for what a function says; not wait_for_function, whose eval the policy forbids."""
-    for _ in range(600):
-        if page.evaluate(expression, argument):
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError(f"never: {expression}")
 
 
 def test_a_person_drops_a_song_plays_it_asks_about_a_tag_and_takes_the_numbers_along(

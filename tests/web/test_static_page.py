@@ -127,7 +127,7 @@ def test_the_command_writes_all_files_and_again_the_same_bytes(registry, tmp_pat
     (listed,) = map(json.loads, re.findall(r"const FILES = (.*);", worker))
     names = {path.relative_to(folder).as_posix() for path in before}
     assert set(listed) == {"./", *names - {"sw.js"}}
-    for name in ("static/docs.js", "static/docs.html", "static/browser/hear.js"):
+    for name in ("static/docs.js", "static/library.js", "static/browser/hear.js"):
         assert name not in names
 
     html = (folder / "index.html").read_text()

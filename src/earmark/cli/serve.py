@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,9 +33,13 @@ AllowHost = Annotated[
     list[str] | None,
     typer.Option(metavar="HOST", help="Another accepted host name, such as that of a proxy."),
 ]
+_OWN = ""  # --library without a file
 LibraryFile = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Show similar songs, from a scanned library."),
+    str | None,
+    typer.Option(
+        metavar="[FILE]",
+        help="Show a scanned library too, by default your own: search it, play it, correct it.",
+    ),
 ]
 RootPath = Annotated[
     str,
@@ -56,9 +62,22 @@ Decoders = Annotated[
 _DEFAULT = Limits()
 
 
+class _Serve(typer.core.TyperCommand):
+    """A command whose option --library needs no value, which Typer's own options always do."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Give --library the value _OWN where no file follows it."""
+        given: list[str] = []
+        for word, following in pairwise([*args, "-"]):
+            given.append(word)
+            if word == "--library" and following.startswith("-"):
+                given.append(_OWN)
+        return super().parse_args(ctx, given)
+
+
 def add_commands(app: typer.Typer) -> None:
     """Mount `serve`."""
-    app.command("serve")(serve)
+    app.command("serve", cls=_Serve)(serve)
 
 
 def serve(
@@ -82,6 +101,7 @@ def serve(
     require_libraries()
     from earmark.web import server
     from earmark.web.service import Service
+    from earmark.web.shelf import Shelf
 
     limits = Limits(
         upload_mb=upload_mb,
@@ -93,15 +113,23 @@ def serve(
         decoders=decoders,
     )
     root_path = server.checked_root_path(root_path)
-    similar = None if library is None else _similar(library, model)
     access = server.access_for(host, token=token, allow_hosts=allow_host or [], everyone=everyone)
-    with (
-        server.listening(host, port) as listener,
-        Service(model, limits=limits, similar=similar) as service,
-    ):
+    with ExitStack() as opened:
+        listener = opened.enter_context(server.listening(host, port))
+        shelf = similar = None
+        if library is not None:
+            shelf = opened.enter_context(Shelf(_file(library)))
+            similar = _similar(shelf.path, model)
+        service = opened.enter_context(Service(model, limits=limits, similar=similar))
         address = server.address(listener, root_path=root_path)
         say(f"earmark listens at {address} (Ctrl-C ends it)")
-        server.serve(service, listener, access=access, root_path=root_path)
+        server.serve(service, listener, access=access, root_path=root_path, shelf=shelf)
+
+
+def _file(library: str) -> Path:
+    from earmark.library.database import library_path
+
+    return library_path() if library == _OWN else Path(library)
 
 
 def _similar(library: Path, model: str | None) -> Callable[..., list[dict[str, Any]]]:

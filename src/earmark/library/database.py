@@ -18,6 +18,8 @@ from earmark.arrays import Float32Array
 from earmark.errors import BadLibrary, LibraryError, NotScanned
 from earmark.library.embeddings import JOIN, VECTOR, EmbeddingIndex, from_vector, keep
 from earmark.library.identity import BELOW, inside, known_path, known_places
+from earmark.library.overlay import CORRECTED, laid_over
+from earmark.library.overlay import TABLE as _CORRECTIONS
 from earmark.library.song import COLUMNS, ScannedFile, from_row, to_row
 from earmark.model_file import Card
 from earmark.sqlite_file import Database, SqliteFormat
@@ -85,13 +87,13 @@ CREATE TABLE IF NOT EXISTS playlists (
 """
 
 # From each older version to the next one.
-_UPGRADES = {1: "ALTER TABLE songs ADD COLUMN warnings TEXT;", 2: _PLAYLISTS}
+_UPGRADES = {1: "ALTER TABLE songs ADD COLUMN warnings TEXT;", 2: _PLAYLISTS, 3: _CORRECTIONS}
 
 FORM = SqliteFormat(
     name="library",
     application_id=0x6561726C,  # "earl"
-    version=3,
-    schema=_SCHEMA + _PLAYLISTS,
+    version=4,
+    schema=_SCHEMA + _PLAYLISTS + _CORRECTIONS,
     upgrades=_UPGRADES,
     foreign=BadLibrary,
     damaged=BadLibrary,
@@ -220,9 +222,12 @@ class Library(Database):
         below: Path | None = None,
         failed: bool | None = None,
         missing: bool | None = False,
+        corrected: bool = False,
     ) -> Iterator[ScannedFile]:
         """Songs as `numbered` gives them, without their ids."""
-        for _, song in self.numbered(model, below=below, failed=failed, missing=missing):
+        for _, song in self.numbered(
+            model, below=below, failed=failed, missing=missing, corrected=corrected
+        ):
             yield song
 
     def numbered(
@@ -232,13 +237,17 @@ class Library(Database):
         below: Path | None = None,
         failed: bool | None = None,
         missing: bool | None = False,
+        corrected: bool = False,
     ) -> Iterator[tuple[int, ScannedFile]]:
         """(id, song) in the order of their paths, a thousand in memory at a time.
 
         below : a folder, or one file, by any of its names
         failed, missing : only such songs with True, only the others with False, both with None
+        corrected : only songs of which a person has corrected tags
         """
         conditions = []
+        if corrected:
+            conditions.append("audio IN (SELECT audio FROM corrections)")
         if failed is not None:
             conditions.append(f"error_kind IS {'NOT ' if failed else ''}NULL")
         if missing is not None:
@@ -257,11 +266,10 @@ class Library(Database):
         last = b""
         while True:
             rows = self.rows(
-                f"SELECT id, {', '.join(COLUMNS)} FROM songs WHERE {where} "
-                "ORDER BY path LIMIT 1000",
+                f"SELECT id, {_READ} FROM songs WHERE {where} ORDER BY path LIMIT 1000",
                 (model.id, *values, last),
             )
-            yield from ((row[0], from_row(row[1:])) for row in rows)
+            yield from ((row[0], _read(row[1:], model)) for row in rows)
             if len(rows) < 1000:
                 return
             last = rows[-1][1]
@@ -273,17 +281,25 @@ class Library(Database):
     def song(self, model: LibraryModel, path: Path) -> ScannedFile | None:
         """The song at a path; None if it was never scanned."""
         rows = self.rows(
-            f"SELECT {', '.join(COLUMNS)} FROM songs WHERE model = ? AND path = ?",
+            f"SELECT {_READ} FROM songs WHERE model = ? AND path = ?",
             (model.id, os.fsencode(path)),
         )
-        return from_row(rows[0]) if rows else None
+        return _read(rows[0], model) if rows else None
+
+    def number(self, model: LibraryModel, path: Path) -> int | None:
+        """The id of the song at a path; None if it was never scanned."""
+        rows = self.rows(
+            "SELECT id FROM songs WHERE model = ? AND path = ?", (model.id, os.fsencode(path))
+        )
+        return int(rows[0][0]) if rows else None
 
     def heard(
         self, model: LibraryModel, audio: bytes, *, quick: bool
     ) -> tuple[ScannedFile, Float32Array] | None:
         """A song with that audio and its embedding, of length one; None if the audio is not known.
 
-        Songs that were not judged (ScannedFile.warnings) do not count.
+        Songs that were not judged (ScannedFile.warnings) do not count. The scores are as they were
+        heard, without corrections.
 
         quick : also songs of which only a few windows were heard
         """
@@ -329,12 +345,11 @@ class Library(Database):
         """The seconds of every song, by its id."""
         return dict(self.rows("SELECT id, seconds FROM songs WHERE model = ?", (model.id,)))
 
-    def by_number(self, numbers: Iterable[int]) -> list[ScannedFile]:
-        """The songs with these ids, in their order."""
-        return [
-            from_row(self.rows(f"SELECT {', '.join(COLUMNS)} FROM songs WHERE id = ?", (n,))[0])
-            for n in numbers
-        ]
+    def by_number(self, model: LibraryModel, numbers: Iterable[int]) -> list[ScannedFile]:
+        """The songs with these ids, in their order; what is no longer there is left out."""
+        query = f"SELECT {_READ} FROM songs WHERE model = ? AND id = ?"
+        found = (self.rows(query, (model.id, number)) for number in numbers)
+        return [_read(rows[0], model) for rows in found if rows]
 
     def mark_missing(self, model: LibraryModel, paths: Iterable[bytes]) -> list[bytes]:
         """Mark files as missing; delete songs that have moved: another file now has their audio.
@@ -412,6 +427,14 @@ class Library(Database):
             "SELECT path FROM songs WHERE audio = ? AND missing_since IS NULL LIMIT 1", (audio,)
         )
         return Path(os.fsdecode(rows[0][0])) if rows else None
+
+
+_READ = f"{', '.join(COLUMNS)}, {CORRECTED}"
+
+
+def _read(row: tuple[Any, ...], model: LibraryModel) -> ScannedFile:
+    """A song from _READ: as it was heard, under a person's corrections."""
+    return laid_over(from_row(row[:-1]), row[-1], model.card.tags)
 
 
 _PUT = (

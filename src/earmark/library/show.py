@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from earmark.library.settings import TagRules
 from earmark.library.song import ScannedFile
 from earmark.model_file import Card
 from earmark.ranking import Ranking
-from earmark.tagger import Tags, rank_tags
+from earmark.tagger import Tag, Tags, rank_tags
 
 
 def tags_of(song: ScannedFile, card: Card, *, rank: Ranking | None = None) -> Tags:
@@ -23,13 +24,22 @@ def tags_of(song: ScannedFile, card: Card, *, rank: Ranking | None = None) -> Ta
     )
 
 
+def counting(song: ScannedFile, card: Card, *, settings: TagRules) -> list[Tag]:
+    """The tags of a song that count by the settings, best first."""
+    tags = tags_of(song, card).tags
+    return [tag for tag in tags if tag.score >= settings.rule(tag.group).min]
+
+
 def as_json(
     song: ScannedFile, card: Card, *, top: int | None = None, rank: Ranking | None = None
 ) -> dict[str, Any]:
-    """The JSON line of a song: that of `earmark tag`, and artist, title and album."""
+    """The JSON line of a song: that of `earmark tag`, artist, title and album, and corrections."""
     if song.failure is not None:
         error = {"kind": song.failure.kind, "message": song.failure.message}
         return {"path": str(song.path), "error": error}
     names = {"artist": song.artist, "title": song.title, "album": song.album}
     line = tags_of(song, card, rank=rank).as_json(top=top)
-    return line | {key: value for key, value in names.items() if value}
+    line |= {key: value for key, value in names.items() if value}
+    if song.corrected:
+        line["corrected"] = {card.tags[column]: holds for column, holds in song.corrected.items()}
+    return line

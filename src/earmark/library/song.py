@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,11 @@ class ScannedFile:
     seconds : length of the track
     quick : whether only a few windows were heard
     artist, title, album : from the file's tags, "" where these have none
-    scores : (n_tags,), in [0, 1]; None for a failure
+    scores : (n_tags,), in [0, 1], with the corrections; None for a failure
     missing_since : Unix time of the first scan that did not find the file, else None
     warnings : reasons to doubt the scores, mostly none; None for a failure, and for a song heard
         before version 2 of the library, when this was not judged
+    corrected : column of the scores -> what a person says: whether the song carries that tag
     """
 
     path: Path
@@ -59,6 +61,7 @@ class ScannedFile:
     failure: ScanFailure | None = None
     missing_since: float | None = None
     warnings: tuple[Doubt, ...] | None = None
+    corrected: Mapping[int, bool] = field(default_factory=dict)
 
     @property
     def kind(self) -> Kind:
@@ -100,8 +103,13 @@ def from_row(row: tuple[Any, ...]) -> ScannedFile:
         scores=None if scores is None else from_blob(scores),
         failure=None if kind is None else ScanFailure(kind, os.fsdecode(message)),
         missing_since=missing_since,
-        warnings=None if warnings is None else tuple(Doubt(**one) for one in json.loads(warnings)),
+        warnings=warnings_from(warnings),
     )
+
+
+def warnings_from(text: str | None) -> tuple[Doubt, ...] | None:
+    """A song's warnings from their column."""
+    return None if text is None else tuple(Doubt(**one) for one in json.loads(text))
 
 
 def to_blob(values: Float32Array | None) -> bytes | None:

@@ -3,6 +3,8 @@
 HttpError (400)
 ├── NotAuthorised (401)   the token is missing or wrong
 ├── WrongOrigin (403)     the request comes from a page of another site
+├── UnknownSong (404)     the library does not know the song
+├── CannotConvert (404)   the file is gone, or cannot be converted to what a browser plays
 ├── TooSlow (408)         the upload did not arrive in time
 ├── TooLarge (413)        the upload is larger than the limit
 ├── WrongHost (421)       the Host header names another server
@@ -42,6 +44,18 @@ class WrongOrigin(HttpError):
     """The request comes from a page of another site."""
 
     status = 403
+
+
+class UnknownSong(HttpError):
+    """The library does not know the song."""
+
+    status = 404
+
+
+class CannotConvert(HttpError):
+    """The file is gone, or cannot be converted to what a browser plays."""
+
+    status = 404
 
 
 class TooSlow(HttpError):

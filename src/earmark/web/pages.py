@@ -19,13 +19,22 @@ _REVALIDATE = {"Cache-Control": "no-cache"}  # each time, so that an update show
 _IMMUTABLE = "public, max-age=31536000, immutable"
 
 
-def pages() -> APIRouter:
-    """The routes of the page and its files."""
+def pages(*, has_library: bool = False) -> APIRouter:
+    """The routes of the page and its files; those of a library's page where there is one."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/")
     async def home() -> Response:
-        return Response(_page("index.html"), headers=_REVALIDATE, media_type="text/html")
+        page = _page("index.html")
+        if has_library:
+            page = page.replace('id="to-library" hidden', 'id="to-library"')
+        return Response(page, headers=_REVALIDATE, media_type="text/html")
+
+    if has_library:
+
+        @router.get("/library")
+        async def library() -> Response:
+            return Response(_page("library.html"), headers=_REVALIDATE, media_type="text/html")
 
     @router.get("/docs")
     async def docs() -> Response:

@@ -17,6 +17,7 @@ from earmark.web import connections, logs
 from earmark.web.access import LOOPBACK, Access
 from earmark.web.app import create_app
 from earmark.web.service import Service
+from earmark.web.shelf import Shelf
 
 # Connections that the system accepts before the server has looked at them; so many may come at once
 # beyond the limit of connections.
@@ -107,11 +108,16 @@ def settings(
 
 
 def serve(
-    service: Service, listener: socket.socket, *, access: Access, root_path: str = ""
+    service: Service,
+    listener: socket.socket,
+    *,
+    access: Access,
+    root_path: str = "",
+    shelf: Shelf | None = None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; what is under way then is still answered."""
     logs.set_up(sys.stderr)
-    app = create_app(service, access=access, root_path=root_path)
+    app = create_app(service, access=access, root_path=root_path, shelf=shelf)
     server = uvicorn.Server(settings(app, limits=connections.limits_of_this_process()))
 
     def end(*_: object) -> None:

@@ -85,6 +85,7 @@ class Service:
         self._turns = asyncio.Semaphore(n_threads)
         self._long = threading.Lock()
         self._folder = tempfile.TemporaryDirectory(prefix="earmark-")
+        self.folder = Path(self._folder.name)  # deleted at the end
         self._numbers = itertools.count()
         self._under_way = 0
         self._of_client: Counter[str | None] = Counter()
@@ -132,7 +133,7 @@ class Service:
     @asynccontextmanager
     async def stored(self, file: BinaryIO, name: str) -> AsyncIterator[Upload]:
         """An upload on the disk under a number, deleted at the end of the block."""
-        path = Path(self._folder.name) / str(next(self._numbers))
+        path = self.folder / str(next(self._numbers))
 
         def copy() -> None:
             with path.open("xb") as target:

@@ -37,7 +37,10 @@ POLICY = (
     "style-src 'self'; img-src 'self' data: blob:; media-src blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'"
 )
-_SERVED_ONLY = ("api.js", "docs.js", "docs.html", "index.html")
+_SERVED_ONLY = (
+    "api.js", "docs.js", "docs.html", "index.html",
+    "library.html", "library.css", "library.js", "library_api.js", "opened.js", "deck.js",
+)  # fmt: skip
 _NOTICE = """This page is made of
 earmark, MIT licence;
 the model {name}: {licence} ({source});

@@ -32,7 +32,7 @@ _COMPARE: dict[str, Callable[[Float32Array, float], BoolArray]] = {
     "<": np.less,
     "<=": np.less_equal,
 }
-_KEYWORDS = ("and", "or", "not")
+KEYWORDS = ("and", "or", "not")
 _DEEPEST = 50  # brackets and nots around a tag: more would exhaust Python's stack some day
 _TOKEN = re.compile(
     r"""\s*(?:(?P<quoted>"[^"]*")|(?P<compare>[<>]=?)|(?P<mark>[(),])
@@ -232,7 +232,7 @@ def _tokens(text: str) -> list[_Token]:
             raise BadExpression(text, at, "this quote is not closed: add the other")
         kind, word = found.lastgroup, found[found.lastgroup]
         at = found.start(found.lastgroup)
-        if kind == "word" and word.casefold() in _KEYWORDS:
+        if kind == "word" and word.casefold() in KEYWORDS:
             kind, word = "keyword", word.casefold()
         tokens.append(_Token(kind, word, at))
         place = found.end()

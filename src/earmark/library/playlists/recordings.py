@@ -28,6 +28,7 @@ def is_near(one: ScannedFile, other: ScannedFile, similarity: float) -> bool:
     assert one.scores is not None  # both were heard
     assert other.scores is not None
     difference = log_odds(one.scores) - log_odds(other.scores)
+    difference[[*one.corrected, *other.corrected]] = 0  # there nothing was heard
     return bool(np.sqrt(np.mean(difference**2)) <= NEAR_LOG_ODDS)
 
 
@@ -72,7 +73,7 @@ class Recordings:
 def near_duplicates(library: Library, model: LibraryModel) -> list[list[ScannedFile]]:
     """Groups of songs that are probably one recording, each song in one group at most."""
     with library.snapshot():
-        return [library.by_number(group) for group in _groups(library, model)]
+        return [library.by_number(model, group) for group in _groups(library, model)]
 
 
 def _groups(library: Library, model: LibraryModel) -> list[list[int]]:
@@ -88,7 +89,7 @@ def _groups(library: Library, model: LibraryModel) -> list[list[int]]:
         end = int(np.searchsorted(seconds, seconds[last - 1] + NEAR_SECONDS, side="right"))
         similarity = vectors[first:last] @ vectors[first:end].T
         for row, column in np.argwhere(np.triu(similarity >= NEAR, 1)):
-            one, other = library.by_number(int(numbers[first + i]) for i in (row, column))
+            one, other = library.by_number(model, (int(numbers[first + i]) for i in (row, column)))
             if is_near(one, other, float(similarity[row, column])):
                 _join(leader, first + int(row), first + int(column))
     groups: dict[int, list[int]] = {}

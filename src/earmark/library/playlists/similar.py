@@ -110,7 +110,7 @@ def similar(
 
         def others() -> Iterator[SimilarSong]:
             for place in np.argsort(-similarities, kind="stable"):
-                (song,) = library.by_number([int(index.numbers[place])])
+                (song,) = library.by_number(model, [int(index.numbers[place])])
                 if song.path == example.song.path or (song.headline is not None and not doubted):
                     continue
                 similarity = float(similarities[place])
@@ -143,7 +143,7 @@ def similar_finder(
         )
     with library.snapshot():
         index = library.index(model)
-        songs = library.by_number(index.numbers.tolist())
+        songs = library.by_number(model, index.numbers.tolist())
     first = {song.audio: place for place, song in reversed(list(enumerate(songs)))}
     kept = [place for place in sorted(first.values()) if songs[place].headline is None]
     index = replace(index, numbers=index.numbers[kept], places=index.places[kept])

@@ -93,7 +93,7 @@ function form(file) {
   return data;
 }
 
-function headers() {
+export function headers() {
   const token = sessionStorage.getItem(TOKEN);
   return token ? { Authorization: `Bearer ${token}` } : {};
 }

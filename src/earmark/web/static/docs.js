@@ -15,8 +15,8 @@ function section(method, path, call) {
   const title = make("h2");
   title.append(make("code", "", `${method} ${path}`), make("span", "", call.summary));
   section.append(title, prose(call.description ?? ""), make("pre", "", curl(method, path, call)));
-  const rows = [...fields(call).map((row) => ["form field", ...row]),
-    ...(call.parameters ?? []).map((one) => ["query", one.name, words(one.schema), one.description])];
+  const rows = [...fields(call).map((row) => [isJson(call) ? "JSON" : "form field", ...row]),
+    ...(call.parameters ?? []).map((one) => [one.in, one.name, words(one.schema), one.description])];
   if (rows.length) section.append(make("h3", "", "Parameters"), table(rows.map(taken)));
   const answers = Object.entries(call.responses).map(([status, answer]) =>
     [status, answer.description.replace("Successful Response", "All well."), shape(answer)]);
@@ -60,10 +60,17 @@ function resolved(schema) {
   return name ? description.components.schemas[name] : schema;
 }
 
+function isJson(call) {
+  return "application/json" in (call.requestBody?.content ?? {});
+}
+
 function curl(method, path, call) {
-  const file = fields(call)[0]?.[0];
-  const form = file ? ` -F ${file}=@song.mp3` : "";
-  return `curl${form} ${new URL(path.slice(1), document.baseURI)}`;
+  const names = fields(call).map(([name]) => name);
+  const form = !names.length ? "" : isJson(call)
+    ? ` -H 'Content-Type: application/json' -d '{${names.map((name) => `"${name}": ...`).join(", ")}}'`
+    : ` -F ${names[0]}=@song.mp3`;
+  const place = path.slice(1).replaceAll(/{(\w+)}/g, (_, name) => name.toUpperCase());
+  return `curl${form} ${new URL(place, document.baseURI)}`;
 }
 
 function table(rows) {
