@@ -143,7 +143,7 @@ def test_listening_takes_any_windows(recorder):
 @pytest.mark.parametrize(
     ("samples", "rate", "message"),
     [
-        (np.zeros(0, np.float32), RATE, "array is empty"),
+        (np.zeros(0, np.float32), RATE, "no samples to listen to"),
         (np.zeros(9, np.float32), None, "without their rate"),
         (np.zeros(1, np.float32), 192_000, "shorter than one sample"),
     ],
