@@ -32,6 +32,7 @@ LAYERS = [
     {
         "files",
         "folder_lock",
+        "held_signals",
         "sqlite_file",
         "parquet_file",
         "onnx_file",

@@ -51,7 +51,7 @@ def brought_by(lines: Iterable[str], seen: set[str] | None = None) -> Iterator[D
 
 OURS = [
     *PROJECT["dependencies"],
-    *(line for extra in EXTRAS if extra != "dev" for line in EXTRAS[extra]),
+    *(line for extra in EXTRAS if extra not in ("dev", "docs") for line in EXTRAS[extra]),
 ]
 INSTALLED = {normal(one.name): one for one in brought_by(OURS)}
 

@@ -11,7 +11,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from earmark.errors import BadValue
 from earmark.files import json_line
+from earmark.held_signals import held_signals
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -218,7 +219,7 @@ class _Region:
         from rich.live import Live
 
         # a new one each time: one that was stopped would erase the lines where it was before
-        with _undisturbed():
+        with held_signals():
             self._live = Live(
                 self.bar, console=self.bar.console, transient=True, redirect_stdout=False
             )
@@ -227,41 +228,8 @@ class _Region:
     def clear(self) -> None:
         """Erase the bar, and leave the cursor where the bar began."""
         assert self._live is not None  # it was shown
-        with _undisturbed():
+        with held_signals():
             self._live.stop()
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Delay Ctrl-C and SIGTERM until the end of the block: half of a bar would stay for good.
-
-    They are also kept from interrupting a write, of which Python loses the rest where its streams
-    are unbuffered (PYTHONUNBUFFERED).
-    """
-    came: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in numbers}
-    try:
-        _block(numbers)
-        for number in numbers:
-            signal.signal(number, lambda number, _: came.append(number))
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        _unblock(numbers)
-        for late in came:
-            signal.raise_signal(late)
-
-
-def _block(numbers: Iterable[int]) -> None:
-    if sys.platform != "win32":
-        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-
-
-def _unblock(numbers: Iterable[int]) -> None:
-    if sys.platform != "win32":
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
 
 
 _region: _Region | None = None  # the one of this process

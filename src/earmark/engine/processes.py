@@ -11,6 +11,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -22,6 +23,7 @@ from typing import Any
 
 from earmark.engine.worker import load_function
 from earmark.errors import WorkerDied
+from earmark.held_signals import held_signals
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -32,6 +34,7 @@ THREAD_VARIABLES = (
 )
 
 _MOST_FAILED_STARTS = 3
+_TO_SEND = 5.0  # seconds that an answer may take to its parent, where that is still there
 _CANNOT_START = (
     "the worker processes cannot start; their own messages are above. A script that uses several "
     'workers needs `if __name__ == "__main__":` around the call, because each worker imports the '
@@ -122,20 +125,18 @@ class ProcessCrew:
 
 @contextmanager
 def worker_environment(threads: int) -> Iterator[None]:
-    """Start workers here: with their share of native threads, and with Ctrl-C held back.
+    """Start workers here: with their share of native threads, and with signals held back.
 
-    Both must be so from the first moment: libraries read the thread variables when they load, and
-    a Ctrl-C during the start would fill the terminal with tracebacks. What the user has set stays.
+    Both must be so from the first moment: libraries read the thread variables when they load. A
+    Ctrl-C during the start would fill the terminal with tracebacks, and an error in the middle of
+    it would leave a pool that waits for ever. What the user has set stays.
     """
     added = [name for name in THREAD_VARIABLES if name not in os.environ]
     os.environ.update(dict.fromkeys(added, str(threads)))
-    masks = hasattr(signal, "pthread_sigmask")
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else set()
     try:
-        yield
+        with held_signals():
+            yield
     finally:
-        if masks:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for name in added:
             os.environ.pop(name, None)
 
@@ -143,15 +144,32 @@ def worker_environment(threads: int) -> Iterator[None]:
 def _begin(lifeline: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and cuts the lifeline
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    threading.Thread(target=_leave_with, args=(lifeline,), daemon=True).start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    leave = threading.Thread(target=_leave_with, args=(lifeline, os.getppid()), daemon=True)
+    leave.start()
 
 
-def _leave_with(lifeline: Connection) -> None:
-    try:
+class _Work:
+    """Whether this worker is at a unit, and whether it is to leave; both under the lock."""
+
+    lock = threading.Lock()
+    is_busy = is_leaving = False
+
+
+def _leave_with(lifeline: Connection, parent: int) -> None:
+    """End this process when its lifeline is cut, but not while it sends an answer.
+
+    Half an answer would keep the parent reading for ever: its pool holds the other end of the pipe
+    open. So between units it goes on to where the pool, which is being shut down, ends it.
+    """
+    with suppress(EOFError, OSError):
         lifeline.recv_bytes()  # nothing is ever sent
-    except (EOFError, OSError):
-        os._exit(1)
+    with _Work.lock:
+        _Work.is_leaving = True
+        if _Work.is_busy or os.getppid() != parent:
+            os._exit(1)
+    time.sleep(_TO_SEND)
+    os._exit(1)
 
 
 def _load(function: bytes, name: str) -> bytes:
@@ -161,4 +179,16 @@ def _load(function: bytes, name: str) -> bytes:
 
 
 def _run(unit: bytes) -> bytes:
-    return _function(unit)
+    _turn(is_busy=True)
+    try:
+        return _function(unit)
+    finally:
+        _turn(is_busy=False)
+
+
+def _turn(*, is_busy: bool) -> None:
+    """Begin or end a unit, or leave instead."""
+    with _Work.lock:
+        if _Work.is_leaving:
+            os._exit(1)
+        _Work.is_busy = is_busy

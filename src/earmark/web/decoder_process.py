@@ -27,7 +27,7 @@ def main(pipe: Connection, memory_mb: float) -> None:
     """Decode one job after the other until the server is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends this process
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     _load_decoders()
     _limit_memory(memory_mb)
     pipe.send_bytes(READY)
