@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 from typer.testing import CliRunner
-from web_server import Process
+from web_server import Process, wait_until
 
 from earmark.cli import app
 
@@ -118,6 +118,7 @@ def log(model, tmp_path_factory):
                 server.url + "/api/models", timeout=60,
                 headers=from_nine | {"Authorization": "Bearer sesame"},
             )  # fmt: skip
+            wait_until(lambda: len(server.log()) >= 3)  # a line follows its answer
             lines = [line for line in server.lines if line.startswith("{")]
     path = tmp_path_factory.mktemp("log") / "earmark.log"
     path.write_text("".join(lines))

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -55,6 +56,24 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+_shells: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    """What a failed test has started would otherwise fail the tests after it."""
+    yield
+    while _shells:
+        shell = _shells.pop()
+        if shell.returncode is None:
+            with suppress(psutil.NoSuchProcess):
+                for process in psutil.Process(shell.pid).children(recursive=True):
+                    with suppress(psutil.NoSuchProcess):
+                        process.kill()
+        with shell:  # closes its pipes and waits
+            shell.kill()
+
+
 class Background:
     """A command that a script has started with `&`: it is set to ignore Ctrl-C."""
 
@@ -64,15 +83,19 @@ class Background:
             ["sh", "-c", f"{command} & echo $!; wait $!; echo $?"],
             cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
+        _shells.append(self._shell)
         assert self._shell.stdout is not None
         self.process = psutil.Process(int(self._shell.stdout.readline()))
 
     def family(self, *, of: int) -> list[psutil.Process]:
         """The command and its children, as soon as there are so many of them."""
         until = time.monotonic() + 60
-        while len(children := self.process.children(recursive=True)) < of:
-            assert time.monotonic() < until, children
-            time.sleep(0.05)
+        try:
+            while len(children := self.process.children(recursive=True)) < of:
+                assert time.monotonic() < until, children
+                time.sleep(0.05)
+        except psutil.NoSuchProcess:
+            raise AssertionError(f"it ended before it had {of} children: {self.end()}") from None
         return [self.process, *children]
 
     def wait_for(self, words: str) -> str:

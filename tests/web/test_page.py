@@ -365,6 +365,7 @@ def test_the_browser_remembers_what_was_heard_but_not_the_sound(browser, server,
         until(other, "() => !document.getElementById('play').disabled")
         other.get_by_role("button", name="Forget all").click()
         assert other.locator("#song").is_hidden()
+        other.locator("#live").get_by_text("Forgotten").wait_for(state="attached")
         other.reload()
         other.get_by_role("alert").get_by_text("This link leads to 0:05 of my song.mp3").wait_for()
         assert other.locator("#songs").is_hidden()

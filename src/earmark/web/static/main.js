@@ -78,6 +78,7 @@ addEventListener("drop", async (event) => {
 async function keep(entry) {
   const { key, name, added, line, headline, answer: { result, card: its } } = entry;
   if (await history.keep({ key, name, added, line, headline }, result, its)) delete entry.answer;
+  if (!entries.some((one) => one.key === key)) history.forget(key); // forgotten meanwhile
 }
 
 function take(files) {
@@ -212,16 +213,16 @@ function close() {
   document.title = "earmark";
 }
 
-$("all-clear").addEventListener("click", () => {
+$("all-clear").addEventListener("click", async () => {
   queue.stop();
   for (const entry of [...entries]) list.remove(entry);
   entries.length = 0;
   for (const entry of [...picked]) pick(entry, false);
-  history.forgetAll();
   close();
   counted();
-  $("live").textContent = "Forgotten";
   $("main").focus({ preventScroll: true });
+  await history.forgetAll();
+  $("live").textContent = "Forgotten"; // not before it is
 });
 $("all-json").addEventListener("click", () => save("songs.json", "application/json",
   `${JSON.stringify(heard().map((one) => one.line), null, 2)}\n`));
