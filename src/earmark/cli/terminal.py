@@ -119,7 +119,9 @@ def visible(text: object) -> str:
 def say(*lines: str) -> None:
     """Print a message on stderr, of one line or several."""
     with above_the_bar():
-        print("\n".join(map(visible, lines)), file=sys.stderr, flush=True)
+        # in one piece: unbuffered, print would write the last newline by itself
+        sys.stderr.write("".join(f"{visible(line)}\n" for line in lines))
+        sys.stderr.flush()
 
 
 def as_shown(text: object) -> str:
