@@ -17,6 +17,7 @@ import numpy as np
 from earmark import files
 from earmark import tags as vocabulary
 from earmark.arrays import Float64Array, Int64Array
+from earmark.counted import clock
 from earmark.files import Json
 from earmark.model_file import Card
 from earmark.ranking import evidence, log_odds
@@ -85,7 +86,7 @@ def as_json(parts: Sequence[Chapter]) -> list[Json]:
 
 def as_text(parts: Sequence[Chapter]) -> str:
     """A line for each chapter, "12:34 title", as video and podcast sites read it."""
-    return "".join(f"{_clock(one.start)} {one.title}\n" for one in parts)
+    return "".join(f"{clock(int(one.start))} {one.title}\n" for one in parts)
 
 
 def as_cue(parts: Sequence[Chapter], *, name: str) -> str:
@@ -169,12 +170,6 @@ def _is_told(card: Card, column: int) -> bool:
         return True
     measured = card.reliability is not None and card.reliability[column] is not None
     return measured or card.is_calibrated(column)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def _quoted(text: str) -> str:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from earmark.audio import asf_header
+from earmark.counted import clock
 
 # Of these FFmpeg reports what is written in them.
 _STATED_BY_STREAM = {
@@ -39,10 +40,10 @@ class CutShort(NamedTuple):
     stated: float | None
 
     def __str__(self) -> str:
-        end = _clock(self.seconds)
+        end = clock(self.seconds)
         if self.stated is None:
             return f"it is cut short: it ends at {end}, and its last page is missing"
-        return f"it is cut short: {end} of {_clock(self.stated)}"
+        return f"it is cut short: {end} of {clock(self.stated)}"
 
 
 def cut_short(seconds: float, *, stated: float | None) -> CutShort | None:
@@ -115,9 +116,3 @@ def _wave_seconds(source: SimpleNamespace) -> float | None:
                 [rate] = _RATE[form].unpack(body[: _RATE[form].size])
         at += chunk.size + n_bytes + n_bytes % 2
     return None
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

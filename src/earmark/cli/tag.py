@@ -27,7 +27,7 @@ from earmark.cli.terminal import (
     say,
     show_table,
 )
-from earmark.counted import counted
+from earmark.counted import clock, counted
 from earmark.errors import BadValue, UnreadableAudio
 
 if TYPE_CHECKING:
@@ -141,10 +141,9 @@ def print_table(result: Tags, top: int, *, rank: Ranking | None) -> None:
 
     from earmark.tags import place_of_group
 
-    minutes, seconds = divmod(round(result.seconds), 60)
     headline = f"  {result.headline}" if result.headline else ""
     table = Table(
-        title=as_shown(f"{result.path}  {minutes}:{seconds:02d}{headline}"),
+        title=as_shown(f"{result.path}  {clock(result.seconds)}{headline}"),
         title_justify="left",
         title_style="",
         caption_style="",

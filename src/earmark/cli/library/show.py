@@ -21,7 +21,7 @@ from earmark.cli.library.options import (
 from earmark.cli.options import JsonLines, Rank
 from earmark.cli.tag import print_table
 from earmark.cli.terminal import print_json, say
-from earmark.counted import counted
+from earmark.counted import clock, counted
 from earmark.errors import BadValue
 
 if TYPE_CHECKING:
@@ -134,9 +134,8 @@ def _reason(song: ScannedFile) -> str:
 
 def line_of(heard: Tags, *, top: int) -> str:
     """A song in one line: its file, its length and its first tags, or what it is."""
-    minutes, seconds = divmod(round(heard.seconds), 60)
     tags = ", ".join(f"{tag.tag} {tag.score:.2f}" for tag in heard.tags[:top])
-    return f"{heard.path}  {minutes}:{seconds:02d}  {heard.headline or tags}"
+    return f"{heard.path}  {clock(heard.seconds)}  {heard.headline or tags}"
 
 
 class _CsvTable:

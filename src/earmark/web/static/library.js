@@ -1,10 +1,10 @@
 // The page of a library: search, lists that play on, and tags that a person corrects.
 
-import { setToken } from "./api.js";
 import { Deck } from "./deck.js";
 import { $, button, make, save } from "./dom.js";
 import * as library from "./library_api.js";
 import { Opened } from "./opened.js";
+import { askForToken } from "./token_dialog.js";
 import { capital, clock, shown } from "./words.js";
 
 const PAGE = 50; // songs
@@ -119,7 +119,7 @@ async function load({ isNew = false } = {}) {
   } catch (error) {
     if (error.name === "AbortError") return;
     if (error.status === undefined) throw error;
-    if (error.status === 401 && await token()) {
+    if (error.status === 401 && await askForToken()) {
       await start();
       return;
     }
@@ -290,18 +290,6 @@ $("more-facets").addEventListener("click", () => {
 
 // ---- the beginning
 
-// Whether a token was given; Escape gives none.
-async function token() {
-  $("token-dialog").showModal();
-  await new Promise((resolve) => {
-    $("token-dialog").addEventListener("close", resolve, { once: true });
-  });
-  const given = $("token").value;
-  $("token").value = "";
-  if (given) setToken(given);
-  return given !== "";
-}
-
 async function start() {
   try {
     const known = await library.about();
@@ -310,7 +298,7 @@ async function start() {
     $("size").textContent = `${plural(known.songs, "song")}, ${lasting(known.seconds)} of music`;
   } catch (error) {
     if (error.status === undefined) throw error;
-    if (error.status === 401 && await token()) await start();
+    if (error.status === 401 && await askForToken()) await start();
     else complain(error.message);
     return;
   }

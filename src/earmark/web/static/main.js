@@ -1,6 +1,6 @@
 // The page: files come in, go through the queue, and are listed, opened and compared.
 
-import { listen, models, sensitivity, setToken } from "./api.js";
+import { listen, models, sensitivity } from "./api.js";
 import { compare } from "./compare.js";
 import { $, make, save } from "./dom.js";
 import { dropped, music } from "./files.js";
@@ -8,6 +8,7 @@ import * as history from "./history.js";
 import { SongList } from "./list.js";
 import { Queue } from "./queue.js";
 import { SongView } from "./song.js";
+import { askForToken } from "./token_dialog.js";
 import { capital, clock } from "./words.js";
 
 const WORDS = {
@@ -264,18 +265,6 @@ async function meet() {
   [card] = await models();
   const n = card.tags.filter((one) => one.group !== "sound").length;
   $("model").textContent = `${card.name} · ${n} tags`;
-}
-
-// Whether one was given; Escape gives none.
-async function askForToken() {
-  $("token-dialog").showModal();
-  await new Promise((resolve) => {
-    $("token-dialog").addEventListener("close", resolve, { once: true });
-  });
-  const given = $("token").value;
-  $("token").value = "";
-  if (given) setToken(given);
-  return given !== "";
 }
 
 // The picture beside the drop zone: a tag whose bars nobody has heard yet.
