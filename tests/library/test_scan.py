@@ -35,12 +35,6 @@ def library(tmp_path):
         yield library
 
 
-@pytest.fixture
-def folder(tmp_path):
-    write_songs(tmp_path / "music", 3)
-    return tmp_path / "music"
-
-
 DETAILS = {"new", "moved", "retagged", "copies", "failed_before"}  # of the other counts
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from audio_files import music, write_audio, write_hours_of_silence, write_silent_film
-from music_folder import scan_once, songs, write_song, write_songs
+from music_folder import scan_once, songs, write_song
 
 from earmark.audio.find import Choice
 from earmark.library import changes
@@ -21,12 +21,6 @@ from earmark.library.scan import watch_folders
 def library(tmp_path):
     with Library.open(tmp_path / "data" / "library.sqlite", make=True) as library:
         yield library
-
-
-@pytest.fixture
-def folder(tmp_path):
-    write_songs(tmp_path / "music", 3)
-    return tmp_path / "music"
 
 
 def test_a_watched_file_whose_clock_is_ahead_is_heard_when_two_looks_agree(

@@ -15,12 +15,12 @@ import mutagen
 import numpy as np
 import pytest
 from audio_files import FORMATS, music, write_audio, write_format
-from music_folder import scan_once, songs, write_silence, write_song
+from music_folder import BEST_TWO, scan_once, songs, write_silence, write_song
 from mutagen import id3
 
 from earmark.audio import load_audio
 from earmark.errors import BadValue, NotScanned
-from earmark.library.settings import GroupRule, default_text, read_settings
+from earmark.library.settings import default_text, read_settings
 from earmark.library.writing import journal
 from earmark.library.writing.fields import changed_fields, fields_from
 from earmark.library.writing.summary import PlanSummary
@@ -36,24 +36,12 @@ from earmark.library.writing.write import (
 from earmark.tagger import rank_tags
 from earmark.words import GENRES, MOODS
 
-SETTINGS = dataclasses.replace(
-    read_settings(),
-    groups={"other": GroupRule(0, 0), "genre": GroupRule(0, 2), "mood": GroupRule(0, 2)},
-)  # a tiny network's scores mean nothing; take the best two
 
-
-@pytest.fixture
-def song(library, tagger, tmp_path):
-    path = write_song(tmp_path / "music" / "song.flac", pitch=440, title="Song")
-    scan_once(library, tagger, path.parent)
-    return path
-
-
-def planned(library, *, settings=SETTINGS, mode="fill"):
+def planned(library, *, settings=BEST_TWO, mode="fill"):
     return list(plan_writing(library, library.model(), settings=settings, mode=mode))
 
 
-def written(library, *, settings=SETTINGS, mode="fill", keep_mtime=False):
+def written(library, *, settings=BEST_TWO, mode="fill", keep_mtime=False):
     chosen = plan_writing(library, library.model(), settings=settings, mode=mode)
     return list(write_tags(library, chosen, keep_mtime=keep_mtime))
 
@@ -434,7 +422,7 @@ def test_a_plan_of_many_files_comes_in_order_from_several_processes(library, tag
     shutil.copyfile(first, folder / "000.flac.part.flac")
     scan_once(library, tagger, first)
     scan_once(library, tagger, folder)
-    found = list(plan_writing(library, library.model(), settings=SETTINGS, workers=2))
+    found = list(plan_writing(library, library.model(), settings=BEST_TWO, workers=2))
     names = [change.song.path.name for change in found]
     assert names == sorted(names)
     assert len(names) == 211
@@ -496,7 +484,7 @@ def test_silence_gets_no_tags_unless_it_is_asked_for(library, tagger, song):
     assert silence.read_bytes() == before
     assert left_out(library, library.model()) == {"silence": 1}
     assert left_out(library, library.model(), below=song) == {}
-    (asked,) = plan_writing(library, library.model(), settings=SETTINGS, doubted=True)
+    (asked,) = plan_writing(library, library.model(), settings=BEST_TWO, doubted=True)
     assert asked.song.path == silence
     assert asked.after["genre"]
 

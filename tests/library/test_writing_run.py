@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import signal
 import subprocess
 import sys
 
 import pytest
-from music_folder import scan_once, write_song
+from music_folder import BEST_TWO, scan_once, write_song
 
 from earmark.errors import FolderInUse
 from earmark.library.database import Library
-from earmark.library.settings import GroupRule, read_settings
 from earmark.library.writing import journal
 from earmark.library.writing.rewrite import only_writer
 from earmark.library.writing.undo import UndoOutcome, last_run, undo_writing
 from earmark.library.writing.write import UnwritableFile, plan_writing, write_tags
 
-SETTINGS = dataclasses.replace(
-    read_settings(),
-    groups={"other": GroupRule(0, 0), "genre": GroupRule(0, 2), "mood": GroupRule(0, 2)},
-)  # a tiny network's scores mean nothing; take the best two
-
-
-@pytest.fixture
-def song(library, tagger, tmp_path):
-    path = write_song(tmp_path / "music" / "song.flac", pitch=440, title="Song")
-    scan_once(library, tagger, path.parent)
-    return path
-
 
 def written(library):
-    return list(write_tags(library, plan_writing(library, library.model(), settings=SETTINGS)))
+    return list(write_tags(library, plan_writing(library, library.model(), settings=BEST_TWO)))
 
 
 def earmark(library, *words, before=""):
@@ -51,7 +37,7 @@ main()
 
 def test_a_second_run_is_refused_and_says_who_has_the_library_and_since_when(library, song):
     before = song.read_bytes()
-    plan = plan_writing(library, library.model(), settings=SETTINGS)
+    plan = plan_writing(library, library.model(), settings=BEST_TWO)
     with Library.open(library.path) as other, only_writer(other):
         for words in (("write",), ("undo", "1")):
             done = earmark(library, *words)

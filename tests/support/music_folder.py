@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,15 @@ from audio_files import tone, write_audio
 from earmark.audio.find import Choice
 from earmark.library.database import Library, LibraryModel
 from earmark.library.scan import ScanCounts, ScanOptions, scan_folders
+from earmark.library.settings import GroupRule, read_settings
 from earmark.library.song import ScannedFile
 from earmark.tagger import Tagger
 
+# a tiny network's scores mean nothing: take the best two
+BEST_TWO = dataclasses.replace(
+    read_settings(),
+    groups={"other": GroupRule(0, 0), "genre": GroupRule(0, 2), "mood": GroupRule(0, 2)},
+)
 CODECS = {".flac": "flac", ".wav": "pcm_s16le", ".mp3": "libmp3lame", ".m4a": "aac"}
 
 
