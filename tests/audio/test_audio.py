@@ -365,9 +365,12 @@ def test_a_cap_stops_decoding_and_says_so(songs):
         ({"rate": RATE, "start": -1}, "start"),
         ({"rate": RATE, "start": float("nan")}, "start"),
         ({"rate": RATE, "start": float("inf")}, "start"),
+        ({"rate": RATE, "start": 1e300}, "start"),
         ({"rate": RATE, "seconds": 0}, "seconds"),
         ({"rate": RATE, "seconds": float("nan")}, "seconds"),
+        ({"rate": RATE, "seconds": float("inf")}, "seconds"),
         ({"rate": RATE, "max_seconds": 0}, "max_seconds"),
+        ({"rate": RATE, "max_seconds": float("inf")}, "max_seconds"),
     ],
 )
 def test_an_impossible_argument_is_named(songs, arguments, name):
