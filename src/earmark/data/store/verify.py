@@ -137,8 +137,9 @@ class _CheckShard:
         try:
             store_format = StoreFormat.from_dict(card)
             self.format.features.require(store_format.features, what="it")
-            if store_format != self.format:
-                yield f"has {store_format.dtype} clips; the store has {self.format.dtype}"
+            for key, value in self.format.to_dict().items():
+                if key != "features" and store_format.to_dict()[key] != value:
+                    yield f"has the {key} {store_format.to_dict()[key]}; the store has {value}"
         except (BadStore, FeatureMismatch) as error:
             yield str(error)
         if tuple(card.get("tags", ())) != self.tags:
