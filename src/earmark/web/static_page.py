@@ -23,7 +23,7 @@ from earmark.files import Json
 from earmark.graph.waveform import waveform_model
 from earmark.model_file import Card, card_in, read_bytes
 from earmark.onnx_file import load_onnx
-from earmark.tagger import SURE
+from earmark.results import SURE
 from earmark.taggrams import MOMENTS_PER_WINDOW
 from earmark.web import cards, drawing
 from earmark.web.browser_runtime import VERSION, runtime_files

@@ -27,7 +27,7 @@ from earmark.errors import BadValue
 if TYPE_CHECKING:
     from earmark.library.song import ScannedFile
     from earmark.model_file import Card
-    from earmark.tagger import Tags
+    from earmark.results import Tags
 
 
 def add_commands(app: typer.Typer) -> None:
