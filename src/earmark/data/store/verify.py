@@ -137,9 +137,13 @@ class _CheckShard:
         try:
             store_format = StoreFormat.from_dict(card)
             self.format.features.require(store_format.features, what="it")
-            for key, value in self.format.to_dict().items():
-                if key != "features" and store_format.to_dict()[key] != value:
-                    yield f"has the {key} {store_format.to_dict()[key]}; the store has {value}"
+            for what, found, wanted in (
+                ("features", store_format.features.name, self.format.features.name),
+                ("dtype", store_format.dtype, self.format.dtype),
+                ("clips_per_shard", store_format.clips_per_shard, self.format.clips_per_shard),
+            ):
+                if found != wanted:
+                    yield f"has the {what} {found}; the store has {wanted}"
         except (BadStore, FeatureMismatch) as error:
             yield str(error)
         if tuple(card.get("tags", ())) != self.tags:
