@@ -10,6 +10,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from multiprocessing.context import SpawnProcess
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ from earmark.web import decoder_process, drawing, occlusion, require_libraries
 from earmark.web.access import Access
 from earmark.web.batching import SharedModel
 from earmark.web.decoders import Decoders
-from earmark.web.errors import NotAuthorised, TooCostly, WrongHost, WrongOrigin
+from earmark.web.errors import Busy, NotAuthorised, TooCostly, WrongHost, WrongOrigin
 from earmark.web.limits import Limits
 from earmark.web.responses import shown_name
 from earmark.web.server import access_for, serve
@@ -127,6 +128,29 @@ def test_a_decoder_without_memory_says_so_and_the_next_one_takes_its_place(megab
     finally:
         decoders.close()
     assert lost == ["memory", "memory"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only here is the decoder's memory held")
+def test_where_no_process_can_be_started_the_next_file_tries_again(tmp_path, monkeypatch):
+    path = write_audio(tmp_path / "a.flac", music(2), codec="flac")
+    decoders = Decoders(Limits(decoders=1, decode_mb=0.01), on_loss=[].append)
+
+    def refuse(_):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    def decode():
+        decoders.decode(path, name="a.flac", rate=48_000)
+
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(SpawnProcess, "start", refuse, raising=False)
+            for error in (TooCostly, Busy, Busy):
+                with pytest.raises(error):
+                    decode()
+        with pytest.raises(TooCostly):  # by a new one, which ends like the first
+            decode()
+    finally:
+        decoders.close()
 
 
 class Pipe:
