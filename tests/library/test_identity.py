@@ -66,9 +66,7 @@ def test_a_file_with_several_names_is_one_song_and_no_copy_of_itself(library, ta
     assert (counts.moved, counts.heard, counts.gone, counts.copies) == (1, 0, 0, 0)
 
 
-def test_a_folder_that_may_be_entered_but_not_listed_is_scanned(
-    library, tagger, disk, monkeypatch
-):
+def test_a_folder_that_may_be_entered_but_not_listed_is_scanned(library, tagger, disk, monkeypatch):
     real, _ = disk
     os.link(real / "2.flac", real / "again.flac")
 
