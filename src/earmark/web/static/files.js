@@ -5,7 +5,8 @@ const AUDIO = /\.(aac|aif|aiff|alac|ape|caf|flac|m4a|m4b|mka|mp3|mp4|oga|ogg|opu
 // All files of a drop; of folders those that look like music, in the order of their names. Reads
 // the transfer at once: it is empty when the event is over.
 export async function dropped(transfer) {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.() ?? null);
+  // a link or a text that is dragged along is an item too, but no file
+  const entries = [...transfer.items].filter((item) => item.kind === "file").map((item) => item.webkitGetAsEntry?.() ?? null);
   const files = [...transfer.files];
   const found = await Promise.all(entries.map((entry, i) =>
     entry?.isDirectory ? below(entry) : files[i] ? [files[i]] : []));
