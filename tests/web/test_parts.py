@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import signal
 import socket
 import subprocess
@@ -21,7 +22,7 @@ from threadpoolctl import (  # type: ignore[import-untyped]
 )
 from web_server import wait_until
 
-from earmark.audio import load_audio
+from earmark.audio import AUDIO_SUFFIXES, load_audio
 from earmark.errors import BadValue, MissingExtra
 from earmark.features import PRESETS
 from earmark.runtime import BATCH, Model
@@ -32,6 +33,7 @@ from earmark.web.batching import SharedModel
 from earmark.web.decoders import Decoders
 from earmark.web.errors import Busy, NotAuthorised, TooCostly, WrongHost, WrongOrigin
 from earmark.web.limits import Limits
+from earmark.web.pages import STATIC
 from earmark.web.responses import shown_name
 from earmark.web.server import access_for, serve
 
@@ -113,6 +115,15 @@ def test_a_script_without_a_guard_is_told_what_it_lacks(model, tmp_path):
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert "__main__" in done.stderr.splitlines()[-1]
+
+
+def test_the_page_takes_from_a_folder_what_a_scan_takes():
+    code = (STATIC / "files.js").read_text("utf-8")
+    written = code[code.index("new RegExp(") : code.index('$", "i")')]
+    suffixes = {f".{name}" for name in re.findall(r"[a-z0-9]+(?=[|)\"])", written)}
+    assert suffixes == AUDIO_SUFFIXES | {".mp4", ".webm"}
+    (accepted,) = re.findall(r'accept="([^"]+)"', (STATIC / "index.html").read_text("utf-8"))
+    assert {*accepted.split(",")} == AUDIO_SUFFIXES | {"audio/*", "video/mp4", "video/webm"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only here is the decoder's memory held")
