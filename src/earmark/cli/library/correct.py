@@ -76,7 +76,7 @@ def list_corrections(
         found = list(corrections(library_, scan_model))
         if as_csv:
             rules = settings_in(settings, model=scan_model)
-            show_bytes(as_catalog(library_, scan_model, settings=rules).encode())
+            show_bytes(as_catalog(library_, scan_model, settings=rules))
         for one in () if as_csv else found:
             if json:
                 print_json(one.as_json())
