@@ -74,6 +74,10 @@ def show(
         raise BadValue("--csv and --json are two forms of the answer: give one of them")
     if failed and (csv or tag is not None):
         raise BadValue("files that could not be heard have no scores: give --failed alone")
+    if failed and doubted:
+        raise BadValue("a file is --failed or --doubted, never both: give one of them")
+    if settings is not None and tag is None:
+        raise BadValue("--settings says from what score on a song has a tag: name it with --tag")
     if missing and tag is not None:
         raise BadValue("--tag finds songs whose files are there: give it without --missing")
     with opened(library, model) as (library_, scan_model):

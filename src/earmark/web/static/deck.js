@@ -43,6 +43,9 @@ export class Deck {
     $("playing-by").textContent = line.artist;
     document.title = `${line.title} · earmark`;
     this.seconds = line.seconds;
+    this.song = null;
+    this.audio.removeAttribute("src"); // what played before does not go on under another title
+    this.audio.load();
     this.onPlay(id);
     try {
       const song = await this.describe(id);
