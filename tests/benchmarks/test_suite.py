@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 # Ray is left out: it has tests of its own
-STAGES = ("tags", "shards", "scores", "training", "startup", "growth", "long")
+STAGES = ("tags", "shards", "scores", "training", "startup", "growth", "long", "library")
 
 
 @pytest.fixture(scope="module")
