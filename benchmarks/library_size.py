@@ -2,9 +2,9 @@
 
 A second scan of many unchanged files, which are made here and are never opened, since the library
 already knows their size and time; the command on these and eight new songs, until its first answer;
-and the songs most like one, by exact search, among many: the
-search alone, and with reading the embeddings from the file as `earmark library similar` does. As a
-command that takes its start besides, which `earmark library similar --help` costs too.
+and the songs most like one, by exact search, among many: the search alone, and with reading the
+embeddings from the file as `earmark library similar` does. As a command that takes its start
+besides, which `earmark library similar --help` costs too.
 """
 
 from __future__ import annotations

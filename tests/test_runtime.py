@@ -89,7 +89,7 @@ def test_onnx_runtime_that_goes_on_without_the_gpu_is_refused(model, monkeypatch
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
     asked = []
 
-    class OnProcessor(onnxruntime.InferenceSession):
+    class OnProcessor(onnxruntime.InferenceSession):  # type: ignore[misc]
         def __init__(self, data, options, providers):
             asked.extend(providers)
             super().__init__(data, options, providers=providers[1:])
