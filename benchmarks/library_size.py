@@ -50,14 +50,7 @@ def make_files(folder: Path, number: int) -> list[Path]:
     return paths
 
 
-def fill(
-    library: Library,
-    model: LibraryModel,
-    paths: list[Path],
-    *,
-    stat: bool,
-    dimensions: int = DIMENSIONS,
-) -> None:
+def fill(library: Library, model: LibraryModel, paths: list[Path], *, stat: bool) -> None:
     """Rows for files, with random scores and embeddings."""
     rng = np.random.default_rng(0)
     for i, path in enumerate(paths):
@@ -67,7 +60,7 @@ def fill(
             i.to_bytes(32, "big"), float(rng.uniform(60, 400)),
             scores=rng.random(len(model.card.tags), dtype=np.float32) ** 3,
         )  # fmt: skip
-        library.put(model, song, embedding=rng.normal(size=dimensions).astype(np.float32))
+        library.put(model, song, embedding=rng.normal(size=DIMENSIONS).astype(np.float32))
 
 
 def first_answer(folder: Path, *, known: int, new: Sequence[Path]) -> float:
@@ -78,10 +71,7 @@ def first_answer(folder: Path, *, known: int, new: Sequence[Path]) -> float:
     tagger, music, path = Tagger.load(), folder / "music", folder / "library.sqlite"
     with Library.open(path, make=True) as library:
         model = library.add_model(files.sha256(tagger.model.path), tagger.card)
-        settings = tagger.card.features
-        nothing = np.zeros((0, settings.n_mels, settings.n_frames), dtype=np.float32)
-        dimensions = tagger.model.run(nothing)[1].shape[1]
-        fill(library, model, make_files(music, known), stat=True, dimensions=dimensions)
+        fill(library, model, make_files(music, known), stat=True)
     for number, song in enumerate(new):
         os.link(song, music / f"new {number:02}{song.suffix}")
     command = ["-m", "earmark", "library", "scan", str(music), "--library", str(path), "--json"]
