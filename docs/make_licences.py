@@ -34,6 +34,7 @@ LICENCES = {
     },
     "models": {"h5py": BSD3, "ml-dtypes": APACHE, "onnx": APACHE},
     "openvino": {"openvino": APACHE, "openvino-telemetry": APACHE},
+    "gpu": {"onnxruntime-gpu": MIT},
     "web": {
         "anyio": MIT, "click": BSD3, "fastapi": MIT, "h11": MIT, "narwhals": MIT,
         "opentelemetry-api": APACHE, "plotly": MIT,
@@ -78,6 +79,7 @@ HOLDS = {
     "certifi": "Mozilla's list of authorities, MPL-2.0: changes to the file stay under it",
     "tqdm": "parts under MPL-2.0",
     "numpy": "libgfortran and libquadmath, whose exception for runtime libraries asks nothing",
+    "onnxruntime-gpu": "nothing; the extra brings NVIDIA's CUDA and cuDNN, which are proprietary",
     "torch": "on Linux, the registry's default build brings NVIDIA's CUDA libraries, which are "
     "proprietary; the CPU build does not",
 }

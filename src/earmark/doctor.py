@@ -38,6 +38,7 @@ _EXTRAS = {
     "keras": ("training with Keras", ["keras"]),
     "tensorboard": ("curves of a training in TensorBoard", ["tensorboard"]),
     "ray": ("many machines", ["ray"]),
+    "gpu": ("networks on an NVIDIA GPU", ["onnxruntime-gpu"]),
     "openvino": ("another runtime on Intel's processors", ["openvino"]),
 }
 _CORE = [

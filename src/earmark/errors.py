@@ -89,15 +89,18 @@ class MissingExtra(EarmarkError, ImportError):
 
     library : the distribution that could not be imported
     extra : the extra of earmark that brings it
+    more : a command to run after that one
     """
 
-    def __init__(self, library: str, extra: str) -> None:
-        super().__init__(library, extra)  # both as args, so that the error survives pickling
+    def __init__(self, library: str, extra: str, more: str | None = None) -> None:
+        super().__init__(library, extra, more)  # as args, so that the error survives pickling
         self.library = library
         self.extra = extra
+        self.more = more
 
     def __str__(self) -> str:
-        return f"{self.library} is not installed. Run: {how_to_install(self.extra)}"
+        commands = " && ".join(filter(None, (how_to_install(self.extra), self.more)))
+        return f"{self.library} is not installed. Run: {commands}"
 
 
 def how_to_install(extra: str) -> str:

@@ -18,7 +18,7 @@ from earmark.errors import BadValue
 from earmark.inference import Listening, Options, hear, model_of_worker
 from earmark.model_file import Card
 from earmark.results import Embedding, Failure, Tags, rank_tags
-from earmark.runtime import LoadedModel, Model
+from earmark.runtime import Device, LoadedModel, Model, runtime_of
 from earmark.signal_check import Doubt, doubts, sound_of
 
 log = logging.getLogger("earmark.tagger")
@@ -49,17 +49,20 @@ class Tagger:
         name_or_path: str | os.PathLike[str] | None = None,
         *,
         runtime: str | None = None,
+        device: Device = "cpu",
         threads: int | None = None,
     ) -> Tagger:
         """A tagger from a model's name (`earmark models list`) or file; the default without one.
 
         runtime : onnxruntime or openvino; EARMARK_RUNTIME, or onnxruntime, by default
+        device : cpu, or cuda for an NVIDIA GPU, which needs the extra gpu
         threads : cores for the network; all by default
 
-        Raises ModelNotFound, which says how to get one, and BadModel.
+        Raises ModelNotFound, which says how to get one, BadModel, and MissingExtra.
         """
         name = None if name_or_path is None else os.fspath(name_or_path)
-        return cls(Model(zoo.resolve(name), runtime=runtime, threads=threads))
+        runs = runtime_of(device, runtime)
+        return cls(Model(zoo.resolve(name), runtime=runs, threads=threads))
 
     @property
     def card(self) -> Card:

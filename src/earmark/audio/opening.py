@@ -154,8 +154,12 @@ def audio_stream(path: str | Path, container: Any) -> Any:
             reason = f"it holds {' and '.join(sorted(kinds)) or 'nothing'}, but no audio"
         raise UnreadableAudio(path, f"{reason}. Convert it first, or choose another file")
     if stream.codec_context.name == "flac":
-        # Without this a damaged frame decodes to noise. Elsewhere checksums are absent or wrong.
-        stream.codec_context.options = {"err_detect": "crccheck+explode"}
+        stream.codec_context.options = {
+            # else a damaged frame decodes to noise; elsewhere checksums are absent or wrong
+            "err_detect": "crccheck+explode",
+            # a channel after the other, as FFmpeg has them: s32p for 24 bits
+            "request_sample_fmt": "s16p",
+        }
     return stream
 
 

@@ -45,9 +45,10 @@ Longest = Annotated[
     float | None,
     typer.Option(metavar="MINUTES", help="Leave out longer files below a folder."),
 ]
-# as in earmark.ranking and earmark.tags, which load NumPy
+# as in earmark.ranking, earmark.tags and earmark.runtime, which load NumPy
 Rank = Literal["score", "lift", "evidence"]
 VocabularyName = Literal["all", "msd50"]
+DeviceName = Literal["cpu", "cuda"]
 
 
 def choice_of(exclude: list[str] | None, longest: float | None) -> Choice:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earmark.cli.options import (
+    DeviceName,
     Exclude,
     JsonLines,
     Longest,
@@ -65,6 +66,10 @@ def tag(
         typer.Option(help="all, or msd50: the fifty tags of the Million Song Dataset."),
     ] = "all",
     workers: Workers = None,
+    device: Annotated[
+        DeviceName,
+        typer.Option(help="What runs the network: cpu, or cuda for an NVIDIA GPU (extra gpu)."),
+    ] = "cpu",
     taggram: Annotated[
         Path | None, typer.Option(help="Folder for a PNG and a CSV of each file's tags over time.")
     ] = None,
@@ -86,7 +91,7 @@ def tag(
     from earmark.results import Failure
     from earmark.tagger import Tagger
 
-    tagger = Tagger.load(model)
+    tagger = Tagger.load(model, device=device)
     skipped = Skipped()
     files = list(
         audio_files(
