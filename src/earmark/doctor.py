@@ -37,6 +37,7 @@ _EXTRAS = {
     "keras": ("training with Keras", ["keras"]),
     "tensorboard": ("curves of a training in TensorBoard", ["tensorboard"]),
     "ray": ("many machines", ["ray"]),
+    "remote": ("songs and stores at addresses", ["fsspec"]),
     "openvino": ("another runtime on Intel's processors", ["openvino"]),
 }
 _CORE = ["av", "numpy", "onnxruntime", "protobuf", "rich", "soxr", "typer"]

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -20,12 +21,14 @@ from earmark.errors import BadValue, EarmarkError
 from earmark.inference import Listening, Options, hear, model_of_worker
 from earmark.model_file import Card
 from earmark.ranking import DEFAULT_RANKING, Ranking
+from earmark.remote import Place, place_of
 from earmark.runtime import LoadedModel, Model
 from earmark.signal_check import Doubt, Kind, doubts, headline, kind, sound_of
 
 log = logging.getLogger("earmark.tagger")
 
 Value = TypeVar("Value")
+File = TypeVar("File", bound=Place)
 # Below this many files another process costs more than it brings: it takes a second to start.
 _FEW_FILES = 6
 # A first genre with a lower score is "not sure": of 900 clips on held-out folds 97 % have one from
@@ -65,14 +68,14 @@ class Tags:
 
     `heard["jazz"]` is the tag of that name, `for tag in heard` runs over all of them.
 
-    path : None for samples
+    path : None for samples; a remote.Address for what was not a local file
     seconds : of audio that were heard
     model : the model's name
     damaged_packets : packets of the file that the decoder had to leave out
     warnings : reasons to doubt the tags, usually none; None where the signal was not checked
     """
 
-    path: Path | None
+    path: Place | None
     seconds: float
     model: str
     tags: tuple[Tag, ...]
@@ -150,7 +153,7 @@ class Embedding:
     model : the model's name; vectors of two models have nothing in common
     """
 
-    path: Path
+    path: Place
     vector: Float32Array
     seconds: float
     model: str
@@ -160,7 +163,7 @@ class Embedding:
 class Failure:
     """A file that could not be heard, and why."""
 
-    path: Path
+    path: Place
     error: EarmarkError
 
     def as_json(self) -> dict[str, Any]:
@@ -242,9 +245,10 @@ class Tagger:
     ) -> Tags:
         """The tags of one track, best first.
 
-        source : the path of a file; its bytes; a file opened with open(path, "rb"), or a BytesIO;
-            or samples: floats with full scale at 1, int16, int32 or uint8, (n,), (n, channels) or
-            (channels, n), as an array or a torch tensor
+        source : the path of a file, or an address such as s3://bucket/song.mp3; its bytes; a file
+            opened with open(path, "rb"), or a BytesIO; or samples: floats with full scale at 1,
+            int16, int32 or uint8, (n,), (n, channels) or (channels, n), as an array or a torch
+            tensor
         rate : of samples, Hz; a file states its own
 
         Raises UnreadableAudio for a file that holds no audio, BadValue for what is none of these.
@@ -253,7 +257,7 @@ class Tagger:
         return self.tags_of(heard, path=path_of(source), options=options)
 
     def tags_of(
-        self, heard: Listening, *, path: Path | None = None, options: Options = Options()
+        self, heard: Listening, *, path: Place | None = None, options: Options = Options()
     ) -> Tags:
         """The tags of a track from what `listen` returned, best first.
 
@@ -309,6 +313,7 @@ class Tagger:
     ) -> Iterator[Tags | Failure]:
         """The tags of many files, in their order; a file that fails does so alone.
 
+        paths : may be endless; taken a few ahead of the results
         They come as they are ready, so that a loop over them can show progress, as with
         `tqdm(tagger.tag_files(paths), total=len(paths))`.
 
@@ -375,22 +380,25 @@ def rank_tags(card: Card, scores: Float32Array, *, by: Ranking | None = None) ->
 
 
 def map_files(
-    function: Callable[[Tagger, Path], Value],
-    paths: Sequence[str | os.PathLike[str]],
+    function: Callable[[Tagger, File], Value],
+    files: Iterable[File],
     *,
     tagger: Tagger,
     workers: int | None = None,
     limits: bool = True,
-) -> Iterator[engine.Outcome[Path, Value]]:
+) -> Iterator[engine.Outcome[File, Value]]:
     """function(tagger, path) for each file, in order; a file that fails does so alone.
 
+    files : taken a few ahead of the outcomes, so that there may be any number of them
     function : picklable; each worker process calls it with a tagger of its own
     workers : as of Tagger.tag_files
     limits : a worker process has audio.budget.DEADLINE seconds for a file
     """
-    if workers is None and len(paths) < _FEW_FILES:
+    files = iter(files)
+    first = list(islice(files, _FEW_FILES))
+    if workers is None and len(first) < _FEW_FILES:
         workers = 1
-    files = map(Path, paths)
+    files = chain(first, files)
     if workers == 1:
         return engine.map_units(partial(function, tagger), files, workers=1)
     work = _InWorker(function, tagger.model.path, tagger.model.runtime)
@@ -398,7 +406,7 @@ def map_files(
 
 
 def _results(
-    function: Callable[[Tagger, Path], Value],
+    function: Callable[[Tagger, Place], Value],
     paths: Iterable[str | os.PathLike[str]],
     *,
     tagger: Tagger,
@@ -408,10 +416,11 @@ def _results(
     """What map_files gives, with a Failure for each file that failed."""
     if isinstance(paths, str | bytes | os.PathLike):
         raise BadValue(f"this takes a list of files: give [{os.fspath(paths)!r}], or call tag")
-    return _values(map_files(function, list(paths), tagger=tagger, workers=workers, limits=limits))
+    files = map(place_of, paths)
+    return _values(map_files(function, files, tagger=tagger, workers=workers, limits=limits))
 
 
-def _values(outcomes: Iterator[engine.Outcome[Path, Value]]) -> Iterator[Value | Failure]:
+def _values(outcomes: Iterator[engine.Outcome[Place, Value]]) -> Iterator[Value | Failure]:
     for outcome in outcomes:
         if outcome.error is not None:
             log.info("failed: %s", outcome.error)
@@ -428,7 +437,7 @@ class _TagFile:
 
     options: Options
 
-    def __call__(self, tagger: Tagger, path: Path) -> Tags:
+    def __call__(self, tagger: Tagger, path: Place) -> Tags:
         return tagger.tag(path, options=self.options)
 
 
@@ -438,18 +447,18 @@ class _EmbedFile:
 
     options: Options
 
-    def __call__(self, tagger: Tagger, path: Path) -> Embedding:
+    def __call__(self, tagger: Tagger, path: Place) -> Embedding:
         heard = tagger.listen(path, options=self.options)
         return Embedding(path, heard.embedding, heard.seconds, tagger.card.name)
 
 
 @dataclass(frozen=True)
-class _InWorker(Generic[Value]):
+class _InWorker(Generic[File, Value]):
     """The work on one file in a worker process; each process loads the model once."""
 
-    function: Callable[[Tagger, Path], Value]
+    function: Callable[[Tagger, File], Value]
     model: Path
     runtime: str
 
-    def __call__(self, path: Path) -> Value:
+    def __call__(self, path: File) -> Value:
         return self.function(Tagger(model_of_worker(self.model, self.runtime)), path)
