@@ -93,7 +93,7 @@ class Store:
 
         clips = rows.filter(rows["clip"].is_valid())
         self.ids: list[str] = clips["id"].to_pylist()
-        self.splits: list[str] = clips["split"].to_pylist()
+        self.splits = _shared(clips["split"])
         self.labels = np.zeros((len(self.ids), len(self.tags)), dtype=bool)
         self.labels[marks(clips["tags"], self.tags)] = True
         self.labelled: npt.NDArray[np.bool_] = clips["tags"].is_valid().to_numpy()
@@ -270,6 +270,15 @@ def free_memory() -> int:
         return min(free, limit - int((group / "memory.current").read_text()))
     except (OSError, ValueError):  # none, or "max"
         return free
+
+
+def _shared(column: pa.ChunkedArray) -> list[str]:
+    """The texts of a column with few different ones, each of them one object in memory."""
+    texts: list[str] = []
+    for chunk in column.dictionary_encode().chunks:
+        words = chunk.dictionary.to_pylist()
+        texts += map(words.__getitem__, chunk.indices.to_pylist())
+    return texts
 
 
 def _sidecar(folder: Place, shard: Shard, index: StoreIndex) -> pa.Table:
