@@ -21,7 +21,8 @@ from earmark.audio import load_audio, probe
 from earmark.data.store import open_store, read_index, verify_store
 from earmark.errors import BadStore, BadValue, MissingExtra, UnreadableAudio
 from earmark.remote import Address, place_of
-from earmark.tagger import Failure, Tagger
+from earmark.results import Failure
+from earmark.tagger import Tagger
 
 fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed: pip install -e '.[remote]'")
 
