@@ -46,12 +46,17 @@ LICENCES = {
         "pyarrow": APACHE, "rapidfuzz": MIT, "stamina": MIT, "tenacity": APACHE,
         "truststore": MIT,
     },
+    "remote": {
+        "aiohappyeyeballs": "PSF-2.0", "aiohttp": "Apache-2.0 AND MIT", "aiosignal": APACHE,
+        "attrs": MIT, "frozenlist": APACHE, "fsspec": BSD3, "multidict": APACHE,
+        "propcache": APACHE, "yarl": APACHE,
+    },
     "ray": {
-        "attrs": MIT, "filelock": MIT, "jsonschema": MIT, "jsonschema-specifications": MIT,
+        "filelock": MIT, "jsonschema": MIT, "jsonschema-specifications": MIT,
         "msgpack": APACHE, "pyyaml": MIT, "ray": APACHE, "referencing": MIT, "rpds-py": MIT,
     },
     "train": {
-        "cloudpickle": BSD3, "fsspec": BSD3, "jinja2": BSD3, "joblib": BSD3, "markupsafe": BSD3,
+        "cloudpickle": BSD3, "jinja2": BSD3, "joblib": BSD3, "markupsafe": BSD3,
         "mpmath": BSD3, "networkx": BSD3, "scikit-learn": BSD3, "scipy": BSD3, "setuptools": MIT,
         "sympy": BSD3,
         "torch": "Apache-2.0 AND Apache-2.0 WITH LLVM-exception AND BSD-2-Clause AND "

@@ -38,6 +38,7 @@ LAYERS = [
         "onnx_file",
         "words",
         "provenance",
+        "remote",
         "arrays",
         "lazy_names",
         "environment",
@@ -89,12 +90,13 @@ ONLY = {
     "plotly": "web/",
     "mutagen": "library/",
     "httpx2": "data/previews/",
+    "fsspec": "remote.py",
 }
 HEAVY = (
     "numpy", "av", "soxr", "onnx", "onnxruntime", "openvino", "torch", "keras", "h5py",
     "matplotlib", "pyarrow", "ray", "httpx2", "sklearn", "scipy", "pydantic", "rapidfuzz",
     "fastapi", "uvicorn", "starlette", "prometheus_client", "plotly",
-    "mutagen",
+    "mutagen", "fsspec",
 )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from earmark.features import LogMel, log_mel
     from earmark.inference import Listening, Options
     from earmark.model_file import Calibration, Card
+    from earmark.remote import Address
     from earmark.results import Embedding, Failure, Tag, Tags
     from earmark.signal_check import Doubt
     from earmark.tagger import Tagger
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Address",
     "Audio",
     "Calibration",
     "Card",
@@ -60,6 +62,7 @@ __all__ = [
 # The module that each of the other names comes from. None may be called as a name itself is: that
 # module, once imported, would take the name's place in this package.
 _MODULES = {
+    "Address": "remote",
     "Audio": "audio",
     "Calibration": "model_file",
     "Card": "model_file",

@@ -39,6 +39,7 @@ _EXTRAS = {
     "tensorboard": ("curves of a training in TensorBoard", ["tensorboard"]),
     "ray": ("many machines", ["ray"]),
     "gpu": ("networks on an NVIDIA GPU", ["onnxruntime-gpu"]),
+    "remote": ("songs and stores at addresses", ["fsspec"]),
     "openvino": ("another runtime on Intel's processors", ["openvino"]),
 }
 _CORE = [

@@ -27,6 +27,7 @@ EarmarkError
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -127,13 +128,13 @@ def how_to_install(extra: str) -> str:
 class UnreadableAudio(EarmarkError):
     """A file whose audio cannot be read.
 
-    path : the file, as the caller named it
+    path : the file, as the caller named it; an address stays one (earmark.remote)
     reason : why, in words
     """
 
-    def __init__(self, path: str | Path, reason: str) -> None:
+    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
         super().__init__(path, reason)  # both as args, so that the error survives pickling
-        self.path = Path(path)
+        self.path = Path(path) if isinstance(path, str) else path
         self.reason = reason
 
     def __str__(self) -> str:

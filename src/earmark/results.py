@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from earmark.arrays import Float32Array
 from earmark.errors import BadValue, EarmarkError
 from earmark.model_file import Card
 from earmark.ranking import DEFAULT_RANKING, Ranking
+from earmark.remote import Place
 from earmark.signal_check import Doubt, Kind, headline, kind
 
 # A first genre with a lower score is "not sure": of 900 clips on held-out folds 97 % have one from
@@ -53,14 +53,14 @@ class Tags:
 
     `heard["jazz"]` is the tag of that name, `for tag in heard` runs over all of them.
 
-    path : None for samples
+    path : None for samples; a remote.Address for what was not a local file
     seconds : of audio that were heard
     model : the model's name
     damaged_packets : packets of the file that the decoder had to leave out
     warnings : reasons to doubt the tags, usually none; None where the signal was not checked
     """
 
-    path: Path | None
+    path: Place | None
     seconds: float
     model: str
     tags: tuple[Tag, ...]
@@ -138,7 +138,7 @@ class Embedding:
     model : the model's name; vectors of two models have nothing in common
     """
 
-    path: Path
+    path: Place
     vector: Float32Array
     seconds: float
     model: str
@@ -148,7 +148,7 @@ class Embedding:
 class Failure:
     """A file that could not be heard, and why."""
 
-    path: Path
+    path: Place
     error: EarmarkError
 
     def as_json(self) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -17,6 +18,7 @@ from earmark.audio.given import AudioSource, path_of
 from earmark.errors import BadValue
 from earmark.inference import Listening, Options, hear, model_of_worker
 from earmark.model_file import Card
+from earmark.remote import Place, place_of
 from earmark.results import Embedding, Failure, Tags, rank_tags
 from earmark.runtime import Device, LoadedModel, Model, runtime_of
 from earmark.signal_check import Doubt, doubts, sound_of
@@ -24,6 +26,7 @@ from earmark.signal_check import Doubt, doubts, sound_of
 log = logging.getLogger("earmark.tagger")
 
 Value = TypeVar("Value")
+File = TypeVar("File", bound=Place)
 # Below this many files another process costs more than it brings: it takes a second to start.
 _FEW_FILES = 6
 
@@ -105,9 +108,10 @@ class Tagger:
     ) -> Tags:
         """The tags of one track, best first.
 
-        source : the path of a file; its bytes; a file opened with open(path, "rb"), or a BytesIO;
-            or samples: floats with full scale at 1, int16, int32 or uint8, (n,), (n, channels) or
-            (channels, n), as an array or a torch tensor
+        source : the path of a file, or an address such as s3://bucket/song.mp3; its bytes; a file
+            opened with open(path, "rb"), or a BytesIO; or samples: floats with full scale at 1,
+            int16, int32 or uint8, (n,), (n, channels) or (channels, n), as an array or a torch
+            tensor
         rate : of samples, Hz; a file states its own
 
         Raises UnreadableAudio for a file that holds no audio, BadValue for what is none of these.
@@ -116,7 +120,7 @@ class Tagger:
         return self.tags_of(heard, path=path_of(source), options=options)
 
     def tags_of(
-        self, heard: Listening, *, path: Path | None = None, options: Options = Options()
+        self, heard: Listening, *, path: Place | None = None, options: Options = Options()
     ) -> Tags:
         """The tags of a track from what `listen` returned, best first.
 
@@ -172,6 +176,7 @@ class Tagger:
     ) -> Iterator[Tags | Failure]:
         """The tags of many files, in their order; a file that fails does so alone.
 
+        paths : may be endless; taken a few ahead of the results
         They come as they are ready, so that a loop over them can show progress, as with
         `tqdm(tagger.tag_files(paths), total=len(paths))`.
 
@@ -199,22 +204,25 @@ class Tagger:
 
 
 def map_files(
-    function: Callable[[Tagger, Path], Value],
-    paths: Sequence[str | os.PathLike[str]],
+    function: Callable[[Tagger, File], Value],
+    files: Iterable[File],
     *,
     tagger: Tagger,
     workers: int | None = None,
     limits: bool = True,
-) -> Iterator[engine.Outcome[Path, Value]]:
+) -> Iterator[engine.Outcome[File, Value]]:
     """function(tagger, path) for each file, in order; a file that fails does so alone.
 
+    files : taken a few ahead of the outcomes, so that there may be any number of them
     function : picklable; each worker process calls it with a tagger of its own
     workers : as of Tagger.tag_files
     limits : a worker process has audio.budget.DEADLINE seconds for a file
     """
-    if workers is None and len(paths) < _FEW_FILES:
+    files = iter(files)
+    first = list(islice(files, _FEW_FILES))
+    if workers is None and len(first) < _FEW_FILES:
         workers = 1
-    files = map(Path, paths)
+    files = chain(first, files)
     if workers == 1:
         return engine.map_units(partial(function, tagger), files, workers=1)
     work = _InWorker(function, tagger.model.path, tagger.model.runtime)
@@ -222,7 +230,7 @@ def map_files(
 
 
 def _results(
-    function: Callable[[Tagger, Path], Value],
+    function: Callable[[Tagger, Place], Value],
     paths: Iterable[str | os.PathLike[str]],
     *,
     tagger: Tagger,
@@ -232,10 +240,11 @@ def _results(
     """What map_files gives, with a Failure for each file that failed."""
     if isinstance(paths, str | bytes | os.PathLike):
         raise BadValue(f"this takes a list of files: give [{os.fspath(paths)!r}], or call tag")
-    return _values(map_files(function, list(paths), tagger=tagger, workers=workers, limits=limits))
+    files = map(place_of, paths)
+    return _values(map_files(function, files, tagger=tagger, workers=workers, limits=limits))
 
 
-def _values(outcomes: Iterator[engine.Outcome[Path, Value]]) -> Iterator[Value | Failure]:
+def _values(outcomes: Iterator[engine.Outcome[Place, Value]]) -> Iterator[Value | Failure]:
     for outcome in outcomes:
         if outcome.error is not None:
             log.info("failed: %s", outcome.error)
@@ -252,7 +261,7 @@ class _TagFile:
 
     options: Options
 
-    def __call__(self, tagger: Tagger, path: Path) -> Tags:
+    def __call__(self, tagger: Tagger, path: Place) -> Tags:
         return tagger.tag(path, options=self.options)
 
 
@@ -262,18 +271,18 @@ class _EmbedFile:
 
     options: Options
 
-    def __call__(self, tagger: Tagger, path: Path) -> Embedding:
+    def __call__(self, tagger: Tagger, path: Place) -> Embedding:
         heard = tagger.listen(path, options=self.options)
         return Embedding(path, heard.embedding, heard.seconds, tagger.card.name)
 
 
 @dataclass(frozen=True)
-class _InWorker(Generic[Value]):
+class _InWorker(Generic[File, Value]):
     """The work on one file in a worker process; each process loads the model once."""
 
-    function: Callable[[Tagger, Path], Value]
+    function: Callable[[Tagger, File], Value]
     model: Path
     runtime: str
 
-    def __call__(self, path: Path) -> Value:
+    def __call__(self, path: File) -> Value:
         return self.function(Tagger(model_of_worker(self.model, self.runtime)), path)

@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, groupby
 from operator import attrgetter
+from pathlib import Path
 
 import numpy as np
 
@@ -22,9 +23,11 @@ from earmark.audio import ogg_chain
 from earmark.audio.budget import Budget
 from earmark.audio.decoding import Piece, decode, first_frame, frames_of
 from earmark.audio.downmix import Tally
+from earmark.audio.fetched import local_file
 from earmark.audio.opening import opened, opened_file
 from earmark.audio.stated import CutShort
 from earmark.errors import BadValue, UnreadableAudio
+from earmark.remote import place_of
 
 # Files with these suffixes are audio when a folder is searched (earmark.audio.find). A file that is
 # given by its name is opened whatever its suffix.
@@ -91,7 +94,8 @@ def load_audio(
 ) -> Audio:
     """A file, or a part of it, as mono samples.
 
-    path : a local file in any format that FFmpeg reads; a name is never taken for an address
+    path : a file in any format that FFmpeg reads, here or at an address such as
+        s3://bucket/song.mp3 (earmark.remote)
     rate : of the returned samples, Hz
     start, seconds : the part to return: from `start` on, that long; the whole file by default. A
         late start is reached by seeking
@@ -174,7 +178,7 @@ class AudioStream:
             "above 0, or None for all",
         )
         _check(0 < block_seconds < math.inf, "block_seconds", block_seconds, "above 0")
-        self.path = os.fspath(path)
+        self.path = place_of(path)
         self.rate = int(rate)
         self._start = start
         self._first = round(start * rate)
@@ -219,8 +223,12 @@ class AudioStream:
         last = self._first + wanted
         heard = False
         end = 0  # of the file, in samples at this rate
-        pieces = decode(self.path, start=self._start, tally=self._tally, limits=self._limits)
-        with closing(pieces):
+        with (
+            local_file(self.path) as path,
+            closing(
+                decode(path, start=self._start, tally=self._tally, limits=self._limits)
+            ) as pieces,
+        ):
             for position, samples in _resampled(pieces, rate=self.rate):
                 heard = heard or samples.size > 0
                 end = position + samples.size
@@ -271,8 +279,12 @@ def probe(path: str | os.PathLike[str], *, limits: bool = True) -> AudioInfo:
 
     Raises UnreadableAudio for a file that holds no audio.
     """
+    with local_file(path) as local:
+        return _probe(local, limits=limits)
+
+
+def _probe(path: Path, *, limits: bool) -> AudioInfo:
     tally = Tally()
-    path = os.fspath(path)
     with opened_file(path) as file:
         is_chain = len(ogg_chain.ends(file, limits=limits).links) > 1
     with opened(path, budget=Budget(path, limits=limits)) as (container, stream, _):

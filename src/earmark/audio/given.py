@@ -1,10 +1,9 @@
-"""What callers give to be heard: a file, its bytes, an open file, or samples of many kinds."""
+"""What callers give to be heard: a file, here or elsewhere, its bytes, or samples of many kinds."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -17,7 +16,9 @@ import numpy.typing as npt
 from earmark.arrays import AnyArray, Float32Array
 from earmark.audio import check_rate
 from earmark.audio.downmix import Mixer
+from earmark.audio.fetched import local_file, temporary_file
 from earmark.errors import BadValue, UnreadableAudio
+from earmark.remote import Place, place_of
 
 MOST_CHANNELS = 64  # of an array of samples: Opus, AAC and wav files have fewer
 # What full scale is, and what silence is, in samples of each type but floats, as wav files have it.
@@ -38,24 +39,25 @@ class HasArray(Protocol):
 AudioSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | HasArray
 
 
-def path_of(source: AudioSource) -> Path | None:
-    """The path of a source that is a file; None for any other."""
-    return Path(source) if isinstance(source, str | os.PathLike) else None
+def path_of(source: AudioSource) -> Place | None:
+    """The path or the address of a source that is a file; None for any other."""
+    return place_of(source) if isinstance(source, str | os.PathLike) else None
 
 
 @contextmanager
 def file_or_samples(source: AudioSource, *, rate: int | None) -> Iterator[Path | Float32Array]:
     """A source as a local file, or as mono samples at `rate` Hz, float32 (n,).
 
-    An open file is read from its position to its end. Bytes lie in a temporary file meanwhile, as
-    formats are read in more than one pass.
+    An open file is read from its position to its end. Its bytes, and what lies at an address, are
+    in a temporary file meanwhile, as formats are read in more than one pass.
 
     Raises BadValue for what cannot be heard, and says what to give; UnreadableAudio, which then
     names the kind of the source, where its bytes hold no audio.
     """
     if (path := path_of(source)) is not None:
         _refuse_rate(rate)
-        yield path
+        with local_file(path) as file:
+            yield file
     elif isinstance(source, bytes | bytearray | memoryview):
         with _in_a_file(BytesIO(source), rate=rate, name="the given bytes") as path:
             yield path
@@ -135,8 +137,7 @@ def _scaled(samples: AnyArray) -> Float32Array:
 def _in_a_file(file: Any, *, rate: int | None, name: str) -> Iterator[Path]:
     """A temporary file with all that is left to read; errors about it name the source instead."""
     _refuse_rate(rate)
-    with tempfile.TemporaryDirectory(prefix="earmark-") as folder:
-        path = Path(folder) / "audio"
+    with temporary_file(name) as path:
         with path.open("wb") as copy:
             try:
                 shutil.copyfileobj(file, copy)
@@ -147,12 +148,7 @@ def _in_a_file(file: Any, *, rate: int | None, name: str) -> Iterator[Path]:
         if path.stat().st_size == 0:
             why = "it has no bytes from its position on. Call seek(0) first, or give another"
             raise UnreadableAudio(name, why)
-        try:
-            yield path
-        except UnreadableAudio as error:
-            if error.path != path:
-                raise
-            raise UnreadableAudio(name, error.reason) from error
+        yield path
 
 
 def _refuse_rate(rate: int | None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 from earmark.audio import asf_header
 from earmark.audio.budget import Budget
 from earmark.errors import UnreadableAudio
+from earmark.remote import looks_remote
 
 NO_MEMORY_LEFT = "it needs more memory than this machine has. It may be damaged: play it to check"
 
@@ -69,17 +69,12 @@ def reason(path: str | Path, error: OSError) -> str:
     if os.path.islink(path) and not os.path.exists(path):  # noqa: PTH110, PTH114 - as above
         return f"it is a broken link ({error.strerror}). Correct the link, or delete it"
     if isinstance(error, FileNotFoundError):
-        if is_address(path):
+        if looks_remote(path):
             return "this is an address, and earmark hears files. Download it first"
         return "there is no such file. Check the name"
     if isinstance(error, PermissionError):
         return "you have no permission to read it. Change its permissions, or ask its owner"
     return f"reading it failed ({error.strerror or error}). Check the name and the disk"
-
-
-def is_address(path: str | Path) -> bool:
-    """Whether a name that no file has looks like that of something on the network."""
-    return re.match("[A-Za-z][A-Za-z0-9+.-]+:/", str(path)) is not None  # Path makes one / of two
 
 
 @contextmanager

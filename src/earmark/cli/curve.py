@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from earmark.cli.options import Changes, JsonLines
+from earmark.cli.options import Changes, JsonLines, StorePlace
 from earmark.cli.terminal import print_json, say, show, show_table
 from earmark.cli.training_bar import end_where_stopped, training_bar
 from earmark.errors import BadValue
@@ -25,9 +25,7 @@ def curve(
     recipe: Annotated[
         str, typer.Argument(metavar="RECIPE", help="A TOML file, or one of earmark's own.")
     ],
-    store: Annotated[
-        Path, typer.Option(metavar="STORE", help="The store, as `earmark data shards` makes it.")
-    ],
+    store: StorePlace,
     folder: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="FOLDER", help="Folder for runs, models and plot."),

@@ -13,6 +13,8 @@ ModelName = Annotated[
     str | None,
     typer.Option("--model", help="A name of `earmark models list`, or a model file."),
 ]
+STORE_HELP = "The store that `earmark data shards` made: a folder, or an address (s3://...)."
+StorePlace = Annotated[str, typer.Option("--store", metavar="STORE", help=STORE_HELP)]
 JsonLines = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 JsonObject = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 Workers = Annotated[

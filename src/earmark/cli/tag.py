@@ -34,6 +34,7 @@ from earmark.errors import BadValue, UnreadableAudio
 if TYPE_CHECKING:
     from earmark.inference import Options
     from earmark.ranking import Ranking
+    from earmark.remote import Place
     from earmark.results import Tags
     from earmark.tagger import Tagger
 
@@ -46,7 +47,7 @@ def add_commands(app: typer.Typer) -> None:
 def tag(
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="PATH...", help="Files, folders, or - for a list on stdin."),
+        typer.Argument(metavar="PATH...", help="Files, folders, URLs, or - for a list on stdin."),
     ],
     model: ModelName = None,
     top: Annotated[int, typer.Option(min=1, help="How many tags to show.")] = 10,
@@ -118,7 +119,7 @@ def tag(
         max_seconds=max_seconds,
         limits=not no_limits,
     )
-    tagged: list[Path] = []
+    tagged: list[Place] = []
     with progress("tagging", total=len(files)) as advance:
         for result in tagger.tag_files(files, workers=workers, options=options):
             advance(1)
@@ -128,7 +129,8 @@ def tag(
                 else:
                     say(f"error: {result.error}")
                 continue
-            tagged.append(result.path or Path())
+            assert result.path is not None
+            tagged.append(result.path)
             if json:
                 print_json(result.as_json(top=top))
             else:
@@ -197,12 +199,12 @@ def print_table(result: Tags, top: int, *, rank: Ranking | None) -> None:
 
 def _write_taggrams(
     tagger: Tagger,
-    files: list[Path],
+    files: list[Place],
     *,
     folder: Path | None,
     chapters: Path | None,
     options: Options,
-) -> list[Path]:
+) -> list[Place]:
     """The files whose taggrams and chapters were written, to the folders that are given."""
     from earmark import chapters as chapters_
     from earmark import taggrams

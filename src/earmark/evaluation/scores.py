@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,6 @@ from earmark import engine, files, metrics, windows
 from earmark.arrays import BoolArray, Float32Array, Int64Array
 from earmark.audio import load_audio
 from earmark.audio.budget import deadline
-from earmark.data.store.index import INDEX
 from earmark.errors import BadValue, DataError, EarmarkError
 from earmark.evaluation.columns import Columns
 from earmark.features import log_mel
@@ -144,7 +144,7 @@ def score_store(
         logits,
         labels=store.labels[known],
         ids=[store.ids[place] for place in known],
-        source=source_of(model, "store", store.folder, split, known_by=store.folder / INDEX),
+        source=source_of(model, "store", store.folder, split, data_sha256=store.sha256),
         n_unlabelled=n_unlabelled,
         spectrogram=lambda place: store.log_mels([known[place]])[0],
     )
@@ -210,7 +210,7 @@ def score_catalog(
         np.stack(logits),
         labels=catalog.labels()[rows],
         ids=[ids[row] for row in rows],
-        source=source_of(model, "catalog", path, split, known_by=path)
+        source=source_of(model, "catalog", path, split, data_sha256=files.sha256(path))
         | dataclasses.asdict(options),
         n_unlabelled=n_unlabelled,
         spectrogram=spectrogram,
@@ -296,15 +296,15 @@ def _scored(
 
 
 def source_of(
-    model: Model, kind: str, path: str | Path, split: str, *, known_by: str | Path
+    model: Model, kind: str, path: str | os.PathLike[str], split: str, *, data_sha256: str
 ) -> dict[str, Any]:
-    """What was measured on what; the data are identified by the hash of the file `known_by`."""
+    """What was measured on what; `data_sha256` tells the data from others."""
     return {
         "model": model.card.name,
         "model_file": str(model.path),
         "model_sha256": files.sha256(model.path),
         "runtime": model.runtime,
         kind: str(path),
-        "data_sha256": files.sha256(known_by),
+        "data_sha256": data_sha256,
         "split": split,
     }

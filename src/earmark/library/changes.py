@@ -11,10 +11,10 @@ from pathlib import Path
 
 from earmark.audio import AUDIO_SUFFIXES
 from earmark.audio.find import Choice, Skipped, audio_names
-from earmark.audio.opening import is_address
 from earmark.errors import BadValue
 from earmark.library.database import FileState, Library, LibraryModel
 from earmark.library.identity import FileId, absolute, file_id, file_id_of, is_real, real
+from earmark.remote import looks_remote
 
 SETTLE_SECONDS = 5.0  # a file that changed less than that ago may still be being written
 NOWHERE = (-1, -1)  # size and time of a file whose status could not be read
@@ -120,7 +120,7 @@ def find_changes(
         given.append(absolute(folder))
         if os.path.exists(folder):  # noqa: PTH110 - exists() raises for what it cannot look at
             continue
-        if is_address(folder):
+        if looks_remote(folder):
             raise BadValue(f"{folder} is an address; give a folder on this machine")
         raise BadValue(
             f"{given[-1]} does not exist. Check the name, and that its disk is connected; the "

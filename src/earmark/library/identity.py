@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from earmark.audio import AUDIO_SUFFIXES
-from earmark.audio.find import audio_files
+from earmark.audio.find import audio_names
 from earmark.sqlite_file import Database
 
 # ruff: noqa: S608  # only constants of these files are put into SQL; values are always bound
@@ -80,7 +80,7 @@ def known_places(database: Database, model: int, path: Path) -> list[Path]:
     for name in _names_of(path):
         if database.rows(query, (model, *inside(name))):
             return [name]
-    files = audio_files([path], suffixes=AUDIO_SUFFIXES)
+    files = map(Path, audio_names([path], suffixes=AUDIO_SUFFIXES))
     return sorted(set(_known_files(database, model, files)))
 
 

@@ -170,7 +170,8 @@ class Ledger(Database):
         while True:
             page = list(
                 self._select(
-                    f"WHERE id > ? AND state IN ({_marks(chosen)}) ORDER BY id LIMIT 1000",
+                    # + keeps SQLite from the index of states, for which it sorts all that is left
+                    f"WHERE id > ? AND +state IN ({_marks(chosen)}) ORDER BY id LIMIT 1000",
                     (last, *chosen),
                 )
             )

@@ -203,7 +203,7 @@ def _song_audio(folder: Path | None) -> SongAudio:
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}. Check the name")
     places = (folder / "audio", folder)
-    files = [file for place in places for file in files_in(place, suffixes=_SUFFIXES)]
+    files = (file for place in places for file in files_in(place, suffixes=_SUFFIXES))
     return SongAudio(files, root=folder)
 
 
