@@ -13,6 +13,7 @@ import numpy as np
 from earmark import engine, files, metrics, windows
 from earmark.arrays import BoolArray, Float32Array, Int64Array
 from earmark.audio import load_audio
+from earmark.audio.budget import deadline, memory
 from earmark.data.store.index import INDEX
 from earmark.errors import BadValue, DataError, EarmarkError
 from earmark.evaluation.columns import Columns
@@ -179,7 +180,14 @@ def score_catalog(
     logits: list[Float32Array] = []
     failures: list[UnscoredSong] = []
     work = _LogitsOfFile(model.path, model.runtime, options)
-    for place, outcome in zip(known, engine.map_units(work, units, workers=workers), strict=True):
+    outcomes = engine.map_units(
+        work,
+        units,
+        workers=workers,
+        deadline=deadline(limits=options.limits),
+        memory=memory(limits=options.limits, model_bytes=model.path.stat().st_size),
+    )
+    for place, outcome in zip(known, outcomes, strict=True):
         progress(1)
         if outcome.error is not None:
             failures.append(UnscoredSong(ids[place], str(outcome.unit), outcome.error))
