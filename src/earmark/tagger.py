@@ -16,7 +16,7 @@ from earmark import engine, ranking, tags, windows, zoo
 from earmark.arrays import Float32Array
 from earmark.audio.budget import deadline, memory
 from earmark.audio.given import AudioSource, path_of
-from earmark.errors import BadValue, EarmarkError
+from earmark.errors import BadValue, EarmarkError, UnreadableAudio
 from earmark.inference import Listening, Options, hear, model_of_worker
 from earmark.model_file import Card
 from earmark.ranking import DEFAULT_RANKING, Ranking
@@ -162,6 +162,11 @@ class Failure:
 
     path: Path
     error: EarmarkError
+
+    def __str__(self) -> str:
+        """What is wrong with which file."""
+        is_named = isinstance(self.error, UnreadableAudio)
+        return str(self.error) if is_named else f"{self.path}: {self.error}"
 
     def as_json(self) -> dict[str, Any]:
         """The JSON line of a file that failed."""

@@ -122,7 +122,7 @@ def half_an_answer_once(work: tuple[int, str]) -> bytes:
     marker = Path(folder, f"half-{number}")
     if number == -1 or (number % 4 == 1 and not marker.exists()):
         marker.touch()
-        Connection._send = _half  # type: ignore[method-assign]
+        setattr(Connection, "_send", _half)  # noqa: B010 - its types do not have it
     return bytes(100_000)
 
 

@@ -119,7 +119,7 @@ def tag(
                 if json:
                     print_json(result.as_json())
                 else:
-                    say(f"error: {result.error}")
+                    say(f"error: {result}")
                 continue
             tagged.append(result.path or Path())
             if json:
