@@ -9,7 +9,8 @@ kills     `library scan`, `library write`, `undo`, `data shards` and `train` are
           moments until they are done: the result is that of a run that nobody disturbed
 ray       `data shards` on a Ray cluster, of which workers, nodes and the command itself are killed
 torchrun  `train` of two processes, of which one, the launcher, or all are killed
-faults    the commands of `kills`, and system calls that fail with EIO or ENOSPC (strace injects)
+faults    the same commands, and system calls that fail with EIO or ENOSPC (strace injects)
+full      the same on a disk with too little room, which then has more (tmpfs)
 flushes   each rename of a written file follows a flush of it, and a flush of its folder follows
 beets     imports with the plugin for beets: damaged songs, kills, failing system calls
 soak      songs, damaged songs and broken requests for a server, whose memory and handles stay
@@ -29,13 +30,14 @@ from pathlib import Path
 
 from benchmarks.reliability.beets import beets
 from benchmarks.reliability.damaged import damaged
-from benchmarks.reliability.disk import faults, flushes
+from benchmarks.reliability.disk import faults, flushes, full
 from benchmarks.reliability.kills import kills
 from benchmarks.reliability.machines import ray, torchrun
 from benchmarks.reliability.soak import soak
 
 ATTACKS = {
-    each.__name__: each for each in (damaged, kills, ray, torchrun, faults, flushes, beets, soak)
+    each.__name__: each
+    for each in (damaged, kills, ray, torchrun, faults, full, flushes, beets, soak)
 }
 
 
