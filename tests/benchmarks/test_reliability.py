@@ -1,4 +1,4 @@
-"""The attacks of benchmarks/reliability.py, each for a moment: earmark holds."""
+"""The attacks of benchmarks/reliability, each for a moment: earmark holds."""
 
 from __future__ import annotations
 

@@ -16,9 +16,8 @@ def limit_memory(n_bytes: int) -> None:
         return
     import resource
 
-    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmData:"))
-    most = int(kilobytes) * 1024 + n_bytes
+    pages = int(Path("/proc/self/statm").read_text().split()[5])  # of data and stack
+    most = pages * resource.getpagesize() + n_bytes
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     if hard != resource.RLIM_INFINITY:
         most = min(most, hard)
