@@ -28,7 +28,7 @@ from earmark.tags import MSD_50, msd_50_priors
 CARD = Card(
     "random", MSD_50, PRESETS["choi2016"], tuple(map(float, msd_50_priors())), "random", "MIT"
 )
-DIMENSIONS = 288  # of the embedding of the shipped model
+DIMENSIONS = 480  # of the embedding of the shipped model
 A_FOLDER = 12  # files in one, as albums have
 
 

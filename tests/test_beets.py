@@ -15,7 +15,8 @@ from music_folder import write_silence, write_song
 
 from earmark.library.settings import read_settings
 from earmark.library.writing.tag_file import read_fields
-from earmark.tagger import Tagger, rank_tags
+from earmark.results import rank_tags
+from earmark.tagger import Tagger
 from earmark.tags import fold, group
 
 

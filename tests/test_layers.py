@@ -23,7 +23,7 @@ LAYERS = [
     {"cli"},
     {"web", "library", "evaluation", "data", "training", "doctor", "taggrams", "chapters"},
     {"tagger"},
-    {"zoo", "engine", "inference"},
+    {"zoo", "engine", "inference", "results"},
     {"published"},
     {"graph", "runtime", "windows"},
     {"audio", "signal_check", "download", "model_file", "metrics", "ranking", "pictures"},

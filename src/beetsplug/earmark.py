@@ -42,7 +42,8 @@ from earmark.library.writing.fields import (
     changed_fields,
     fields_from,
 )
-from earmark.tagger import Failure, Tag, Tagger, Tags, rank_tags
+from earmark.results import Failure, Tag, Tags, rank_tags
+from earmark.tagger import Tagger
 
 if TYPE_CHECKING:
     from beets.importer import ImportSession, ImportTask

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from earmark.features import LogMel, log_mel
     from earmark.inference import Listening, Options
     from earmark.model_file import Calibration, Card
+    from earmark.results import Embedding, Failure, Tag, Tags
     from earmark.signal_check import Doubt
-    from earmark.tagger import Embedding, Failure, Tag, Tagger, Tags
+    from earmark.tagger import Tagger
     from earmark.taggrams import Taggram, taggram
     from earmark.zoo import pull
 
@@ -64,15 +65,15 @@ _MODULES = {
     "Card": "model_file",
     "CutShort": "audio.stated",
     "Doubt": "signal_check",
-    "Embedding": "tagger",
-    "Failure": "tagger",
+    "Embedding": "results",
+    "Failure": "results",
     "Listening": "inference",
     "LogMel": "features",
     "Options": "inference",
-    "Tag": "tagger",
+    "Tag": "results",
     "Taggram": "taggrams",
     "Tagger": "tagger",
-    "Tags": "tagger",
+    "Tags": "results",
     "load_audio": "audio",
     "log_mel": "features",
     "pull": "zoo",

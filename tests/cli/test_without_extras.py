@@ -89,7 +89,7 @@ def test_what_needs_an_extra_names_it_in_one_line(home, extra, words):
 
 
 def test_the_doctor_says_what_an_installation_lacks_and_what_installs_it():
-    """Every extra that brings something by itself is on its list, with what it brings."""
+    """The core and every extra that brings something are on its list, with what they bring."""
     declared = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
     names = {
         extra: {re.split(r"[\[>=<]", each)[0] for each in needs} - {"earmark"}
@@ -101,3 +101,5 @@ def test_the_doctor_says_what_an_installation_lacks_and_what_installs_it():
         for extra, libraries in names.items()
         if libraries
     }
+    core = {re.split(r"[\[>=<]", each)[0] for each in declared["dependencies"]}
+    assert set(doctor._CORE) == core

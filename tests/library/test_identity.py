@@ -68,6 +68,17 @@ def test_a_file_with_several_names_is_one_song_and_no_copy_of_itself(library, ta
     assert (counts.moved, counts.heard, counts.gone, counts.copies) == (1, 0, 0, 0)
 
 
+def test_a_folder_that_may_be_entered_but_not_listed_is_scanned(library, tagger, disk, monkeypatch):
+    real, _ = disk
+    os.link(real / "2.flac", real / "again.flac")
+
+    def refuse(folder):
+        raise PermissionError(13, "Permission denied", folder)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    assert scan_once(library, tagger, real)[0].heard == 3
+
+
 def test_a_file_that_another_folder_holds_too_keeps_its_first_name(library, tagger, disk, tmp_path):
     real, _ = disk
     scan_once(library, tagger, real)

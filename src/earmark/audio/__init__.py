@@ -38,6 +38,7 @@ AUDIO_SUFFIXES = frozenset(
 )  # fmt: skip
 _MOST_ROOM = 1 << 22  # samples of a block for which memory is taken before there are any
 _NOTHING = np.zeros(0, dtype=np.float32)
+_LATEST = 1e9  # seconds, 31 years: FFmpeg counts fractions of them in 64 bits
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def load_audio(
     Raises UnreadableAudio for a file that holds no audio, BadValue for an impossible argument.
     """
     if max_seconds is not None:
-        _check(max_seconds > 0, "max_seconds", max_seconds, "above 0, or None")
+        _check(0 < max_seconds < math.inf, "max_seconds", max_seconds, "above 0, or None for all")
     most = math.inf if max_seconds is None else max(1, round(max_seconds * rate))
     if most < math.inf and (seconds is None or seconds * rate > most):
         seconds = (most + 1) / rate  # one sample more tells that there is more
@@ -165,8 +166,13 @@ class AudioStream:
         limits: bool = True,
     ) -> None:
         check_rate(rate)
-        _check(0 <= start < math.inf, "start", start, "0 or more seconds")
-        _check(seconds is None or seconds > 0, "seconds", seconds, "above 0, or None for all")
+        _check(0 <= start < _LATEST, "start", start, f"0 or more seconds, below {_LATEST:g}")
+        _check(
+            seconds is None or 0 < seconds < math.inf,
+            "seconds",
+            seconds,
+            "above 0, or None for all",
+        )
         _check(0 < block_seconds < math.inf, "block_seconds", block_seconds, "above 0")
         self.path = os.fspath(path)
         self.rate = int(rate)

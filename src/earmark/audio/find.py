@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from earmark import audio
 from earmark.audio.content import Content, content
+from earmark.counted import counted
 from earmark.errors import UnreadableAudio
 
 # What may hold music alone, or a film; such files are opened to see, as are those without a suffix.
@@ -73,7 +74,7 @@ class Skipped:
     def lines(self) -> list[str]:
         """In words, such as "12 files skipped: 9 video, 3 unknown"; [] where nothing was."""
         return [
-            f"{_number(sum(counts.values()), noun)} skipped: "
+            f"{counted(sum(counts.values()), noun)} skipped: "
             + ", ".join(f"{n} {reason}" for reason, n in sorted(counts.items()))
             for noun, counts in (("file", self.files), ("folder", self.folders))
             if counts
@@ -225,10 +226,6 @@ class _Walk:
 def _suffix(name: str) -> str:
     """The suffix of a name or path, in lower case, as Path.suffix has it."""
     return os.path.splitext(name)[1].lower().removesuffix(".")  # noqa: PTH122 - no Path is made
-
-
-def _number(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _may_be_film(suffix: str) -> bool:

@@ -22,6 +22,7 @@ from earmark.errors import BadValue, UnreadableAudio
 MOST_CHANNELS = 64  # of an array of samples: Opus, AAC and wav files have fewer
 # What full scale is, and what silence is, in samples of each type but floats, as wav files have it.
 _INTEGERS = {"uint8": (2.0**7, 2.0**7), "int16": (2.0**15, 0.0), "int32": (2.0**31, 0.0)}
+_LARGEST = 2.0**40  # of a sample: beyond any integer's full scale, and its power fits into float32
 _GIVE = (
     "give the path of a file, its bytes, a file opened with open(path, 'rb'), or an array of "
     "samples and its rate"
@@ -83,6 +84,11 @@ def mono(source: object, *, rate: int | None) -> Float32Array:
     if samples.size == 0:
         raise BadValue("there are no samples to listen to: give an array of one or more")
     scaled = _scaled(samples)
+    if (peak := max(scaled.max(), -scaled.min())) > _LARGEST:
+        raise BadValue(
+            f"the samples reach {peak:.3g}, and full scale is 1: divide them by theirs, such as "
+            "32768 for 16 bits"
+        )
     if scaled.ndim == 1:
         return scaled
     n_channels = min(samples.shape)
@@ -134,8 +140,10 @@ def _in_a_file(file: Any, *, rate: int | None, name: str) -> Iterator[Path]:
         with path.open("wb") as copy:
             try:
                 shutil.copyfileobj(file, copy)
-            except TypeError as error:
+            except (TypeError, UnicodeDecodeError) as error:
                 raise BadValue(f"{name} gives text: open it with open(path, 'rb')") from error
+            except (OSError, ValueError) as error:  # closed, or open for writing alone
+                raise BadValue(f"{name} cannot be read ({error}): {_GIVE}") from error
         if path.stat().st_size == 0:
             why = "it has no bytes from its position on. Call seek(0) first, or give another"
             raise UnreadableAudio(name, why)

@@ -104,7 +104,7 @@ def _sizes(songs: str, *, most: int) -> list[int]:
         text = part.strip().replace("_", "")
         if text != _ALL and not text.isdecimal():
             raise BadValue(
-                f"--songs {songs!r}: {part.strip()!r} is no number of songs. Write numbers and "
+                f"--songs {songs!r}: {part.strip()!r} is not a number of songs. Write numbers and "
                 f"{_ALL}, with commas between"
             )
         size = most if text == _ALL else int(text)

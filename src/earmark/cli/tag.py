@@ -33,7 +33,8 @@ from earmark.errors import BadValue, UnreadableAudio
 if TYPE_CHECKING:
     from earmark.inference import Options
     from earmark.ranking import Ranking
-    from earmark.tagger import Tagger, Tags
+    from earmark.results import Tags
+    from earmark.tagger import Tagger
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -82,7 +83,8 @@ def tag(
     from earmark.audio import AUDIO_SUFFIXES
     from earmark.audio.find import Skipped, audio_files
     from earmark.inference import Options
-    from earmark.tagger import Failure, Tagger
+    from earmark.results import Failure
+    from earmark.tagger import Tagger
 
     tagger = Tagger.load(model)
     skipped = Skipped()

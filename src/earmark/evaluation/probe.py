@@ -74,9 +74,10 @@ def probe_model(
     command : the command line, for the record
 
     The tags are those of the store that some training songs carry and some do not, whatever the
-    model's are. The result has what an evaluation has, and
-    `probe`. Raises FeatureMismatch for a store of other features, BadValue for a split without
-    labelled songs.
+    model's are. The result has what an evaluation has, and `probe`.
+
+    Raises FeatureMismatch for a store of other features, BadValue for a split without labelled
+    songs.
     """
     loaded = Model(model)
     opened = open_store(store, resident=False)  # stays open for the spectrograms of a report

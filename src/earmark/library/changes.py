@@ -36,7 +36,7 @@ class FolderChanges:
     doubles : rows of files that have another row
     failed : how many could not be heard before and have not changed since
     unsettled : how many wait for the next scan, because they changed a moment ago
-    unjudged : how many of the unchanged were heard and not judged (Song.warnings)
+    unjudged : how many of the unchanged were heard and not judged (ScannedFile.warnings)
     skipped : what the folders hold besides (audio.find)
     """
 
@@ -223,7 +223,10 @@ def _best_name(names: Sequence[bytes], rows: Rows) -> bytes:
 def _is_listed(name: bytes) -> bool:
     """Whether a folder spells the name of a file in it so: some take other case for the same."""
     folder, last = os.path.split(name)
-    return last in os.listdir(folder)  # noqa: PTH208 - of bytes
+    try:
+        return last in os.listdir(folder)  # noqa: PTH208 - of bytes
+    except OSError:  # it may be entered, but not listed
+        return False
 
 
 def _join_rows(file: _File, name: bytes, *, rows: Rows, changes: FolderChanges) -> None:

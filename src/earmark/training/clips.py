@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -17,8 +17,7 @@ from earmark.arrays import Int64Array
 from earmark.data.store.index import read_index
 from earmark.data.store.reader import RESIDENT_SHARE, Store, free_memory, open_store
 from earmark.errors import BadRecipe, BadStore
-
-Held = Literal["auto", "gpu", "memory", "disk"]
+from earmark.training.recipe import Held
 
 _CLIPS_PER_COPY = 1000  # brought to the GPU at a time
 _AHEAD, _THREADS = 4, 2  # batches read while the network is busy, and by how many threads

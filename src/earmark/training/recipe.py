@@ -24,6 +24,7 @@ _RENAMED = {"default": "cnn-gru", "shipped": "cnn-gru"}
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+Held = Literal["auto", "gpu", "memory", "disk"]
 
 
 class _Section(BaseModel):
@@ -56,7 +57,7 @@ class Data(_Section):
     targets: str | None = None
     songs: int = Field(default=0, ge=0)
     artists: str | None = None
-    held: Literal["auto", "gpu", "memory", "disk"] = "auto"
+    held: Held = "auto"
 
     @field_validator("targets")
     @classmethod

@@ -390,3 +390,11 @@ def test_a_damaged_fact_is_named(path: Path, value: str) -> None:
         connection.execute("UPDATE facts SET value = ? WHERE name = 'beat'", (value,))
     with Ledger.open(path) as ledger, pytest.raises(BadLedger, match="damaged fact 'beat'"):
         status_of(ledger)
+
+
+@pytest.mark.parametrize("at", [-1.0, 1e300, float("inf")])
+def test_a_time_that_no_calendar_has_is_refused(path: Path, at: float) -> None:
+    with Ledger.open(path, make=True) as ledger:
+        ledger.put(songs(1, state=State.FAILED_RETRY, retry_at=at))
+        with pytest.raises(BadLedger, match=r"the time of the next try is .* Move it away"):
+            status_of(ledger)

@@ -194,7 +194,8 @@ def import_(
     draw = bool(validation) or test is not None
     splits = NewSplits(validation, test, split_by.value, seed) if draw else None
     index = import_store(folder, output, features=features, dtype=dtype.value, splits=splits)
-    say(f"{output}: {index.n_clips} clips in {len(index.shards)} shards")
+    n_clips, n_shards = counted(index.n_clips, "clip"), counted(len(index.shards), "shard")
+    say(f"{output}: {n_clips} in {n_shards}")
     with open_store(output, resident=False) as store:
         if not any(store.splits):
             say(

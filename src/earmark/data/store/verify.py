@@ -137,8 +137,13 @@ class _CheckShard:
         try:
             store_format = StoreFormat.from_dict(card)
             self.format.features.require(store_format.features, what="it")
-            if store_format != self.format:
-                yield f"has {store_format.dtype} clips; the store has {self.format.dtype}"
+            for what, found, wanted in (
+                ("features", store_format.features.name, self.format.features.name),
+                ("dtype", store_format.dtype, self.format.dtype),
+                ("clips_per_shard", store_format.clips_per_shard, self.format.clips_per_shard),
+            ):
+                if found != wanted:
+                    yield f"has the {what} {found}; the store has {wanted}"
         except (BadStore, FeatureMismatch) as error:
             yield str(error)
         if tuple(card.get("tags", ())) != self.tags:

@@ -298,6 +298,8 @@ def _is_done(folder: Path, shard: _PlannedShard) -> bool:
 def _can_gain(folder: Path, shard: _PlannedShard, files: SongAudio) -> bool:
     """Whether a finished shard may get more clips if it is made again."""
     kinds = read_sidecar(folder / f"{shard.name}.parquet")[1]["error_kind"].to_pylist()
+    if len(kinds) != shard.n_songs:
+        return True  # it is damaged
     return any(
         kind is not None and (kind != "no_audio" or files.of(song.id, song.path) is not None)
         for kind, song in zip(kinds, shard.songs(), strict=True)
