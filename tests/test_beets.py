@@ -113,6 +113,17 @@ def test_a_song_that_cannot_be_heard_is_imported_all_the_same(home):
     assert len(imported(home)) == 3
 
 
+def test_whatever_goes_wrong_with_a_song_stops_no_import(home):
+    broken = "import earmark.inference as i\ndef hear(*_, **__): raise MemoryError\ni.hear = hear\n"
+    (home / "sitecustomize.py").write_text(broken)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(home), *sys.path]))
+        done = beet(home, "import", "--quiet", "--noautotag", str(home / "album"))
+    for name in ("one.flac", "two.mp3", "three.m4a"):
+        assert f"{name}: this needs more memory than one file may take" in done.stderr
+    assert len(imported(home)) == 3
+
+
 def test_a_model_that_is_not_there_is_one_line(home):
     write_config(home, "no-such-model")
     done = subprocess.run(

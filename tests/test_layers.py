@@ -66,8 +66,9 @@ WALLS = {
     },
     "engine": {
         "worker": set(),
-        "processes": {"worker"},
-        "ray": {"worker"},
+        "memory": set(),
+        "processes": {"worker", "memory"},
+        "ray": {"worker", "memory"},
     },
 }
 # What may import earmark.training, beside itself: it brings torch.

@@ -6,6 +6,7 @@ EarmarkError
 ├── MissingExtra        a library of an optional part is not installed (also an ImportError)
 ├── UnreadableAudio     a file whose audio cannot be read
 ├── WorkerDied          a worker process that died, or could not start
+├── OutOfMemory         a unit of work that needs more memory than there is for it
 ├── Unexpected          a bug in earmark that stopped one unit of work, and no other
 ├── DownloadFailed      a download that failed, or brought another file than expected
 ├── ModelError
@@ -143,6 +144,10 @@ class UnreadableAudio(EarmarkError):
 
 class WorkerDied(EarmarkError):
     """A worker process that died during a unit of work, or could not start."""
+
+
+class OutOfMemory(EarmarkError):
+    """A unit of work that needs more memory than a worker may take, or than the machine has."""
 
 
 class Unexpected(EarmarkError):

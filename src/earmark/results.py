@@ -10,7 +10,7 @@ import numpy as np
 
 from earmark import ranking, tags
 from earmark.arrays import Float32Array
-from earmark.errors import BadValue, EarmarkError
+from earmark.errors import BadValue, EarmarkError, UnreadableAudio
 from earmark.model_file import Card
 from earmark.ranking import DEFAULT_RANKING, Ranking
 from earmark.remote import Place
@@ -150,6 +150,11 @@ class Failure:
 
     path: Place
     error: EarmarkError
+
+    def __str__(self) -> str:
+        """What is wrong with which file."""
+        is_named = isinstance(self.error, UnreadableAudio)
+        return str(self.error) if is_named else f"{self.path}: {self.error}"
 
     def as_json(self) -> dict[str, Any]:
         """The JSON line of a file that failed."""

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from earmark import engine, tags, windows, zoo
 from earmark.arrays import Float32Array
-from earmark.audio.budget import deadline
+from earmark.audio.budget import deadline, memory
 from earmark.audio.given import AudioSource, path_of
 from earmark.errors import BadValue
 from earmark.inference import Listening, Options, hear, model_of_worker
@@ -216,17 +216,18 @@ def map_files(
     files : taken a few ahead of the outcomes, so that there may be any number of them
     function : picklable; each worker process calls it with a tagger of its own
     workers : as of Tagger.tag_files
-    limits : a worker process has audio.budget.DEADLINE seconds for a file
+    limits : each file has audio.budget.DEADLINE seconds, and a worker process audio.budget.MEMORY
     """
     files = iter(files)
     first = list(islice(files, _FEW_FILES))
     if workers is None and len(first) < _FEW_FILES:
         workers = 1
-    files = chain(first, files)
+    files, seconds = chain(first, files), deadline(limits=limits)
     if workers == 1:
-        return engine.map_units(partial(function, tagger), files, workers=1)
+        return engine.map_units(partial(function, tagger), files, workers=1, deadline=seconds)
     work = _InWorker(function, tagger.model.path, tagger.model.runtime)
-    return engine.map_units(work, files, workers=workers, deadline=deadline(limits=limits))
+    most = memory(limits=limits, model_bytes=tagger.model.path.stat().st_size)
+    return engine.map_units(work, files, workers=workers, deadline=seconds, memory=most)
 
 
 def _results(

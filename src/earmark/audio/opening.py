@@ -17,7 +17,10 @@ from earmark.audio.budget import Budget
 from earmark.errors import UnreadableAudio
 from earmark.remote import looks_remote
 
-NO_MEMORY_LEFT = "it needs more memory than this machine has. It may be damaged: play it to check"
+NO_MEMORY_LEFT = (
+    "it needs more memory than one file may take, or than this machine has. It may be damaged: "
+    "play it to check. If it is real, hear it with --no-limits"
+)
 
 # what MP4 calls encrypted audio: iTunes' FairPlay, Common Encryption, Audible
 _PROTECTED = ("drms", "enca", "aavd")

@@ -127,7 +127,7 @@ def tag(
                 if json:
                     print_json(result.as_json())
                 else:
-                    say(f"error: {result.error}")
+                    say(f"error: {result}")
                 continue
             assert result.path is not None
             tagged.append(result.path)

@@ -14,7 +14,7 @@ import numpy as np
 from earmark import engine, files, metrics, windows
 from earmark.arrays import BoolArray, Float32Array, Int64Array
 from earmark.audio import load_audio
-from earmark.audio.budget import deadline
+from earmark.audio.budget import deadline, memory
 from earmark.errors import BadValue, DataError, EarmarkError
 from earmark.evaluation.columns import Columns
 from earmark.features import log_mel
@@ -181,7 +181,11 @@ def score_catalog(
     failures: list[UnscoredSong] = []
     work = _LogitsOfFile(model.path, model.runtime, options)
     outcomes = engine.map_units(
-        work, units, workers=workers, deadline=deadline(limits=options.limits)
+        work,
+        units,
+        workers=workers,
+        deadline=deadline(limits=options.limits),
+        memory=memory(limits=options.limits, model_bytes=model.path.stat().st_size),
     )
     for place, outcome in zip(known, outcomes, strict=True):
         progress(1)

@@ -13,7 +13,7 @@ from earmark.audio import AUDIO_SUFFIXES
 from earmark.audio.find import Choice, Skipped, audio_names
 from earmark.errors import BadValue
 from earmark.library.database import FileState, Library, LibraryModel
-from earmark.library.identity import FileId, absolute, file_id, file_id_of, is_real, real
+from earmark.library.identity import FileId, absolute, file_id, file_id_of, is_real, real, spelled
 from earmark.remote import looks_remote
 
 SETTLE_SECONDS = 5.0  # a file that changed less than that ago may still be being written
@@ -126,7 +126,7 @@ def find_changes(
             f"{given[-1]} does not exist. Check the name, and that its disk is connected; the "
             "library keeps what it knows of the songs there"
         )
-    roots = [real(folder) for folder in given]
+    roots = [spelled(real(folder)) for folder in given]
     changes = FolderChanges()
     rows = library.states(model)
     for folder, root in zip(given, roots, strict=True):
@@ -203,7 +203,10 @@ def _add_names_of_rows(files: Iterable[_File], others: Sequence[bytes], *, rows:
     by_id: dict[tuple[int, int], dict[FileId | None, _File]] = {}
     for name in others:
         state = rows[name].size, rows[name].mtime_ns
-        same = file_id_of(name) if state in by_state else None
+        if state not in by_state:
+            continue
+        # as its folder spells it: exFAT under FUSE numbers a file anew for each case of its name
+        same = file_id_of(spelled(Path(os.fsdecode(name))))
         if same is None:
             continue
         if state not in by_id:  # few files share size and time; theirs alone are looked at again

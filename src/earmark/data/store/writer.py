@@ -18,7 +18,7 @@ from typing import Any
 from earmark import windows
 from earmark.arrays import Float32Array
 from earmark.audio import AUDIO_SUFFIXES, stream_audio
-from earmark.audio.budget import deadline
+from earmark.audio.budget import deadline, memory
 from earmark.audio.find import FILM_SUFFIXES
 from earmark.data.catalog.catalog import Catalog, Song
 from earmark.data.catalog.song_audio import SongAudio, files_in
@@ -108,6 +108,7 @@ def write_shards(
                 workers=workers,
                 ray=ray,
                 deadline=deadline(limits=limits),
+                memory=memory(limits=limits),
             )
         ) as outcomes:
             for shard in todo:
