@@ -6,15 +6,16 @@ and the same two stages of learning:
 
 - frozen, as published, under a GRU and an output that learn: mn04; the CNN and the CRNN of Choi et
   al., restored; mn04 and Choi's CNN side by side, the bound of what one could learn of both;
-- mn04, whose last blocks learn on: the shipped model;
+- mn04, whose last blocks learn on: the shipped model; these blocks, learned, beside Choi's CNN;
 - the same, its last blocks learning to say what both trunks say, too: both distilled into one.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from earmark.graph import ConvBlock
 from studies import shipped_sounds
 from studies.q4 import N_FOLDS, SHARED
 from studies.shipped_labels import Labels
-from studies.shipped_learning import HEAD, Halves, Learning, learn, new_model
+from studies.shipped_learning import HEAD, Halves, Learning, learn, moments_of, new_model
 from studies.shipped_measures import (
     answer,
     calibrated_by_others,
@@ -35,14 +36,15 @@ from studies.shipped_measures import (
     questions,
     shared_genres,
 )
-from studies.shipped_model import Lesson, held_out, prepare, targets
+from studies.shipped_model import Lesson, held_out, learned, prepare, targets
 from studies.shipped_music import catalog_of
 from studies.shipped_report import SHRINKAGE
 from studies.trunk_moments import CHOIS, of_choi, of_mn04, side_by_side, standardised
 
 Array = npt.NDArray[np.float32]
 Heard = tuple[Array, Array]  # logits and embeddings
-WEIGHTS = (2.0,)  # of saying what both trunks say
+BOTH = "shipped and choi2016-cnn"
+WEIGHTS = (2.0, 10.0)  # of saying what both trunks say
 
 
 def main() -> None:
@@ -59,10 +61,20 @@ def main() -> None:
     taught = zip(of_mn04(lesson.images, output, "loud"), frozen[CHOIS[0]], strict=True)
     trunks = tuple(standardised([side_by_side(pair) for pair in taught]))
     rows = {
-        name: [of_frozen(lesson, output, fold, moments, name) for fold in options.folds]
-        for name, moments in frozen.items()
+        name: [of_frozen(lesson, output, fold, name, partial(list, of)) for fold in options.folds]
+        for name, of in frozen.items()
     }
     rows["shipped"] = [held_out(lesson, output, fold, Learning()) for fold in options.folds]
+    rows[BOTH] = [
+        of_frozen(
+            lesson,
+            output,
+            fold,
+            BOTH,
+            partial(with_shipped, lesson, output, fold, frozen[CHOIS[0]]),
+        )
+        for fold in options.folds
+    ]
     for weight in options.weights:
         settings, kept = Learning(trunks=weight), f"trunks/distilled-{weight:g}"
         rows[f"distilled, {weight:g}"] = [
@@ -92,11 +104,26 @@ def moments_of_all(lesson: Lesson, output: Path) -> dict[str, list[Halves]]:
     return {**found, "mn04 and choi2016-cnn": [side_by_side(pair) for pair in beside]}
 
 
-def of_frozen(lesson: Lesson, output: Path, fold: int, moments: list[Halves], name: str) -> Heard:
-    """Logits and embeddings of a fold by a GRU on these moments that left it out; kept."""
+def with_shipped(
+    lesson: Lesson, output: Path, fold: int, of_choi: Sequence[Halves]
+) -> list[Halves]:
+    """Choi's moments beside those of the shipped blocks that left the fold out."""
+    model = learned(lesson, output, fold, Learning())
+    pairs = zip((moments_of(model, images) for images in lesson.heard), of_choi, strict=True)
+    return [side_by_side(pair) for pair in pairs]
+
+
+def of_frozen(
+    lesson: Lesson, output: Path, fold: int, name: str, made: Callable[[], Sequence[Halves]]
+) -> Heard:
+    """Logits and embeddings of a fold by a GRU on moments that left it out; kept.
+
+    made : returns the moments of music and of sounds
+    """
     folder = output / "trunks" / name.replace(" ", "-")
     path = folder / f"without-{fold}-heard.npz"
     if not path.exists():
+        moments = made()
         n_features = moments[0].shape[1]
         places = np.flatnonzero(lesson.folds != fold)
         # a convolution that changes nothing stands for the blocks, of which the moments are
