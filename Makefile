@@ -17,7 +17,7 @@ EDITABLE := $(PIP) --no-deps --no-build-isolation -e .
 export EARMARK_PUBLISHED ?= $(wildcard ../shared/published)
 MODEL ?= earmark
 
-.PHONY: tag test suite test-quick coverage lint docs site bench dist lock clean
+.PHONY: tag test suite test-quick coverage s3 lint docs site bench dist lock clean
 
 # other models than our own are made from published weights, which needs more
 tag: $(if $(filter earmark,$(MODEL)),$(VENV)/.core,$(VENV)/.models) ## make tag FILES="song.mp3 folder" [MODEL=earmark]
@@ -35,6 +35,10 @@ test-quick: $(VENV)/.dev ## without the tests that take more than ten seconds ea
 
 coverage: $(VENV)/.dev ## as test-quick, and how much of the code it runs; the floor stands in pyproject.toml
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" --cov --cov-report=term
+
+s3: $(VENV)/.dev ## audio and stores in a bucket, on a server on loopback: 90 MB more
+	@$(INSTALL) -r tests/s3.txt
+	$(BIN)/python -m pytest tests/test_remote_s3.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

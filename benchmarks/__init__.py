@@ -19,6 +19,14 @@
     python -m benchmarks.install                how large an installation is, and wheels by system:
                                                 docs/reference/install.md
     python -m benchmarks.runtimes               what runs the network: speed and accuracy
+    python -m benchmarks.resamplers             soxr or FFmpeg, from one rate to another
+    python -m benchmarks.openmp_waiting         how OpenMP's threads should wait while training
+    python -m benchmarks.gpu_run                a whole training on a GPU, beside a plain one
+    python -m benchmarks.browser_page           the page without a server: time and memory
+    python -m benchmarks.library_page           the page of a large library
+    python -m benchmarks.reliability            attacks, and whether earmark holds:
+                                                docs/explanation/reliability.md
+    python -m benchmarks.fuzzing                coverage-guided fuzzing of what reads others' bytes
 
 How good the models are is measured in `studies`.
 """

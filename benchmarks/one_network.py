@@ -25,13 +25,14 @@ import numpy as np
 from benchmarks.suite import material
 from earmark import audio, engine, windows, zoo
 from earmark.engine.processes import worker_environment
-from earmark.features import log_mel, preset
+from earmark.features import log_mel
+from earmark.model_file import read_card
 from earmark.runtime import Model
 
 SLOTS = 16  # of the ring
 WARM = 16  # clips before the clock starts
 LONGEST = 60.0  # seconds without a clip, after which a process must have died
-FEATURES = preset("choi2016")
+FEATURES = read_card(zoo.resolve(zoo.SHIPPED)).features
 SHAPE = (SLOTS, FEATURES.n_mels, FEATURES.n_frames)
 
 

@@ -34,6 +34,7 @@ LICENCES = {
     },
     "models": {"h5py": BSD3, "ml-dtypes": APACHE, "onnx": APACHE},
     "openvino": {"openvino": APACHE, "openvino-telemetry": APACHE},
+    "gpu": {"onnxruntime-gpu": MIT},
     "web": {
         "anyio": MIT, "click": BSD3, "fastapi": MIT, "h11": MIT, "narwhals": MIT,
         "opentelemetry-api": APACHE, "plotly": MIT,
@@ -45,12 +46,17 @@ LICENCES = {
         "pyarrow": APACHE, "rapidfuzz": MIT, "stamina": MIT, "tenacity": APACHE,
         "truststore": MIT,
     },
+    "remote": {
+        "aiohappyeyeballs": "PSF-2.0", "aiohttp": "Apache-2.0 AND MIT", "aiosignal": APACHE,
+        "attrs": MIT, "frozenlist": APACHE, "fsspec": BSD3, "multidict": APACHE,
+        "propcache": APACHE, "yarl": APACHE,
+    },
     "ray": {
-        "attrs": MIT, "filelock": MIT, "jsonschema": MIT, "jsonschema-specifications": MIT,
+        "filelock": MIT, "jsonschema": MIT, "jsonschema-specifications": MIT,
         "msgpack": APACHE, "pyyaml": MIT, "ray": APACHE, "referencing": MIT, "rpds-py": MIT,
     },
     "train": {
-        "cloudpickle": BSD3, "fsspec": BSD3, "jinja2": BSD3, "joblib": BSD3, "markupsafe": BSD3,
+        "cloudpickle": BSD3, "jinja2": BSD3, "joblib": BSD3, "markupsafe": BSD3,
         "mpmath": BSD3, "networkx": BSD3, "scikit-learn": BSD3, "scipy": BSD3, "setuptools": MIT,
         "sympy": BSD3,
         "torch": "Apache-2.0 AND Apache-2.0 WITH LLVM-exception AND BSD-2-Clause AND "
@@ -78,6 +84,7 @@ HOLDS = {
     "certifi": "Mozilla's list of authorities, MPL-2.0: changes to the file stay under it",
     "tqdm": "parts under MPL-2.0",
     "numpy": "libgfortran and libquadmath, whose exception for runtime libraries asks nothing",
+    "onnxruntime-gpu": "nothing; the extra brings NVIDIA's CUDA and cuDNN, which are proprietary",
     "torch": "on Linux, the registry's default build brings NVIDIA's CUDA libraries, which are "
     "proprietary; the CPU build does not",
 }

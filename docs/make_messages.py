@@ -33,6 +33,8 @@ NEXT = {
     "UnreadableAudio": ("Play the file, fetch it again, or leave it out.", ONE_FILE),
     "WorkerDied": ("Try the file alone. Where many die, memory is short: use fewer `--workers`.",
                    f"{ONE_FILE}; {ENDS} where none can start"),
+    "OutOfMemory": ("Play the file, or leave it out; a real one is heard with `--no-limits`.",
+                    ONE_FILE),
     "Unexpected": ("Report it with the line, and with the file if you may.", ONE_FILE),
     "DownloadFailed": ("Check the network and try again, or fetch the file as the message says.",
                        ENDS),

@@ -1,6 +1,6 @@
 """Makes the wheel and the source distribution, and checks both: make dist
 
-python release/dist.py [FOLDER]
+    python release/dist.py [FOLDER]
 
 They are built twice, the second time from the unpacked source distribution on a path with blanks,
 and must have the same bytes: so anyone can build what is on the index. The wheel is then installed

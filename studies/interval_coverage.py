@@ -68,14 +68,14 @@ def coverage(
     """{statistic: {what: share of the test sets}}"""
     drawn = test_sets(case, generator)
     known = [
-        [values_of(resampler(labels, scores, "macro")[0].values) for scores in both]
+        [values_of(resampler(labels, scores, "macro").values) for scores in both]
         for labels, *both in (next(drawn) for _ in range(max(400, 4000 // case.tags)))
     ]
     counts = {name: dict.fromkeys(("ours", "percentiles", "difference"), 0.0)
               for name in STATISTICS}  # fmt: skip
     for _ in range(sets):
         labels, *both = next(drawn)
-        lists = [resampler(labels, scores, "macro")[0] for scores in both]
+        lists = [resampler(labels, scores, "macro") for scores in both]
         draws = [
             np.bincount(generator.integers(case.tracks, size=case.tracks), minlength=case.tracks)
             for _ in range(replicates)

@@ -23,7 +23,7 @@ from earmark.library.settings import GroupRule, TagRules, read_settings
 from earmark.library.writing.fields import GENRE, MOOD, fields_from
 from earmark.model_file import Card, read_card
 from earmark.ranking import log_odds
-from earmark.tagger import rank_tags
+from earmark.results import rank_tags
 from studies.q4 import N_FOLDS
 from studies.shipped_first import IN_4Q
 from studies.shipped_labels import NEAR as NEAR_WORDS

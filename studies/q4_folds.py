@@ -29,7 +29,7 @@ from earmark.data.store.format import StoreFormat
 from earmark.data.store.reader import Store, open_store
 from earmark.data.store.writer import write_shards
 from earmark.features import PRESETS
-from earmark.files import sha256, write_json
+from earmark.files import write_json
 from earmark.metrics import Statistic, average_precision, bootstrap, roc_auc
 from earmark.provenance import commit
 from earmark.runtime import Model
@@ -87,7 +87,7 @@ def main() -> None:
         }
     results = {name: measure(store, of_folds) for name, of_folds in scores.items()}
     show(results)
-    record = {"commit": commit(), "command": sys.argv, "store": sha256(store.folder / "store.json")}
+    record = {"commit": commit(), "command": sys.argv, "store": store.sha256}
     write_json(options.output / "results.json", {**record, "results": results})
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import tiny_model
 
+from earmark.environment import VARIABLES
 from earmark.privacy import keep_private
 from earmark.tagger import Tagger
 
@@ -56,10 +57,10 @@ def musicnn_wheel() -> Path:
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees or changes the models and the library of the person who runs it."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("EARMARK_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setenv("EARMARK_LIBRARY", str(tmp_path_factory.mktemp("library") / "own.sqlite"))
-    for name in ("MODEL", "RUNTIME", "OFFLINE", "PUBLISHED", "TOKEN", "ZOO_URL"):
-        monkeypatch.delenv(f"EARMARK_{name}", raising=False)
 
 
 @pytest.hookimpl

@@ -15,7 +15,8 @@ from music_folder import write_silence, write_song
 
 from earmark.library.settings import read_settings
 from earmark.library.writing.tag_file import read_fields
-from earmark.tagger import Tagger, rank_tags
+from earmark.results import rank_tags
+from earmark.tagger import Tagger
 from earmark.tags import fold, group
 
 
@@ -109,6 +110,17 @@ def test_a_song_that_cannot_be_heard_is_imported_all_the_same(home):
     bad.write_bytes(bad.read_bytes().replace(b"mp4a", b"drms"))
     done = beet(home, "import", "--quiet", "--noautotag", str(home / "album"))
     assert "DRM" in done.stderr
+    assert len(imported(home)) == 3
+
+
+def test_whatever_goes_wrong_with_a_song_stops_no_import(home):
+    broken = "import earmark.inference as i\ndef hear(*_, **__): raise MemoryError\ni.hear = hear\n"
+    (home / "sitecustomize.py").write_text(broken)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(home), *sys.path]))
+        done = beet(home, "import", "--quiet", "--noautotag", str(home / "album"))
+    for name in ("one.flac", "two.mp3", "three.m4a"):
+        assert f"{name}: this needs more memory than one file may take" in done.stderr
     assert len(imported(home)) == 3
 
 

@@ -151,6 +151,15 @@ def test_listening_takes_any_windows(recorder):
 def test_samples_that_cannot_be_heard_are_refused(recorder, samples, rate, message):
     with pytest.raises(BadValue, match=message):
         hear(recorder, samples, rate=rate)
+    with pytest.raises(BadValue, match=message):
+        hear(recorder, samples, rate=rate, options=Options(center=True))
+
+
+@pytest.mark.parametrize("name", ["hop_seconds", "stretch_seconds", "max_seconds"])
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
+def test_lengths_that_are_none_are_refused(name, value):
+    with pytest.raises(BadValue, match=f"{name} is {value}; it must be a number above zero"):
+        Options(**{name: value})
 
 
 def test_a_worker_loads_its_model_once(model):

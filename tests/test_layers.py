@@ -23,7 +23,7 @@ LAYERS = [
     {"cli"},
     {"web", "library", "evaluation", "data", "training", "doctor", "taggrams", "chapters"},
     {"tagger"},
-    {"zoo", "engine", "inference"},
+    {"zoo", "engine", "inference", "results"},
     {"published"},
     {"graph", "runtime", "windows"},
     {"audio", "signal_check", "download", "model_file", "metrics", "ranking", "pictures"},
@@ -38,6 +38,7 @@ LAYERS = [
         "onnx_file",
         "words",
         "provenance",
+        "remote",
         "arrays",
         "lazy_names",
         "environment",
@@ -65,8 +66,9 @@ WALLS = {
     },
     "engine": {
         "worker": set(),
-        "processes": {"worker"},
-        "ray": {"worker"},
+        "memory": set(),
+        "processes": {"worker", "memory"},
+        "ray": {"worker", "memory"},
     },
 }
 # What may import earmark.training, beside itself: it brings torch.
@@ -89,12 +91,13 @@ ONLY = {
     "plotly": "web/",
     "mutagen": "library/",
     "httpx2": "data/previews/",
+    "fsspec": "remote.py",
 }
 HEAVY = (
     "numpy", "av", "soxr", "onnx", "onnxruntime", "openvino", "torch", "keras", "h5py",
     "matplotlib", "pyarrow", "ray", "httpx2", "sklearn", "scipy", "pydantic", "rapidfuzz",
     "fastapi", "uvicorn", "starlette", "prometheus_client", "plotly",
-    "mutagen",
+    "mutagen", "fsspec",
 )  # fmt: skip
 
 

@@ -74,8 +74,19 @@ def test_a_wrong_token_a_bad_file_and_a_wrong_address_each_have_their_reason(ser
         port = free.getsockname()[1]
     with pytest.raises(client.NotHeard, match="Is `earmark serve` running"):
         client.hear(song, server=f"http://127.0.0.1:{port}")
-    with pytest.raises(client.NotHeard, match="not an address"):
-        client.hear(song, server="localhost:8000")
+    for address in ("localhost:8000", "http://localhost:eighty", "http://[1"):
+        with pytest.raises(client.NotHeard, match="not an address"):
+            client.hear(song, server=address)
+    song.unlink()
+    with pytest.raises(client.NotHeard, match=r"cannot read .*: No such file"):
+        client.hear(song, server=server.url)
+
+
+def test_a_server_that_refuses_a_large_file_before_its_end_has_its_reason_told(server, song):
+    with song.open("r+b") as file:
+        file.truncate(400_000_000)
+    with pytest.raises(client.NotHeard, match="token"):
+        client.hear(song, server=server.url, token="wrong")
 
 
 def heard(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import numpy as np
 import onnx
 import pytest
 
 from earmark import runtime, zoo
-from earmark.errors import BadModel, BadValue, FeatureMismatch, ModelNotFound
+from earmark.errors import BadModel, BadValue, FeatureMismatch, MissingExtra, ModelNotFound
 from earmark.runtime import Model
+from earmark.tagger import Tagger
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +59,64 @@ def test_the_environment_chooses_the_runtime_and_a_parameter_goes_before(model, 
     monkeypatch.setenv("EARMARK_RUNTIME", "abacus")
     with pytest.raises(BadValue, match="onnxruntime, openvino"):
         Model(model)
+
+
+def test_what_is_missing_for_a_gpu_is_said_in_one_line(model, monkeypatch):
+    import onnxruntime
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(MissingExtra, match=r"\[gpu\]' && pip install .* onnxruntime-gpu$") as found:
+        Tagger.load(model, device="cuda")
+    assert str(pickle.loads(pickle.dumps(found.value))) == str(found.value)
+
+
+@pytest.mark.gpu
+def test_a_gpu_answers_as_the_processor_does(model, clips):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("onnxruntime-gpu is not installed")
+    for ours, reference in zip(
+        Model(model, runtime=runtime.CUDA).run(clips[:5]), Model(model).run(clips[:5]), strict=True
+    ):
+        np.testing.assert_allclose(ours, reference, atol=1e-2)  # its products may be in TF32
+
+
+def test_onnx_runtime_that_goes_on_without_the_gpu_is_refused(model, monkeypatch):
+    import onnxruntime
+
+    offered = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: offered)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
+    asked = []
+
+    class OnProcessor(onnxruntime.InferenceSession):  # type: ignore[misc]
+        def __init__(self, data, options, providers):
+            asked.extend(providers)
+            super().__init__(data, options, providers=providers[1:])
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", OnProcessor)
+    with pytest.raises(BadValue, match=r"GPU cannot be used.*device cpu"):
+        Model(model, runtime=runtime.CUDA)
+    assert asked == offered
+
+
+@pytest.mark.parametrize(
+    ("device", "given", "found"),
+    [
+        ("cpu", None, None),
+        ("cpu", "openvino", "openvino"),
+        ("cuda", None, runtime.CUDA),
+        ("cuda", "onnxruntime", runtime.CUDA),
+    ],
+)
+def test_a_device_chooses_the_runtime(device, given, found):
+    assert runtime.runtime_of(device, given) == found
+
+
+@pytest.mark.parametrize(("device", "given"), [("tpu", None), ("cuda", "openvino")])
+def test_a_device_that_there_is_not_or_that_a_runtime_does_not_know_is_refused(device, given):
+    with pytest.raises(BadValue, match=r"choose cpu or cuda|leave out one"):
+        runtime.runtime_of(device, given)
 
 
 @pytest.mark.parametrize("shape", [(96, 1366), (2, 96, 1365), (2, 64, 1366), (2, 1, 96, 1366)])

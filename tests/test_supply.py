@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,18 @@ def test_no_file_in_tmp_has_a_fixed_name():
                     unsafe.append(f"{name}:{node.lineno}")
     assert fixed == IN_TMP
     assert unsafe == []
+
+
+def test_every_action_of_a_workflow_is_named_by_its_commit():
+    """A tag or a branch can be moved to other code, which would run with what CI may do."""
+    steps = [
+        line.split("uses:")[1].strip()
+        for path in (ROOT / ".github/workflows").glob("*.yml")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "uses:" in line
+    ]
+    assert len(steps) > 10
+    assert [step for step in steps if not re.fullmatch(r"\S+@[0-9a-f]{40}  # v[\d.]+", step)] == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no umask")

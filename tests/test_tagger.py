@@ -17,7 +17,8 @@ import earmark
 from earmark import features, windows
 from earmark.errors import BadValue, ModelNotFound, UnreadableAudio
 from earmark.inference import Options
-from earmark.tagger import Failure, Tagger
+from earmark.results import Failure
+from earmark.tagger import Tagger
 
 RATE = 12_000
 

@@ -54,6 +54,7 @@ def test_the_centre_of_blocks_is_the_centre_of_the_whole(n, sizes):
 
 def test_a_track_of_no_samples_has_no_window():
     assert list(windows.whole([], settings=SMALL)) == []
+    assert list(windows.centre([], settings=SMALL)) == []
 
 
 def test_a_short_clip_is_filled_as_the_settings_say():

@@ -40,6 +40,8 @@ class Sizes:
     batch: int = 8  # of a training step
     growth: tuple[int, ...] = (10, 100, 1000)  # clips
     long: tuple[int, ...] = (10, 60, 600, 3600, 36_000)  # seconds of one song
+    library_songs: int = 48  # of three to four minutes
+    library_files: int = 50_000  # that a library knows
     ray_units: int = 1000
     plain_in: tuple[str, ...] = ("tags", "shards", "scores", "startup")  # where the plain ways run
 
@@ -47,7 +49,7 @@ class Sizes:
 # Every stage and every way once: the plain ways take seconds to import what they need.
 TINY = Sizes(
     rounds=1, clips=4, different=2, formats=("mp3",), song_formats=(), batch=1, growth=(2,),
-    long=(10,), ray_units=20, plain_in=("tags",),
+    long=(10,), library_songs=2, library_files=20, ray_units=20, plain_in=("tags",),
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
+CLIPS = SHARED / "q4" / "audio"
 RATE = 44_100  # Hz
 SHORTEST = 29.0  # seconds of a clip that counts as one of 30
 # As shops and collections have them.
@@ -96,7 +97,7 @@ def long_song(folder: Path, *, seconds: int) -> Path:
 
 def is_real() -> bool:
     """Whether real clips lie beside the checkout."""
-    return (SHARED / "q4" / "audio").is_dir()
+    return CLIPS.is_dir()
 
 
 def _make(paths: Sequence[Path], music: Callable[[], list[np.ndarray]], kind: str) -> None:
@@ -114,7 +115,7 @@ def _music(n: int) -> list[np.ndarray]:
         from examples import make_music as example
 
         return [example.make_song(30.0, seed=seed) for seed in range(n)]
-    found = sorted((SHARED / "q4" / "audio").iterdir())
+    found = sorted(CLIPS.iterdir())
     decoded = (_decode(path) for path in found)
     long = (samples for samples in decoded if samples.shape[1] >= SHORTEST * RATE)
     return list(islice(long, n))

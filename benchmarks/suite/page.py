@@ -40,6 +40,7 @@ def page(summary: Summary, *, command: str, load: str, plot: str, results: str) 
         long=_growing(
             summary, "long", ("seconds", "times as fast as playing", "CPU ms a minute"), 60_000
         ),
+        library=_library(summary),
         ray=_ray(summary),
     )
 
@@ -149,6 +150,7 @@ def _training(summary: Summary) -> str:
 def _startup(summary: Summary) -> str:
     names = {
         "python": "Python alone",
+        "import": "`import earmark`, Python's own start included",
         "help": "`earmark --help`",
         "tag": "`earmark tag` of one 30 s clip, shipped model",
         "original": "the original way, the same clip",
@@ -169,6 +171,19 @@ def _growing(summary: Summary, stage: str, head: Sequence[str], scale: float) ->
         for row in sorted(summary.records.of(stage), key=lambda row: row["n"])
     ]
     return _table((*head, "peak MB", "whole, s"), cells) if cells else NOT_MEASURED
+
+
+def _library(summary: Summary) -> str:
+    row = summary.library()
+    if row is None:
+        return NOT_MEASURED
+    cells = [
+        (f"whole, s a song ({row['n']} songs of 3 to 4 minutes)", short(row["whole"])),
+        ("`--quick`, s a song", short(row["quick"])),
+        ("memory of all its processes at the most, MB", short(row["peak_mb"])),
+        (f"first answer where {row['known']:,} songs are known, s", short(row["first_answer"])),
+    ]
+    return _table(("`earmark library scan`", ""), cells)
 
 
 def _ray(summary: Summary) -> str:

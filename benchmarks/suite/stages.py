@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from benchmarks.suite import growth, ways
 from benchmarks.suite.context import ESSENTIA_MUSICNN, MUSICNN, Context
-from benchmarks.suite.material import Material
+from benchmarks.suite.material import CLIPS, Material, is_real
 from benchmarks.suite.records import Row
 from benchmarks.suite.watching import Watched, watched
 from earmark import zoo
 from earmark.data.store.index import INDEX
 
-STAGES = ("tags", "shards", "scores", "training", "startup", "growth", "long", "ray")
+STAGES = ("tags", "shards", "scores", "training", "startup", "growth", "long", "library", "ray")
 PLAIN = ("original", "researcher")  # ways
 MACHINE = "machine"  # the arithmetic that the limits are made of: with every stage
 
@@ -85,6 +87,8 @@ def _tasks(context: Context, stages: tuple[str, ...]) -> Iterator[Task]:
     if "long" in stages:
         for n in context.sizes.long:
             yield Task("long", f"{n} s", "earmark", 0, partial(growth.song, context, n))
+    if "library" in stages:
+        yield Task("library", "", "earmark", 0, lambda: _library(context))
     if "ray" in stages:
         yield Task("ray", "", "engine", 0, lambda: growth.ray(context))
 
@@ -203,6 +207,7 @@ def _startup(context: Context, number: int) -> Iterator[Task]:
     clip = str(context.clips("mp3" if "mp3" in context.sizes.formats else "m4a").files[0])
     commands = {
         "python": [sys.executable, "-c", "pass"],
+        "import": [sys.executable, "-c", "import earmark"],
         "help": context.command("earmark", "--help"),
         "tag": context.command("earmark", "tag", clip),
         "original": context.command("benchmarks.suite.ways", "original_tags"),
@@ -227,6 +232,28 @@ def _training(context: Context) -> Iterator[Task]:
         return {"rates": {way: [batch / taken for taken in of] for way, of in seconds.items()}}
 
     yield Task("training", "", "all", 0, run)
+
+
+def _library(context: Context) -> Row:
+    """Scans as a user runs them: whole and quick; and the first answer among many known songs."""
+    from benchmarks import library_scan, library_size
+
+    n = context.sizes.library_songs
+    row: Row = {"n": n, "known": context.sizes.library_files, "peak_mb": 0.0}
+    with tempfile.TemporaryDirectory(dir=context.work) as folder:
+        music = Path(folder) / "songs"
+        music.mkdir()
+        library_scan.make_songs(music, n, clips=CLIPS if is_real() else None)
+        for name, extra in (("whole", []), ("quick", ["--quick"])):
+            words = [str(music), "--library", f"{folder}/{name}.sqlite", *extra]
+            seconds, *peaks, _ = library_scan.run([*words, "--model", zoo.SHIPPED])
+            row[name] = seconds / n
+            row["peak_mb"] = max(row["peak_mb"], *peaks)
+        new = context.clips(context.sizes.formats[0]).files
+        row["first_answer"] = library_size.first_answer(
+            Path(folder), known=context.sizes.library_files, new=new
+        )
+    return row
 
 
 def _gemm(context: Context) -> Row:

@@ -27,7 +27,7 @@ from beets.dbcore import types
 from beets.plugins import BeetsPlugin
 from beets.util import syspath
 
-from earmark.errors import EarmarkError, UnreadableAudio
+from earmark.errors import EarmarkError
 from earmark.files import sha256
 from earmark.inference import Options
 from earmark.library.hearing import QUICK_WINDOWS
@@ -42,7 +42,8 @@ from earmark.library.writing.fields import (
     changed_fields,
     fields_from,
 )
-from earmark.tagger import Tag, Tagger, Tags, rank_tags
+from earmark.results import Failure, Tag, Tags, rank_tags
+from earmark.tagger import Tagger
 
 if TYPE_CHECKING:
     from beets.importer import ImportSession, ImportTask
@@ -100,10 +101,11 @@ class EarmarkPlugin(BeetsPlugin):  # type: ignore[misc]  # its types are not fol
         by_album = self.config["by"].as_choice(["song", "album"]) == "album"
         albums: dict[tuple[bytes, str], list[tuple[Item, Tags]]] = {}
         for item in items:
-            try:
-                heard = self._tagger.tag(syspath(item.path), options=options)
-            except UnreadableAudio as error:
-                self._log.error("{}", error)
+            # as files and not as one: whatever is wrong with a song is its line, also a hang
+            path = syspath(item.path)
+            [heard] = self._tagger.tag_files([path], workers=1, options=options)
+            if isinstance(heard, Failure):
+                self._log.error("{}", heard)
                 continue
             if heard.headline is not None:
                 self._log.warning("{}: {}; no genre is set", heard.path, heard.headline)

@@ -25,14 +25,17 @@ if TYPE_CHECKING:
     from earmark.features import LogMel, log_mel
     from earmark.inference import Listening, Options
     from earmark.model_file import Calibration, Card
+    from earmark.remote import Address
+    from earmark.results import Embedding, Failure, Tag, Tags
     from earmark.signal_check import Doubt
-    from earmark.tagger import Embedding, Failure, Tag, Tagger, Tags
+    from earmark.tagger import Tagger
     from earmark.taggrams import Taggram, taggram
     from earmark.zoo import pull
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Address",
     "Audio",
     "Calibration",
     "Card",
@@ -59,20 +62,21 @@ __all__ = [
 # The module that each of the other names comes from. None may be called as a name itself is: that
 # module, once imported, would take the name's place in this package.
 _MODULES = {
+    "Address": "remote",
     "Audio": "audio",
     "Calibration": "model_file",
     "Card": "model_file",
     "CutShort": "audio.stated",
     "Doubt": "signal_check",
-    "Embedding": "tagger",
-    "Failure": "tagger",
+    "Embedding": "results",
+    "Failure": "results",
     "Listening": "inference",
     "LogMel": "features",
     "Options": "inference",
-    "Tag": "tagger",
+    "Tag": "results",
     "Taggram": "taggrams",
     "Tagger": "tagger",
-    "Tags": "tagger",
+    "Tags": "results",
     "load_audio": "audio",
     "log_mel": "features",
     "pull": "zoo",

@@ -15,6 +15,7 @@ import numpy as np
 from earmark import __version__, engine, files, runtime
 from earmark.errors import how_to_install
 from earmark.features import log_mel
+from earmark.privacy import REPORTS_OFF
 from earmark.tagger import Tagger
 
 Verdict = Literal["well", "note", "problem"]
@@ -37,13 +38,16 @@ _EXTRAS = {
     "keras": ("training with Keras", ["keras"]),
     "tensorboard": ("curves of a training in TensorBoard", ["tensorboard"]),
     "ray": ("many machines", ["ray"]),
+    "gpu": ("networks on an NVIDIA GPU", ["onnxruntime-gpu"]),
+    "remote": ("songs and stores at addresses", ["fsspec"]),
     "openvino": ("another runtime on Intel's processors", ["openvino"]),
 }
-_CORE = ["av", "numpy", "onnxruntime", "protobuf", "rich", "soxr", "typer"]
+_CORE = [
+    "av", "numpy", "onnxruntime", "platformdirs", "protobuf", "requests", "rich", "soxr", "typer",
+]  # fmt: skip
 _USUAL_MS = 20.0  # log-mel and network of one clip of the shipped model, on two cores of a server
 _SLOW = 5.0  # times as long is worth a word
 _REPEATS = 3  # of each measurement; the median is reported
-_REPORTING = {"ORT_DISABLE_TELEMETRY": "1", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
 def diagnose(model: str | None = None, *, library: Path) -> dict[str, Any]:
@@ -106,7 +110,7 @@ def _advice(found: dict[str, Any]) -> list[dict[str, str]]:
         if library["bytes"]
         else _line("library", "note", "none yet: `earmark library scan DIR` makes one"),
     ]
-    reporting = [name for name, off in _REPORTING.items() if os.environ.get(name, off) != off]
+    reporting = [name for name, off in REPORTS_OFF.items() if os.environ.get(name, off) != off]
     advice.append(
         _line("privacy", "well", "nothing reports to anyone; docs/reference/privacy.md says more")
         if not reporting

@@ -9,7 +9,8 @@ import os
 
 VARIABLES = {
     "EARMARK_MODEL": "The model where none is named: a name of `earmark models list`, or a file.",
-    "EARMARK_RUNTIME": "What runs models: onnxruntime (the default) or openvino.",
+    "EARMARK_RUNTIME": "What runs models: onnxruntime (the default), openvino, or "
+    "onnxruntime-cuda.",
     "EARMARK_CACHE": "The folder for models and weights; by default earmark's folder among the "
     "user's caches.",
     "EARMARK_LIBRARY": "The file of the music library; by default one in the user's data folder.",

@@ -6,6 +6,7 @@ EarmarkError
 ├── MissingExtra        a library of an optional part is not installed (also an ImportError)
 ├── UnreadableAudio     a file whose audio cannot be read
 ├── WorkerDied          a worker process that died, or could not start
+├── OutOfMemory         a unit of work that needs more memory than there is for it
 ├── Unexpected          a bug in earmark that stopped one unit of work, and no other
 ├── DownloadFailed      a download that failed, or brought another file than expected
 ├── ModelError
@@ -27,6 +28,7 @@ EarmarkError
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -89,15 +91,18 @@ class MissingExtra(EarmarkError, ImportError):
 
     library : the distribution that could not be imported
     extra : the extra of earmark that brings it
+    more : a command to run after that one
     """
 
-    def __init__(self, library: str, extra: str) -> None:
-        super().__init__(library, extra)  # both as args, so that the error survives pickling
+    def __init__(self, library: str, extra: str, more: str | None = None) -> None:
+        super().__init__(library, extra, more)  # as args, so that the error survives pickling
         self.library = library
         self.extra = extra
+        self.more = more
 
     def __str__(self) -> str:
-        return f"{self.library} is not installed. Run: {how_to_install(self.extra)}"
+        commands = " && ".join(filter(None, (how_to_install(self.extra), self.more)))
+        return f"{self.library} is not installed. Run: {commands}"
 
 
 def how_to_install(extra: str) -> str:
@@ -124,13 +129,13 @@ def how_to_install(extra: str) -> str:
 class UnreadableAudio(EarmarkError):
     """A file whose audio cannot be read.
 
-    path : the file, as the caller named it
+    path : the file, as the caller named it; an address stays one (earmark.remote)
     reason : why, in words
     """
 
-    def __init__(self, path: str | Path, reason: str) -> None:
+    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
         super().__init__(path, reason)  # both as args, so that the error survives pickling
-        self.path = Path(path)
+        self.path = Path(path) if isinstance(path, str) else path
         self.reason = reason
 
     def __str__(self) -> str:
@@ -139,6 +144,10 @@ class UnreadableAudio(EarmarkError):
 
 class WorkerDied(EarmarkError):
     """A worker process that died during a unit of work, or could not start."""
+
+
+class OutOfMemory(EarmarkError):
+    """A unit of work that needs more memory than a worker may take, or than the machine has."""
 
 
 class Unexpected(EarmarkError):

@@ -15,6 +15,7 @@ from earmark.errors import DataError, FolderInUse
 from earmark.files import remove_unfinished
 
 _A_LOOK = 0.05  # seconds; much longer than `is_free` takes
+_LOCKED_BYTE = 1 << 30  # on Windows, which locks parts of files
 
 
 @contextmanager
@@ -103,10 +104,14 @@ def _lock(file: IO[str]) -> bool:
     if sys.platform == "win32":
         import msvcrt
 
+        # a byte far behind the text: what is locked there cannot be read by other runs
+        os.lseek(file.fileno(), _LOCKED_BYTE, os.SEEK_SET)
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         except PermissionError:
             return False
+        finally:
+            os.lseek(file.fileno(), 0, os.SEEK_SET)
         return True
     import fcntl
 

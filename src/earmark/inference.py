@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -65,8 +66,8 @@ class Options:
             raise BadValue(f"no vocabulary {self.vocabulary!r}; choose {known}")
         for name in ("hop_seconds", "stretch_seconds", "max_seconds"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise BadValue(f"{name} is {value}; it must be above zero")
+            if value is not None and not 0 < value < math.inf:
+                raise BadValue(f"{name} is {value}; it must be a number above zero, or None")
         if self.spread is not None and self.spread < 1:
             raise BadValue(f"spread is {self.spread}; choose one window or more")
         for one, other in _CONTRADICTIONS:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from earmark.files import cache_folder
 
-_SETTINGS = {
+REPORTS_OFF = {  # variable: the value that turns a library's reports off
     "ORT_DISABLE_TELEMETRY": "1",  # a device id, a queue of events, a look-up of its collector
     "RAY_USAGE_STATS_ENABLED": "0",
 }
@@ -26,7 +26,7 @@ def keep_private() -> None:
     matplotlib and Keras write a list of fonts and a file of settings as soon as they load. Where
     the user has no such folder of theirs, they keep them in earmark's cache folder.
     """
-    for name, value in _SETTINGS.items():
+    for name, value in REPORTS_OFF.items():
         os.environ.setdefault(name, value)
     for name, library in _FOLDERS.items():
         if name not in os.environ and not _has_folder(library):

@@ -1,4 +1,4 @@
-"""Runs a model file, with ONNX Runtime or, where it is installed and chosen, OpenVINO."""
+"""Runs a model file: with ONNX Runtime, on the processor or on an NVIDIA GPU, or with OpenVINO."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -23,11 +23,17 @@ Forward = Callable[
 ]  # log-mel -> logits, embedding
 
 RUNTIMES = ("onnxruntime", "openvino")
+CUDA = "onnxruntime-cuda"  # the first of them on an NVIDIA GPU
+Device = Literal["cpu", "cuda"]
 # Windows that go through the network at once. The scores do not depend on it, the time does: with
 # 1, 2, 4 and 8 the shipped model took 10.6, 9.8, 10.8 and 12.1 ms a window on two cores, because
 # what a layer leaves of more no longer fits the caches.
 BATCH = 2
 _OWN = (Path(__file__).parent / "models").resolve()  # the models of this package
+
+_CUDA_PROVIDER = "CUDAExecutionProvider"
+# Both distributions install one folder, and the one for the processor may have come last.
+_ALONE = "pip install --force-reinstall --no-deps onnxruntime-gpu"
 
 log = logging.getLogger("earmark.runtime")
 
@@ -36,7 +42,7 @@ class LoadedModel(Protocol):
     """What listens to windows: a Model, or a wrapper of one.
 
     path : the model file
-    runtime : which of RUNTIMES runs it
+    runtime : which of RUNTIMES runs it, or CUDA
     card : what the file says about the model
     """
 
@@ -54,7 +60,8 @@ class Model:
     """A model file, loaded and ready.
 
     path : the model file
-    runtime : onnxruntime or openvino; else what EARMARK_RUNTIME names; else onnxruntime
+    runtime : onnxruntime, openvino or onnxruntime-cuda; else what EARMARK_RUNTIME names; else
+        onnxruntime
     threads : cores for one forward pass; None takes all
 
     A pickled model is the path of its file: whoever unpickles it needs the file at that path. A
@@ -71,8 +78,9 @@ class Model:
         self.runtime = runtime or os.environ.get("EARMARK_RUNTIME") or RUNTIMES[0]
         if threads is not None and threads < 1:
             raise BadValue(f"threads is {threads}; it must be one or more")
-        if self.runtime not in RUNTIMES:
-            raise BadValue(f"no runtime {self.runtime!r}; choose one of {', '.join(RUNTIMES)}")
+        if self.runtime not in (*RUNTIMES, CUDA):
+            known = ", ".join((*RUNTIMES, CUDA))
+            raise BadValue(f"no runtime {self.runtime!r}; choose one of {known}")
         self._threads = threads
         self.card, self._forward = self._open()
         self._process = os.getpid()
@@ -83,8 +91,9 @@ class Model:
 
     def _open(self) -> tuple[Card, Forward]:
         data = model_file.read_bytes(self.path)
-        open_model = _open_onnxruntime if self.runtime == "onnxruntime" else _open_openvino
-        return open_model(self.path, data, self._threads)
+        if self.runtime == "openvino":
+            return _open_openvino(self.path, data, self._threads)
+        return _open_onnxruntime(self.path, data, self._threads, on_gpu=self.runtime == CUDA)
 
     def __reduce__(self) -> tuple[Callable[..., Model], tuple[object, ...]]:
         status = self.path.stat()
@@ -165,10 +174,33 @@ def available() -> tuple[str, ...]:
     return tuple(name for name in RUNTIMES if find_spec(name) is not None)
 
 
-def _open_onnxruntime(path: Path, data: bytes, threads: int | None) -> tuple[Card, Forward]:
+def runtime_of(device: Device, runtime: str | None = None) -> str | None:
+    """The runtime for a device; `runtime` itself for the processor.
+
+    Raises BadValue for another device, and for a runtime that does not run on it.
+    """
+    if device == "cpu":
+        return runtime
+    if device != "cuda":
+        raise BadValue(f"no device {device!r}; choose cpu or cuda")
+    if runtime not in (None, RUNTIMES[0], CUDA):
+        raise BadValue(f"{runtime} does not run on the device cuda; leave out one of them")
+    return CUDA
+
+
+def _open_onnxruntime(
+    path: Path, data: bytes, threads: int | None, *, on_gpu: bool
+) -> tuple[Card, Forward]:
     keep_private()
     import onnxruntime
 
+    providers = ["CPUExecutionProvider"]
+    if on_gpu:
+        providers.insert(0, _CUDA_PROVIDER)
+        if _CUDA_PROVIDER not in onnxruntime.get_available_providers():
+            raise MissingExtra("ONNX Runtime for CUDA", "gpu", more=_ALONE)
+        if hasattr(onnxruntime, "preload_dlls"):  # the CUDA libraries that pip has installed
+            onnxruntime.preload_dlls()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0  # 0: as many as there are cores
     options.inter_op_num_threads = 1
@@ -176,9 +208,14 @@ def _open_onnxruntime(path: Path, data: bytes, threads: int | None) -> tuple[Car
     # a thread that spins for work takes the core from the decoder beside it
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(data, options, providers=providers)
     except Exception as error:  # its errors share no base below Exception
         raise BadModel(_unreadable(path, error)) from error
+    if session.get_providers()[0] != providers[0]:  # it goes on with the rest, and says nothing
+        raise BadValue(
+            "this machine's GPU cannot be used: ONNX Runtime does not find it, or a CUDA or cuDNN "
+            "library of the version that it needs. Look at `nvidia-smi`, or use the device cpu"
+        )
     card = model_file.card_of(path, session.get_modelmeta().custom_metadata_map)
 
     def forward(log_mel: Float32Array) -> tuple[Float32Array, Float32Array]:

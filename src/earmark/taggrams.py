@@ -16,11 +16,13 @@ from earmark import files, windows
 from earmark import tags as vocabulary
 from earmark.arrays import Float32Array, Float64Array
 from earmark.audio import load_audio
+from earmark.audio.fetched import local_file
 from earmark.audio.given import AudioSource, path_of
 from earmark.errors import BadValue
 from earmark.features import LogMel, log_mel
 from earmark.inference import Options
 from earmark.pictures import new_figure
+from earmark.remote import Place
 from earmark.tagger import Tagger
 
 # A cell is 1/8 of a window; its scores come from the stretches, twice as long, that cover it.
@@ -35,14 +37,14 @@ _LONGEST_STEM = 240  # bytes; file systems allow names of 255
 class Taggram:
     """The tags of one track over time.
 
-    path : None for samples
+    path : of the file, or its address; None for samples
     tags : the names of the scores' columns
     seconds : float64 (n_cells,), where each cell starts; the last ends with the track
     scores : float32 (n_cells, n_tags), in [0, 1]
     duration : seconds of the track
     """
 
-    path: Path | None
+    path: Place | None
     tags: tuple[str, ...]
     seconds: Float64Array
     scores: Float32Array
@@ -123,11 +125,12 @@ def write_png(path: str | Path, gram: Taggram, *, tagger: Tagger) -> None:
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.6])
     edges = [0.0, gram.duration]
     features = tagger.card.features
-    mel = spectrogram(
-        _pieces(gram.path, settings=features, duration=gram.duration),
-        settings=features,
-        column_seconds=max(_PICTURE_SECONDS, gram.duration / _PICTURE_COLUMNS),
-    )
+    with local_file(gram.path) as audio:
+        mel = spectrogram(
+            _pieces(audio, settings=features, duration=gram.duration),
+            settings=features,
+            column_seconds=max(_PICTURE_SECONDS, gram.duration / _PICTURE_COLUMNS),
+        )
     above.imshow(
         mel, aspect="auto", origin="lower", cmap="magma",
         extent=(*edges, 0, features.n_mels), interpolation="nearest",
@@ -149,7 +152,7 @@ def write_png(path: str | Path, gram: Taggram, *, tagger: Tagger) -> None:
         figure.savefig(temporary, format="png")
 
 
-def names(paths: Sequence[Path]) -> list[str]:
+def names(paths: Sequence[Place]) -> list[str]:
     """A file name, without suffix, for each path's taggram; no two are the same."""
     taken: set[str] = set()
     result = []

@@ -154,7 +154,7 @@ def stretches(
 
 
 def centre(blocks: Iterable[Float32Array], *, settings: LogMel) -> Iterator[Window]:
-    """One window: the centre crop of a track that comes in blocks.
+    """One window: the centre crop of a track that comes in blocks; none for no samples.
 
     Holds half the track: what lies before the middle of what has come so far cannot be in it.
     """
@@ -166,6 +166,8 @@ def centre(blocks: Iterable[Float32Array], *, settings: LogMel) -> Iterator[Wind
         spare = (start + held.size - size) // 2 - start
         if spare > size:  # now and then, not at each block
             held, start = held[spare:].copy(), start + spare
+    if not held.size:
+        return
     first = max(0, (start + held.size - size) // 2)
     crop = held[first - start :][:size]
     yield Window(first, centre_crop(crop, settings=settings), crop.size)

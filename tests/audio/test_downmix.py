@@ -76,7 +76,10 @@ def mixed(left, right, *, cuts=(), first=0):
     pieces = []
     edges = [0, *sorted(cuts), left.size]
     for begin, end in pairwise(edges):
-        even, odd = (np.array(x[begin:end] / 2, dtype=np.float32) for x in (left, right))
+        even, odd = (
+            np.concatenate([held, x[begin:end] / 2], dtype=np.float32, casting="same_kind")
+            for held, x in zip(mixer.held, (left, right), strict=True)
+        )
         assert mixer.next == first + sum(piece.size for piece in pieces)
         pieces.append(mixer.mix(even, odd, last=end == left.size))
     found = np.concatenate(pieces)
@@ -106,6 +109,17 @@ OTHER = 0.3 * np.random.default_rng(1).normal(size=SONG.size) * SONG.std()
 def test_channels_that_are_not_opposed_are_averaged(left, right):
     even, odd = (np.array(x / 2, dtype=np.float32) for x in (left, right))
     np.testing.assert_array_equal(mixed(left, right), even + odd)
+
+
+@pytest.mark.parametrize("first", [0, 1, 12_345])
+def test_one_channel_is_mono_as_it_is_wherever_it_begins(first):
+    mixer, tally = Mixer(rate=RATE, first=first), Tally()
+    frames = [frame(part[None], "fltp") for part in np.split(SONG, [1024, 2048])]
+    found = [
+        mixer.mix(*sides([one], loudest=LOUDEST, tally=tally, held=mixer.held)) for one in frames
+    ]
+    np.testing.assert_array_equal(np.concatenate(found), SONG.astype(np.float32))
+    assert mixer.next == first + SONG.size
 
 
 @pytest.mark.parametrize("gain", [1.0, 10 ** (-80 / 20), 4.0])

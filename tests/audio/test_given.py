@@ -113,11 +113,25 @@ def test_an_error_names_what_was_given_and_not_our_temporary_file(tmp_path):
         (b"RIFF", RATE, "a file states its own rate"),
         ("song.mp3", RATE, "a file states its own rate"),
         (io.StringIO("words"), None, "the open file gives text"),
+        (np.full(9, -1e30), RATE, r"reach 1e\+30, and full scale is 1: divide them by theirs"),
     ],
 )
 def test_what_cannot_be_heard_is_refused_and_the_message_says_what_to_give(source, rate, words):
     with pytest.raises(BadValue, match=words), file_or_samples(source, rate=rate):
         pass
+
+
+def test_an_open_file_that_cannot_be_read_as_bytes_is_refused(song, tmp_path):
+    with (
+        song.open(encoding="utf-8") as text,
+        pytest.raises(BadValue, match=r"song\.flac gives text: open it with open\(path, 'rb'\)"),
+        file_or_samples(text, rate=None),
+    ):
+        pass
+    with (tmp_path / "new.wav").open("wb") as only_written:
+        pass
+    with pytest.raises(BadValue, match=r"cannot be read .* give the path of a file"):
+        file_or_samples(only_written, rate=None).__enter__()
 
 
 def test_an_open_file_that_was_read_to_its_end_says_so():

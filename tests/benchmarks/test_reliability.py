@@ -1,4 +1,4 @@
-"""The attacks of benchmarks/reliability.py, each for a moment: earmark holds."""
+"""The attacks of benchmarks/reliability, each for a moment: earmark holds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="strace, SIGKILL
 @pytest.mark.parametrize(
     "attack",
     ["damaged", "soak", *(pytest.param(name, marks=pytest.mark.slow)
-                          for name in ("kills", "faults", "flushes"))],
+                          for name in ("kills", "ray", "torchrun", "faults", "full", "flushes",
+                                       "beets"))],
 )  # fmt: skip
 def test_it_holds(attack):
     command = [sys.executable, "-m", "benchmarks.reliability", "--short", "--only", attack]

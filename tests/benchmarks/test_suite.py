@@ -18,7 +18,19 @@ ROOT = Path(__file__).parents[2]
 
 
 # Ray is left out: it has tests of its own
-STAGES = ("tags", "shards", "scores", "training", "startup", "growth", "long")
+STAGES = ("tags", "shards", "scores", "training", "startup", "growth", "long", "library")
+
+
+def test_the_list_of_what_is_measured_names_every_command():
+    folder = ROOT / "benchmarks"
+    scripts = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in folder.rglob("*.py")
+        if path.name != "__main__.py" and '__name__ == "__main__"' in path.read_text("utf-8")
+    }
+    listed = (folder / "__init__.py").read_text("utf-8")
+    missing = {name for name in scripts if f"python -m {name} " not in listed}
+    assert missing == {"benchmarks.suite.ways"}  # which other benchmarks start
 
 
 @pytest.fixture(scope="module")

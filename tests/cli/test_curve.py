@@ -62,8 +62,8 @@ def test_a_curve_has_a_row_for_each_number_of_songs_and_goes_on(store, tmp_path)
     [
         ("100", "asks for 100 songs, and 48 can be learned from"),
         ("0", "asks for 0 songs"),
-        ("many", "'many' is no number"),
-        ("", "'' is no number"),
+        ("many", "'many' is not a number"),
+        ("", "'' is not a number"),
     ],
 )
 def test_numbers_of_songs_that_cannot_be_are_refused_before_any_training(

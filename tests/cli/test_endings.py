@@ -20,6 +20,7 @@ from audio_files import tone, write_audio
 from tiny_store import write_tiny_store
 
 from earmark.data.catalog.catalog import write_catalog
+from earmark.data.store.index import INDEX
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 
@@ -176,7 +177,7 @@ def test_data_shards(home, tmp_path):
     kill(shards, family)
     left = {path.suffix for path in (tmp_path / "out").iterdir() if path.name != ".lock"}
     assert left <= {".npy", ".bin", ".parquet"}, left
-    assert not (tmp_path / "out" / "index.json").exists()
+    assert not (tmp_path / "out" / INDEX).exists()
 
 
 def test_train_saves_and_ends(home, tmp_path):

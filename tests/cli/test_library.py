@@ -119,6 +119,23 @@ def test_show_gives_lines_a_table_and_the_failures(home):
     assert b"lift" in one.stdout
 
 
+@pytest.mark.parametrize("words", [
+    ("show", "--csv", "--json"),
+    ("show", "--csv", "--failed"),
+    ("show", "--tag", "jazz", "--failed"),
+    ("show", "--tag", "jazz", "--missing"),
+    ("corrections", "--csv", "--json"),
+    ("playlist", "jazz", "--saved"),
+    ("playlist", "-o", "jazz.m3u8", "--saved", "--forget", "it"),
+    ("playlist", "--save", "it", "--forget", "it"),
+])  # fmt: skip
+def test_of_two_options_that_contradict_each_other_none_wins_silently(home, words):
+    done = earmark(home, *words)
+    assert (done.returncode, done.stdout) == (1, b"")
+    option = next(word for word in reversed(words) if word.startswith("--"))
+    assert option.encode() in done.stderr
+
+
 def test_show_finds_songs_with_a_tag_the_surest_first(home):
     rows = list(csv.DictReader(io.StringIO(earmark(home, "show", "--csv").stdout.decode())))
     scores = sorted((float(row["jazz"]) for row in rows), reverse=True)

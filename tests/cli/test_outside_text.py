@@ -65,6 +65,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"[names]\n{json.dumps(EVIL)} = {json.dumps('written ' + EVIL)}\n"
     )
     earmark(home, "library", "scan", "music", "--model", "evil.onnx")
+    earmark(home, "library", "correct", f"music/{EVIL}1.flac", "tag 1")
     return home
 
 
@@ -90,6 +91,8 @@ COMMANDS = {
     "show one": ("library", "show", SONG),
     "show as CSV": ("library", "show", "--csv"),
     "show as JSON": ("library", "show", "--json"),
+    "corrections": ("library", "corrections"),
+    "corrections as CSV": ("library", "corrections", "--csv"),
     "similar": ("library", "similar", SONG, "--copies"),
     "playlist": ("library", "playlist", '"tag 1" or not "tag 1"'),
     "playlist of a misspelt tag": ("library", "playlist", f'"{EVIL.replace(chr(10), "")}x"'),

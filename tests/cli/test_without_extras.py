@@ -18,9 +18,9 @@ PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 # What the extras bring, in an environment that has none of it: importing it fails.
 EXTRAS = (
-    "aiolimiter", "crc32c", "fastapi", "h5py", "httpx2", "keras", "matplotlib", "mutagen", "onnx",
-    "openvino", "plotly", "prometheus_client", "pyarrow", "rapidfuzz", "ray", "scipy", "sklearn",
-    "stamina", "tensorboard", "threadpoolctl", "torch", "uvicorn",
+    "aiolimiter", "crc32c", "fastapi", "fsspec", "h5py", "httpx2", "keras", "matplotlib", "mutagen",
+    "onnx", "openvino", "plotly", "prometheus_client", "pyarrow", "rapidfuzz", "ray", "scipy",
+    "sklearn", "stamina", "tensorboard", "threadpoolctl", "torch", "uvicorn",
 )  # fmt: skip
 CORE_ONLY = f"""
 import sys
@@ -88,8 +88,15 @@ def test_what_needs_an_extra_names_it_in_one_line(home, extra, words):
     assert "Traceback" not in done.stderr
 
 
+def test_an_address_that_needs_an_extra_fails_alone_with_its_line(home):
+    done = run(home, "tag", "a.flac", "s3://bucket/a.flac", "--model", "tiny.onnx")
+    assert done.returncode == 3
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert re.fullmatch(r"error: fsspec is not installed\. Run: pip install .*\[remote\]'", line)
+
+
 def test_the_doctor_says_what_an_installation_lacks_and_what_installs_it():
-    """Every extra that brings something by itself is on its list, with what it brings."""
+    """The core and every extra that brings something are on its list, with what they bring."""
     declared = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
     names = {
         extra: {re.split(r"[\[>=<]", each)[0] for each in needs} - {"earmark"}
@@ -101,3 +108,5 @@ def test_the_doctor_says_what_an_installation_lacks_and_what_installs_it():
         for extra, libraries in names.items()
         if libraries
     }
+    core = {re.split(r"[\[>=<]", each)[0] for each in declared["dependencies"]}
+    assert set(doctor._CORE) == core

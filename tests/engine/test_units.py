@@ -17,7 +17,14 @@ import psutil
 import pytest
 
 from earmark.engine import Outcome, cpu_count, map_units, threads_per_worker
-from earmark.errors import BadValue, MissingExtra, Unexpected, UnreadableAudio, WorkerDied
+from earmark.errors import (
+    BadValue,
+    MissingExtra,
+    OutOfMemory,
+    Unexpected,
+    UnreadableAudio,
+    WorkerDied,
+)
 
 SUPPORT = Path(engine_units.__file__).parent
 
@@ -230,3 +237,53 @@ def test_a_unit_that_passes_its_deadline_fails_alone_and_its_worker_is_replaced(
 def test_a_deadline_is_for_one_unit_and_not_for_all_of_a_worker() -> None:
     outcomes = map_units(engine_units.sleep, [0.5] * 10, workers=2, deadline=2)
     assert [outcome.error for outcome in outcomes] == [None] * 10
+
+
+def test_a_deadline_holds_in_this_process_too() -> None:
+    outcomes = list(map_units(engine_units.sleep, [0.0, 100.0, 0.0], workers=1, deadline=2))
+    assert [outcome.value for outcome in outcomes] == [0.0, None, 0.0]
+    assert isinstance(outcomes[1].error, WorkerDied)
+    assert "took longer than 2 seconds" in str(outcomes[1].error)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_ends_what_works_in_this_process_under_a_deadline(tmp_path: Path) -> None:
+    body = f"""
+    units = [{str(tmp_path)!r}]
+    list(map_units(engine_units.leave_a_mark_and_doze, units, workers=1, deadline=1000))
+    """
+    with subprocess.Popen(script(tmp_path, body), stderr=subprocess.PIPE, text=True) as process:
+        wait_for((tmp_path / "began").exists)
+        process.send_signal(signal.SIGINT)
+        stderr = process.communicate(timeout=30)[1]
+    assert process.returncode == -signal.SIGINT
+    assert stderr.count("Traceback") == 1
+    assert stderr.rstrip().endswith("KeyboardInterrupt")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only here is the memory of a process held")
+def test_a_unit_that_takes_too_much_memory_fails_alone_and_its_worker_is_replaced(
+    tmp_path: Path,
+) -> None:
+    units = [(number, str(tmp_path)) for number in range(12)]
+    function = engine_units.take_4_gb_at_three
+    outcomes = list(map_units(function, units, workers=2, memory=1 << 30))
+    assert isinstance(outcomes[3].error, OutOfMemory)
+    assert [outcome.error for outcome in outcomes if outcome.unit[0] != 3] == [None] * 11
+    [replaced] = [int(path.name) for path in tmp_path.iterdir()]
+    assert replaced not in {outcome.value for outcome in outcomes[4:]}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of Windows have no file number")
+def test_an_answer_that_breaks_off_costs_its_worker_and_nothing_else(tmp_path: Path) -> None:
+    units = [(number, str(tmp_path)) for number in range(9)]
+    outcomes = list(map_units(engine_units.half_an_answer_once, units, workers=2))
+    assert [len(outcome.value or b"") for outcome in outcomes] == [100_000] * 9
+    assert len(list(tmp_path.glob("half-*"))) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of Windows have no file number")
+def test_a_run_whose_workers_cannot_answer_ends(tmp_path: Path) -> None:
+    with pytest.raises(WorkerDied, match="3 worker processes in a row could not exchange messages"):
+        list(map_units(engine_units.half_an_answer_once, [(-1, str(tmp_path))] * 9, workers=2))
+    assert children() == []

@@ -11,6 +11,7 @@ import pytest
 import tiny_model
 
 from earmark import metrics
+from earmark.audio import budget
 from earmark.data.store.reader import open_store
 from earmark.errors import BadValue, DataError, FeatureMismatch
 from earmark.evaluation.compare import compare_scores, in_common
@@ -189,6 +190,12 @@ def test_a_file_that_cannot_be_heard_is_left_out_alone_and_named(folder, model, 
     result = measured(scored)
     assert result["n_tracks"] == 7
     assert result["failures"][0]["error"]["kind"] == "unreadable_audio"
+
+
+def test_a_file_that_takes_too_long_in_a_worker_is_given_up(folder, model, catalog, monkeypatch):
+    monkeypatch.setattr(budget, "DEADLINE", 1e-6)
+    with pytest.raises(DataError, match="took longer than 1e-06 seconds"):
+        score_catalog(model, catalog, path=folder / "songs.csv", split="train", workers=2)
 
 
 def test_audio_that_is_nowhere_is_an_error(folder, model, catalog, tmp_path):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tiny_model
 
-from earmark.errors import BadValue
+from earmark.audio import budget
+from earmark.errors import BadValue, DataError
 from earmark.evaluation import distortions
 from earmark.evaluation.distortions import DISTORTIONS, RATE
 from earmark.evaluation.robustness import robustness
@@ -119,6 +120,13 @@ def test_robustness_does_not_depend_on_the_number_of_workers(heard):
         robustness(*heard, seed=0, conditions=CONDITIONS[:2], workers=workers) for workers in (1, 2)
     )
     assert one[1]["score_difference"] == pytest.approx(two[1]["score_difference"], abs=1e-6)
+
+
+def test_a_file_that_takes_too_long_in_a_worker_is_given_up(heard, monkeypatch):
+    scored, model = heard
+    monkeypatch.setattr(budget, "DEADLINE", 1e-6)
+    with pytest.raises(DataError, match="took longer than 1e-06 seconds"):
+        robustness(scored.select([0], [0]), model, seed=0, conditions=CONDITIONS[:1], workers=2)
 
 
 def test_what_cannot_be_distorted_is_refused(heard):

@@ -128,10 +128,10 @@ def test_what_songs_cannot_carry_and_files_without_audio_are_refused(known):
 
 
 def test_the_catalog_has_the_tags_that_count_after_the_corrections(known, tmp_path):
-    assert as_catalog(known, known.model(), settings=SETTINGS) == "id,path,tags,artist,split\n"
+    assert as_catalog(known, known.model(), settings=SETTINGS) == b"id,path,tags,artist,split\n"
     say(known, "a", "Hip-Hop", True)
     say(known, "b", "rock", False)  # nothing is left of it
-    text = as_catalog(known, known.model(), settings=SETTINGS)
+    text = as_catalog(known, known.model(), settings=SETTINGS).decode()
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [(row["path"], row["tags"], row["artist"], row["split"]) for row in rows] == [
         ("/music/a.flac", "Hip-Hop|jazz", "Ann", ""), ("/music/b.flac", "|", "Ann", ""),
@@ -140,6 +140,21 @@ def test_the_catalog_has_the_tags_that_count_after_the_corrections(known, tmp_pa
     catalog = read_csv(tmp_path / "corrections.csv").catalog
     assert set(catalog.tags) == {"Hip-Hop", "jazz"}
     assert len(catalog) == 2
+
+
+def test_a_catalog_of_names_with_odd_bytes_and_line_ends_is_read_again(known, tmp_path):
+    model = known.model()
+    path = Path("/music/\udcff.flac")  # a byte that is not UTF-8
+    song = ScannedFile(
+        path, 1, 1, b"odd".ljust(32), 100.0, artist="An\rn",
+        scores=np.array((0.9, 0.1, 0.1, 0.1, 0), dtype=np.float32), warnings=(),
+    )  # fmt: skip
+    known.put(model, song, embedding=np.ones(4, dtype=np.float32))
+    correct(known, model, song, tag="rock", holds=True)
+    (tmp_path / "c.csv").write_bytes(as_catalog(known, model, settings=SETTINGS))
+    (read,) = read_csv(tmp_path / "c.csv").catalog
+    assert (read.path, set(read.tags)) == (r"/music/\udcff.flac", {"jazz", "rock"})
+    assert read.artist.split() == ["An", "n"]
 
 
 def test_corrections_survive_moves_new_tags_and_scans_and_are_what_is_written(tmp_path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -64,6 +66,17 @@ def test_a_file_with_several_names_is_one_song_and_no_copy_of_itself(library, ta
     (real / "2.flac").unlink()  # the song is there by its other name
     counts, _ = scan_once(library, tagger, real)
     assert (counts.moved, counts.heard, counts.gone, counts.copies) == (1, 0, 0, 0)
+
+
+def test_a_folder_that_may_be_entered_but_not_listed_is_scanned(library, tagger, disk, monkeypatch):
+    real, _ = disk
+    os.link(real / "2.flac", real / "again.flac")
+
+    def refuse(folder):
+        raise PermissionError(13, "Permission denied", folder)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    assert scan_once(library, tagger, real)[0].heard == 3
 
 
 def test_a_file_that_another_folder_holds_too_keeps_its_first_name(library, tagger, disk, tmp_path):
@@ -137,15 +150,77 @@ def test_every_command_takes_any_name(library, tagger, disk):
     assert sorted(song.path.name for song in made) == ["1.flac", "2.flac"]
 
 
-def test_a_file_system_that_folds_case_has_one_song(library, tagger, tmp_path):
-    write_song(tmp_path / "music" / "song.flac", pitch=300)
-    if not (tmp_path / "music" / "SONG.flac").exists():
-        pytest.skip("this file system tells upper from lower case")
-    scan_once(library, tagger, tmp_path / "music")
-    assert len(paths(library, below=tmp_path / "MUSIC" / "Song.flac")) == 1
-    (tmp_path / "music" / "song.flac").rename(tmp_path / "music" / "Song.flac")
-    assert scan_once(library, tagger, tmp_path / "MUSIC")[0].unchanged == 1
-    assert sorted(songs(library)) == ["Song.flac"]
+@pytest.fixture
+def stick(tmp_path):
+    """A folder of a file system that folds case: here, or on an exFAT as USB sticks have it."""
+    (tmp_path / "case").touch()
+    if (tmp_path / "CASE").exists():
+        yield tmp_path
+        return
+    tools = ("losetup", "mkfs.exfat", "mount.exfat-fuse", "umount")
+    if sys.platform != "linux" or os.geteuid() or not all(map(shutil.which, tools)):
+        pytest.skip("this file system tells upper from lower case, and no exFAT can be mounted")
+    image, folder = tmp_path / "image", tmp_path / "stick"
+    with image.open("wb") as file:
+        file.truncate(40 << 20)
+    folder.mkdir()
+    subprocess.run(["mkfs.exfat", image], check=True, capture_output=True)
+    loop = ["losetup", "--find", "--show", image]
+    found = subprocess.run(loop, capture_output=True, text=True)
+    device = found.stdout.strip()
+    mount = ["mount.exfat-fuse", device, folder]
+    try:
+        if found.returncode or subprocess.run(mount, capture_output=True).returncode:
+            pytest.skip("exFAT cannot be mounted here")
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], capture_output=True)
+        subprocess.run(["losetup", "--detach", device], capture_output=True)
+
+
+def test_a_file_system_that_folds_case_has_one_song(library, tagger, stick):
+    write_song(stick / "music" / "song.flac", pitch=300)
+    scan_once(library, tagger, stick / "music")
+    assert len(paths(library, below=stick / "MUSIC" / "Song.flac")) == 1
+    (stick / "music" / "song.flac").rename(stick / "music" / "Song.flac")
+    assert scan_once(library, tagger, stick / "MUSIC")[0].heard == 0
+    assert paths(library) == [str(stick / "music" / "Song.flac")]
+    assert scan_once(library, tagger, stick / "MUSIC", stick / "music")[0].unchanged == 1
+    assert paths(library) == [str(stick / "music" / "Song.flac")]
+
+
+MOUNTED_TWICE = """
+import sys
+from music_folder import scan_once
+from earmark.library.database import Library
+from earmark.tagger import Tagger
+
+tagger = Tagger.load(sys.argv[1])
+with Library.open("l.sqlite", make=True) as library:
+    scan_once(library, tagger, "music")
+    counts, opened = scan_once(library, tagger, "again", "music")
+    print(counts.unchanged, len(opened))
+    print(*(song.path.as_posix() for song in library.songs(library.model(), missing=None)))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mount namespaces")
+def test_a_folder_that_is_mounted_twice_has_each_song_once(tmp_path, model):
+    write_songs(tmp_path / "music", 2)
+    (tmp_path / "again").mkdir()
+    (tmp_path / "script.py").write_text(MOUNTED_TWICE)
+    mount = 'mount --bind music again || exit 77; exec "$@"'
+    command = ["unshare", "--mount", "--user", "--map-root-user", "sh", "-c", mount, "sh"]
+    done = subprocess.run(
+        [*command, sys.executable, "script.py", model],
+        cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip("this user may not mount")
+    assert done.returncode == 0, done.stderr
+    songs = " ".join((tmp_path / "music" / f"{i}.flac").as_posix() for i in range(2))
+    assert done.stdout == f"2 0\n{songs}\n"
 
 
 def test_below_a_folder_is_what_is_in_it_and_not_beside_it(library, tagger, tmp_path):

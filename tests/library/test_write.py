@@ -33,7 +33,7 @@ from earmark.library.writing.write import (
     plan_writing,
     write_tags,
 )
-from earmark.tagger import rank_tags
+from earmark.results import rank_tags
 from earmark.words import GENRES, MOODS
 
 

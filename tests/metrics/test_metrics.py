@@ -14,6 +14,7 @@ from sklearn import metrics as reference
 
 from earmark import metrics
 from earmark.errors import BadValue
+from earmark.metrics import sorted_lists
 
 STATISTICS = {
     "roc_auc": (metrics.roc_auc, reference.roc_auc_score),
@@ -137,7 +138,7 @@ def test_neither_statistic_depends_on_the_order_of_the_tracks(pair, random):
 def test_a_draw_of_tracks_is_worth_the_same_as_those_tracks_written_out(average):
     labels, scores = example(60, levels=1)
     counts = np.random.default_rng(1).integers(0, 4, size=60)
-    lists, mean = metrics.sorted_lists.resampler(labels, scores, average)
+    lists, mean = sorted_lists.resampler(labels, scores, average), sorted_lists.mean
     drawn = lists.of(counts)
     written = [np.repeat(array, counts, axis=0) for array in (labels, scores)]
     assert mean(drawn.roc_auc) == pytest.approx(metrics.roc_auc(*written, average=average))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import random
 import shutil
+import struct
 import sys
 import tracemalloc
 import zipfile
@@ -558,6 +559,20 @@ def test_a_file_with_damaged_bytes_is_read_or_refused_but_never_anything_else(ar
         else:
             assert all(isinstance(tensor, np.ndarray) for tensor in tensors.values())
     assert n_refused > 50
+
+
+@pytest.mark.parametrize("length", [2**40, 2**61])
+def test_a_file_that_claims_more_than_a_memory_holds_is_refused(length, tmp_path):
+    import torch
+
+    path, n = tmp_path / "state.pth", 777
+    state = {"a": torch.zeros(n), "b": torch.zeros(n)}
+    torch.save(state, path, _use_new_zipfile_serialization=False)
+    claim = struct.pack("<q", length)
+    whole = path.read_bytes().replace(struct.pack("<q", n), claim)
+    path.write_bytes(whole.replace(b"M" + struct.pack("<H", n), b"\x8a\x08" + claim))
+    with pytest.raises(BadModel, match=r"state\.pth is damaged or cut short"):
+        read_tensors(path)
 
 
 # The published files themselves

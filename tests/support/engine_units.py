@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +96,36 @@ def hang_at_three(number: int) -> int:
     if number == 3:
         re.match("(a+)+b", "a" * 60)
     return number
+
+
+def leave_a_mark_and_doze(folder: str) -> None:
+    Path(folder, "began").touch()
+    for _ in range(12_000):
+        time.sleep(0.01)
+
+
+def take_4_gb_at_three(work: tuple[int, str]) -> int:
+    """Its process; the one that was at number three leaves its number in the folder."""
+    number, folder = work
+    if number == 3:
+        Path(folder, str(os.getpid())).touch()
+        bytearray(1 << 32)
+    return os.getpid()
+
+
+def half_an_answer_once(work: tuple[int, str]) -> bytes:
+    """Its answer fails in the middle, as on a full device, the first time that it sees its number.
+
+    Number -1 fails each time.
+    """
+    number, folder = work
+    marker = Path(folder, f"half-{number}")
+    if number == -1 or (number % 4 == 1 and not marker.exists()):
+        marker.touch()
+        setattr(Connection, "_send", _half)  # noqa: B010 - its types do not have it
+    return bytes(100_000)
+
+
+def _half(pipe: Any, content: Any, **_: object) -> None:
+    os.write(pipe.fileno(), content[: len(content) // 2])
+    raise OSError(28, os.strerror(28))

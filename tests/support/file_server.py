@@ -60,6 +60,8 @@ class Handler(BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True  # the client hung up, as impatient clients do
 
+    do_HEAD = do_GET  # an answer looks at `command`
+
     def log_message(self, *_: object) -> None:
         """Say nothing: what was asked stands in `asked`."""
 
@@ -84,6 +86,24 @@ def whole(body: bytes) -> Answer:
     def answer(handler: Handler) -> None:
         handler.head(Content_Length=len(body))
         handler.wfile.write(body)
+
+    return answer
+
+
+def parts(body: bytes) -> Answer:
+    """The file, or the stretch of it that is asked for, as file servers and object stores do it."""
+
+    def answer(handler: Handler) -> None:
+        asked = handler.headers.get("Range")
+        first, end = 0, len(body)
+        if asked is not None:
+            start, _, last = asked.removeprefix("bytes=").partition("-")
+            first, end = int(start), min(int(last) + 1 if last else end, end)
+        more = {} if asked is None else {"Content_Range": f"bytes {first}-{end - 1}/{len(body)}"}
+        code = 200 if asked is None else 206
+        handler.head(code, Accept_Ranges="bytes", Content_Length=end - first, **more)
+        if handler.command == "GET":
+            handler.wfile.write(body[first:end])
 
     return answer
 

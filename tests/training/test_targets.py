@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from few_threads import one_thread  # noqa: F401 - a fixture for every test here
+from numpy_claims import npy_that_claims
 from tiny_recipe import tiny_recipe
 from tiny_store import write_tiny_store
 
@@ -130,3 +132,10 @@ def test_what_are_no_targets_is_refused_with_the_reason(tmp_path, arrays, messag
         np.savez(path, **{key: np.asarray(value) for key, value in arrays.items()})
     with pytest.raises(BadRecipe, match=message):
         read_targets(path)
+
+
+def test_targets_that_claim_more_than_a_memory_holds_are_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "t.npz", "w") as archive:
+        archive.writestr("ids.npy", npy_that_claims(10**15))
+    with pytest.raises(BadRecipe, match="as a file of targets"):
+        read_targets(tmp_path / "t.npz")

@@ -163,7 +163,7 @@ def test_half_of_the_file_handles_are_kept_for_other_things(monkeypatch, soft, h
 def test_the_same_warning_is_logged_once_a_minute_and_says_how_often_it_came(monkeypatch):
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(logs.JsonLines())
+    handler.setFormatter(logs.JsonFormatter())
     handler.addFilter(logs.OncePerMinute())
     logger = logging.Logger("some.library")
     logger.addHandler(handler)

@@ -154,6 +154,12 @@ def test_nothing_is_played_but_what_the_library_knows(server, tmp_path):
         answer = requests.get(f"{server.url}/{path}", timeout=60)
         assert answer.status_code in (404, 422), path
         assert b"secret" not in answer.content
+    for beyond in (2**63, "9" * 400, "9" * 5000):  # of what a database counts to
+        assert get(server, f"/api/library/songs/{beyond}").status_code == 422
+        said = {"tag": "jazz", "holds": True}
+        address = f"{server.url}/api/library/songs/{beyond}/corrections"
+        assert requests.post(address, json=said, timeout=60).status_code == 422
+    assert get(server, f"/api/library/songs/{2**63 - 1}").status_code == 404
     for path in (secret, "/etc/passwd", "../secret.txt", "99", "\0", "9" * 4000):
         for route in ("similar", "mix", "journey"):
             ask = {"similar": {"song": path}, "mix": {"like": path},

@@ -123,6 +123,30 @@ def test_a_list_plays_on_also_where_the_browser_needs_another_format(page):
     until(page, "() => document.querySelector('#playing').textContent === 'Green'")
 
 
+def test_keys_in_the_list_of_tags_choose_a_tag_and_leave_the_song_that_plays(page):
+    shows(page, "Blue", "Green", "Grey", "Red")
+    page.get_by_role("button", name="Play Blue").click()
+    until(page, "() => document.querySelector('#play').ariaLabel === 'Pause'")
+    page.locator("#play").click()
+    page.evaluate("document.querySelector('#audio').currentTime = 0")
+    page.locator(".open", has_text="Blue").click()
+    page.locator("#add-tag").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.querySelector('#add-tag').value") == "calm"
+    assert page.evaluate("document.querySelector('#audio').currentTime") == 0
+
+
+def test_a_server_that_has_gone_is_told_of_by_each_button(page):
+    shows(page, "Blue", "Green", "Grey", "Red")
+    page.route("**/api/library/**", lambda route: route.abort())
+    for button in ("#save", "#corrections"):
+        page.evaluate("document.querySelector('#alert').hidden = true")
+        page.click(button)
+        page.locator("#alert:visible").wait_for()
+        said = page.locator("#alert").inner_text()
+        assert said == "The server does not answer. Is it running?"
+
+
 def test_similar_songs_and_a_journey_are_lists_and_going_back_works(page):
     shows(page, "Blue", "Green", "Grey", "Red")
     page.locator(".open", has_text="Blue").click()

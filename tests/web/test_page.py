@@ -306,6 +306,15 @@ def test_a_server_that_is_busy_is_asked_again_unless_it_is_stopped(browser, serv
         page.locator(".words").get_by_text("Stopped").wait_for()
         page.get_by_role("progressbar").wait_for(state="hidden")
 
+        page.get_by_role("button", name="Forget all").click()
+        page.unroute("**/api/listen")
+        page.route("**/api/listen", lambda route: route.abort())
+        page.set_input_files("#file", song)
+        page.locator("#alert:visible").wait_for()
+        silent = "The server does not answer. Is it running?"
+        assert page.locator("#alert").inner_text() == silent
+        assert page.locator("#list .words").inner_text() == silent
+
 
 def test_dropped_folders_are_read_to_their_depth(browser, server, song):
     with opened(browser, server) as page:
@@ -325,8 +334,9 @@ def test_dropped_folders_are_read_to_their_depth(browser, server, song):
               const top = folder("album", file("10.mp3"), file("2.mp3"), file("cover.jpg"),
                 folder("b", file("deep.FLAC")));
               const odd = new File(["x"], "odd.xyz");
-              const items = [top, file("odd.xyz")].map((entry) =>
-                ({ webkitGetAsEntry: () => entry }));
+              const link = { kind: "string", webkitGetAsEntry: () => null };
+              const items = [link, ...[top, file("odd.xyz")].map((entry) =>
+                ({ kind: "file", webkitGetAsEntry: () => entry }))];
               const files = [new File([""], "album"), odd];
               return (await dropped({ items, files })).map((one) => one.name);
             }"""

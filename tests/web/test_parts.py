@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from multiprocessing.context import SpawnProcess
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from threadpoolctl import (  # type: ignore[import-untyped]
 )
 from web_server import wait_until
 
-from earmark.audio import load_audio
+from earmark.audio import AUDIO_SUFFIXES, load_audio
 from earmark.errors import BadValue, MissingExtra
 from earmark.features import PRESETS
 from earmark.runtime import BATCH, Model
@@ -29,8 +31,9 @@ from earmark.web import decoder_process, drawing, occlusion, require_libraries
 from earmark.web.access import Access
 from earmark.web.batching import SharedModel
 from earmark.web.decoders import Decoders
-from earmark.web.errors import NotAuthorised, TooCostly, WrongHost, WrongOrigin
+from earmark.web.errors import Busy, NotAuthorised, TooCostly, WrongHost, WrongOrigin
 from earmark.web.limits import Limits
+from earmark.web.pages import STATIC
 from earmark.web.responses import shown_name
 from earmark.web.server import access_for, serve
 
@@ -114,6 +117,15 @@ def test_a_script_without_a_guard_is_told_what_it_lacks(model, tmp_path):
     assert "__main__" in done.stderr.splitlines()[-1]
 
 
+def test_the_page_takes_from_a_folder_what_a_scan_takes():
+    code = (STATIC / "files.js").read_text("utf-8")
+    written = code[code.index("new RegExp(") : code.index('$", "i")')]
+    suffixes = {f".{name}" for name in re.findall(r"[a-z0-9]+(?=[|)\"])", written)}
+    assert suffixes == AUDIO_SUFFIXES | {".mp4", ".webm"}
+    (accepted,) = re.findall(r'accept="([^"]+)"', (STATIC / "index.html").read_text("utf-8"))
+    assert {*accepted.split(",")} == AUDIO_SUFFIXES | {"audio/*", "video/mp4", "video/webm"}
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only here is the decoder's memory held")
 @pytest.mark.parametrize("megabytes", [0.01, 3])  # it lacks at the first byte, or while decoding
 def test_a_decoder_without_memory_says_so_and_the_next_one_takes_its_place(megabytes, tmp_path):
@@ -127,6 +139,29 @@ def test_a_decoder_without_memory_says_so_and_the_next_one_takes_its_place(megab
     finally:
         decoders.close()
     assert lost == ["memory", "memory"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only here is the decoder's memory held")
+def test_where_no_process_can_be_started_the_next_file_tries_again(tmp_path, monkeypatch):
+    path = write_audio(tmp_path / "a.flac", music(2), codec="flac")
+    decoders = Decoders(Limits(decoders=1, decode_mb=0.01), on_loss=[].append)
+
+    def refuse(_):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    def decode():
+        decoders.decode(path, name="a.flac", rate=48_000)
+
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(SpawnProcess, "start", refuse, raising=False)
+            for error in (TooCostly, Busy, Busy):
+                with pytest.raises(error):
+                    decode()
+        with pytest.raises(TooCostly):  # by a new one, which ends like the first
+            decode()
+    finally:
+        decoders.close()
 
 
 class Pipe:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,15 @@ def hear(path: Path, *, server: str, token: str = "") -> dict[str, Any]:
 
     Raises NotHeard.
     """
-    place = urlsplit(server)
-    if place.scheme not in ("http", "https") or not place.hostname:
+    try:
+        place = urlsplit(server)
+        host, port = place.hostname, place.port
+    except ValueError:  # a port that is no number, say
+        host = None
+    if not host or place.scheme not in ("http", "https"):
         raise NotHeard(f"{server!r} is not an address such as http://127.0.0.1:8000")
     connect = HTTPSConnection if place.scheme == "https" else HTTPConnection
-    connection = connect(place.hostname, place.port, timeout=_PATIENCE)
+    connection = connect(host, port, timeout=_PATIENCE)
     boundary = uuid4().hex
     name = quote(path.name, safe=" ()[]&+,;='!-._")  # no quotes, line ends or other scripts
     head = (
@@ -44,15 +49,19 @@ def hear(path: Path, *, server: str, token: str = "") -> dict[str, Any]:
     tail = f"\r\n--{boundary}--\r\n".encode()
     try:
         size = len(head) + path.stat().st_size + len(tail)
-        headers = {
-            "Content-Type": f"multipart/form-data; boundary={boundary}",
-            "Content-Length": str(size),
-        }
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
-        connection.request(
-            "POST", f"{place.path.rstrip('/')}/api/tag?top={_ALL}", _body(path, head, tail), headers
-        )
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    headers = {
+        "Content-Type": f"multipart/form-data; boundary={boundary}",
+        "Content-Length": str(size),
+    }
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    address = f"{place.path.rstrip('/')}/api/tag?top={_ALL}"
+    try:
+        # a server that refuses a file may answer, and close, before it has all of it
+        with suppress(BrokenPipeError, ConnectionResetError):
+            connection.request("POST", address, _body(path, head, tail), headers)
         return _answer(connection.getresponse())
     except (OSError, HTTPException) as error:
         raise NotHeard(
@@ -82,10 +91,17 @@ def genres_and_moods(heard: dict[str, Any], *, least: float) -> tuple[list[str],
 
 def _body(path: Path, head: bytes, tail: bytes) -> Iterator[bytes]:
     yield head
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
+    except OSError as error:
+        raise _unreadable(path, error) from error
     yield tail
+
+
+def _unreadable(path: Path, error: OSError) -> NotHeard:
+    return NotHeard(f"cannot read {path.name}: {error.strerror}")
 
 
 def _answer(response: HTTPResponse) -> dict[str, Any]:
@@ -95,6 +111,8 @@ def _answer(response: HTTPResponse) -> dict[str, Any]:
         raise NotHeard(
             f"the answer is not earmark's: {response.status} {response.reason}"
         ) from error
+    if not isinstance(answer, dict):
+        raise NotHeard(f"the answer is not earmark's: {response.status} {response.reason}")
     if "error" in answer:
         raise NotHeard(answer["error"]["message"])
     return answer

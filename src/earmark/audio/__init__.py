@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, groupby
 from operator import attrgetter
+from pathlib import Path
 
 import numpy as np
 
@@ -22,9 +23,11 @@ from earmark.audio import ogg_chain
 from earmark.audio.budget import Budget
 from earmark.audio.decoding import Piece, decode, first_frame, frames_of
 from earmark.audio.downmix import Tally
+from earmark.audio.fetched import local_file
 from earmark.audio.opening import opened, opened_file
 from earmark.audio.stated import CutShort
 from earmark.errors import BadValue, UnreadableAudio
+from earmark.remote import place_of
 
 # Files with these suffixes are audio when a folder is searched (earmark.audio.find). A file that is
 # given by its name is opened whatever its suffix.
@@ -38,6 +41,7 @@ AUDIO_SUFFIXES = frozenset(
 )  # fmt: skip
 _MOST_ROOM = 1 << 22  # samples of a block for which memory is taken before there are any
 _NOTHING = np.zeros(0, dtype=np.float32)
+_LATEST = 1e9  # seconds, 31 years: FFmpeg counts fractions of them in 64 bits
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,8 @@ def load_audio(
 ) -> Audio:
     """A file, or a part of it, as mono samples.
 
-    path : a local file in any format that FFmpeg reads; a name is never taken for an address
+    path : a file in any format that FFmpeg reads, here or at an address such as
+        s3://bucket/song.mp3 (earmark.remote)
     rate : of the returned samples, Hz
     start, seconds : the part to return: from `start` on, that long; the whole file by default. A
         late start is reached by seeking
@@ -102,7 +107,7 @@ def load_audio(
     Raises UnreadableAudio for a file that holds no audio, BadValue for an impossible argument.
     """
     if max_seconds is not None:
-        _check(max_seconds > 0, "max_seconds", max_seconds, "above 0, or None")
+        _check(0 < max_seconds < math.inf, "max_seconds", max_seconds, "above 0, or None for all")
     most = math.inf if max_seconds is None else max(1, round(max_seconds * rate))
     if most < math.inf and (seconds is None or seconds * rate > most):
         seconds = (most + 1) / rate  # one sample more tells that there is more
@@ -165,10 +170,15 @@ class AudioStream:
         limits: bool = True,
     ) -> None:
         check_rate(rate)
-        _check(0 <= start < math.inf, "start", start, "0 or more seconds")
-        _check(seconds is None or seconds > 0, "seconds", seconds, "above 0, or None for all")
+        _check(0 <= start < _LATEST, "start", start, f"0 or more seconds, below {_LATEST:g}")
+        _check(
+            seconds is None or 0 < seconds < math.inf,
+            "seconds",
+            seconds,
+            "above 0, or None for all",
+        )
         _check(0 < block_seconds < math.inf, "block_seconds", block_seconds, "above 0")
-        self.path = os.fspath(path)
+        self.path = place_of(path)
         self.rate = int(rate)
         self._start = start
         self._first = round(start * rate)
@@ -213,8 +223,12 @@ class AudioStream:
         last = self._first + wanted
         heard = False
         end = 0  # of the file, in samples at this rate
-        pieces = decode(self.path, start=self._start, tally=self._tally, limits=self._limits)
-        with closing(pieces):
+        with (
+            local_file(self.path) as path,
+            closing(
+                decode(path, start=self._start, tally=self._tally, limits=self._limits)
+            ) as pieces,
+        ):
             for position, samples in _resampled(pieces, rate=self.rate):
                 heard = heard or samples.size > 0
                 end = position + samples.size
@@ -265,8 +279,12 @@ def probe(path: str | os.PathLike[str], *, limits: bool = True) -> AudioInfo:
 
     Raises UnreadableAudio for a file that holds no audio.
     """
+    with local_file(path) as local:
+        return _probe(local, limits=limits)
+
+
+def _probe(path: Path, *, limits: bool) -> AudioInfo:
     tally = Tally()
-    path = os.fspath(path)
     with opened_file(path) as file:
         is_chain = len(ogg_chain.ends(file, limits=limits).links) > 1
     with opened(path, budget=Budget(path, limits=limits)) as (container, stream, _):

@@ -23,16 +23,23 @@ BYTES_A_SECOND = 250
 PATIENCE = 60.0  # seconds of work; beyond them a second of work must give a second of audio
 INDEX_ENTRIES = 1 << 23  # of an MP4, 32 bytes each in memory: 54 hours of AAC
 PACKET_SECONDS = 0.02  # of audio in one, where it is not decoded
-DEADLINE = 1800.0  # seconds for a file in a worker process, by the clock
+DEADLINE = 1800.0  # seconds for a file, by the clock
+MEMORY = 2 << 30  # bytes that a worker process may take for its files; music takes a tenth
 
+_OF_MODEL = 4  # memory for each byte of its file: read, parsed, and laid out to compute with
 _ANYWAY = "If it is real, hear it with --no-limits (limits=False in Python)"
 
 Item = TypeVar("Item")
 
 
 def deadline(*, limits: bool) -> float | None:
-    """Seconds for one file in a worker process, for engine.map_units."""
+    """Seconds for one file, for engine.map_units."""
     return DEADLINE if limits else None
+
+
+def memory(*, limits: bool, model_bytes: int = 0) -> int | None:
+    """Bytes for the files of a worker process, and for a model that it loads, for map_units."""
+    return MEMORY + _OF_MODEL * model_bytes if limits else None
 
 
 class Budget:

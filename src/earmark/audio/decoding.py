@@ -29,7 +29,7 @@ _WARM_UP = 2.0
 # (asf, avi and matroska count in ms), and not so long that the clock itself must have jumped.
 _SHORTEST_HOLE, _LONGEST_HOLE = 0.010, 30.0  # seconds
 _RATES = range(1_000, 1 << 24)  # Hz; others are damage, and would swell in resampling
-_PIECE = 1 << 16  # samples of a channel that are made into numbers at a time
+_PIECE = 1 << 15  # samples of a channel that are made into numbers at a time
 _READ_ERRORS = 10  # in a row; a demuxer that cannot get past a place reports it without end
 
 
@@ -194,7 +194,8 @@ def _pieces(
             is_break = is_hole or frame_kind != kind
             if run and (is_break or length >= _PIECE):
                 budget.heard(length / kind[0])
-                yield from _mixed(mixer, sides(run, loudest=loudest, tally=tally), last=is_break)
+                both = sides(run, loudest=loudest, tally=tally, held=mixer.held)
+                yield from _mixed(mixer, both, last=is_break)
                 run, length = [], 0
             seconds = n / rate
             if seconds > longest:
@@ -213,7 +214,8 @@ def _pieces(
             length += n
             end, damaged = position + seconds, tally.damaged
         if run:
-            yield from _mixed(mixer, sides(run, loudest=loudest, tally=tally), last=True)
+            both = sides(run, loudest=loudest, tally=tally, held=mixer.held)
+            yield from _mixed(mixer, both, last=True)
 
 
 def _mixed(

@@ -36,6 +36,7 @@ _LOUDEST, _LOUDEST_FLOAT = 16.0, 2.0**62
 # the second on, where it keeps a twentieth, one side alone is taken; in between both are mixed.
 _OPPOSED, _ANTIPHASE = 0.6, 0.9
 _STEPS_PER_SECOND = 20
+_NOTHING = np.zeros(0, dtype=np.float32)
 _MEMORY = 10  # steps: half a second, less than what is decoded before a part of a file
 
 
@@ -64,10 +65,15 @@ def loudest_of(codec: str) -> float:
 
 
 def sides(
-    frames: list[Any], *, loudest: float, tally: Tally
+    frames: list[Any],
+    *,
+    loudest: float,
+    tally: Tally,
+    held: tuple[Float32Array, Float32Array] = (_NOTHING, _NOTHING),
 ) -> tuple[Float32Array, Float32Array | None]:
     """What the even and the odd channels bring to the mean of all, of frames that are of one kind.
 
+    held : what either side begins with (Mixer.held), so that it is not copied once more
     returns : float32 (n,) each, full scale at 1 in their sum; None for the odd ones of one channel
 
     A frame that is louder than `loudest`, or holds NaN, becomes silence and counts as damaged.
@@ -78,26 +84,29 @@ def sides(
     lengths = [frame.samples for frame in frames]
 
     with np.errstate(over="ignore", invalid="ignore"):
-        if kind.is_planar:
-            channels = (_plane(frames, i, lengths, dtype) for i in range(n_channels))
-        else:
+        interleaved = None
+        if not kind.is_planar:
             widths = [n * n_channels for n in lengths]
-            interleaved = _plane(frames, 0, widths, dtype)
-            channels = (interleaved[i::n_channels] for i in range(n_channels))
+            interleaved = _joined(_plane(frames, 0, widths, dtype))
         both: list[Float32Array] = []
-        for i, channel in enumerate(channels):  # one at a time in memory
-            if i < 2:
-                both.append(np.ascontiguousarray(channel, dtype=np.float32))
+        for i in range(n_channels):  # one at a time in memory
+            if interleaved is None:
+                channel = _plane(frames, i, lengths, dtype)
             else:
-                both[i % 2] += channel
-        for i, side in enumerate(both):
+                channel = [interleaved[i::n_channels]]
+            if i < 2:
+                both.append(_joined([held[i], *channel]))
+            else:
+                both[i % 2][held[i % 2].size :] += _joined(channel)
+        new = [side[before.size :] for side, before in zip(both, held, strict=False)]
+        for i, side in enumerate(new):
             if silence:
                 side -= np.float32(silence * len(range(i, n_channels, 2)))
             side *= np.float32(1.0 / (full_scale * n_channels))
         # If all together have less energy than the shortest may have, none can be too loud.
         n_silenced = 0
-        if not len(both) * sum(float(side @ side) for side in both) <= loudest * min(lengths):
-            n_silenced = _silence(both, np.array(lengths), loudest)
+        if not len(new) * sum(float(side @ side) for side in new) <= loudest * min(lengths):
+            n_silenced = _silence(new, lengths, loudest)
     tally.damaged += n_silenced
     tally.sound += len(frames) - n_silenced
     return both[0], both[1] if n_channels > 1 else None
@@ -111,6 +120,7 @@ class Mixer:
     are held back.
 
     next : sample of the file that comes next
+    held : of either side, float32 (n,): what the next two begin with
     """
 
     def __init__(self, *, rate: int, first: int) -> None:
@@ -118,73 +128,89 @@ class Mixer:
         self.next = first
         self._step = max(1, rate // _STEPS_PER_SECOND)  # samples
         self._filling = first % self._step  # zeros that make the first step whole
-        self._held: list[Float32Array] = [np.zeros(self._filling, dtype=np.float32)] * 2
+        self.held = (np.zeros(self._filling, dtype=np.float32),) * 2
         # of the steps before those that are held: sums of a^2 + b^2 and of -2ab
         self._past = np.zeros((2, _MEMORY))
 
     def mix(
         self, even: Float32Array, odd: Float32Array | None, *, last: bool = False
     ) -> Float32Array:
-        """Mono of what was held and of these, but the end of it unless they are the last."""
+        """Mono of two sides that begin with what is held, but their end unless they are the last.
+
+        One side alone is mono as it is, and nothing of it is held.
+        """
         if odd is None:  # one channel needs no weights
-            self.next += even.size
-            return even
-        n = self._held[0].size + even.size
-        # at the end of the file silence fills its step, and the one that is looked at behind it
-        rest = np.zeros(-n % self._step + self._step if last else 0, dtype=np.float32)
-        a, b = (
-            np.concatenate([held, side, rest])
-            for held, side in zip(self._held, (even, odd), strict=True)
-        )
+            mono = even[self.held[0].size :]
+            self.next += mono.size
+            return mono
+        a, b = even, odd
+        if last:
+            # silence fills the last step, and the one that is looked at behind it
+            rest = np.zeros(-a.size % self._step + self._step, dtype=np.float32)
+            a, b = np.concatenate([a, rest]), np.concatenate([b, rest])
         n_steps = a.size // self._step
         ready = max(0, n_steps - 1) * self._step
-        self._held = [a[ready:], b[ready:]]
-        mixed: Float32Array = (a + b)[:ready]
+        # copies, so that the memory of the rest is free for the next ones while it is warm
+        self.held = a[ready:].copy(), b[ready:].copy()
+        mixed: Float32Array = a[:ready] + b[:ready]
         if ready:
             leaning = self._leaning(a, b, n_steps)
-            if leaning.any():
+            if leaning is not None:
                 edges = np.arange(n_steps) * self._step
                 weights = np.interp(np.arange(ready), edges, leaning).astype(np.float32)
-                mixed += weights * (a - b)[:ready]
-            mixed = mixed[self._filling : n]
+                mixed += weights * (a[:ready] - b[:ready])
+            mixed = mixed[self._filling : even.size]
             self._filling = 0
         self.next += mixed.size
         return mixed
 
-    def _leaning(self, a: Float32Array, b: Float32Array, n_steps: int) -> npt.NDArray[np.float64]:
-        """How far the mean leans to side a where each step begins, from 0 to 1; (n_steps,)."""
+    def _leaning(
+        self, a: Float32Array, b: Float32Array, n_steps: int
+    ) -> npt.NDArray[np.float64] | None:
+        """How far the mean leans to side a where each step begins, from 0 to 1; (n_steps,).
+
+        None if it nowhere leans.
+        """
         a, b = (side[: n_steps * self._step].reshape(n_steps, -1) for side in (a, b))
         powers = np.vecdot(a, a) + np.vecdot(b, b)
         sums = np.concatenate([self._past, [powers, -2 * np.vecdot(a, b)]], axis=1)
         self._past = sums[:, n_steps - 1 :][:, :_MEMORY]
+        if (sums[1] <= _OPPOSED * sums[0]).all():  # as in most music; so is each sum of them
+            return None
         recent = np.ones(_MEMORY + 1)
         powers, opposed = (np.convolve(row, recent, mode="valid") for row in sums)
         ratios = np.divide(opposed, powers, out=np.zeros(n_steps), where=powers > 0)
         leaning: npt.NDArray[np.float64] = (ratios - _OPPOSED) / (_ANTIPHASE - _OPPOSED)
-        return leaning.clip(0, 1)
+        return leaning.clip(0, 1) if leaning.max() > 0 else None
 
 
 def _plane(
     frames: list[Any], index: int, widths: list[int], dtype: np.dtype[Any]
-) -> npt.NDArray[Any]:
-    """The numbers of one plane of each frame, one frame after the other."""
+) -> list[npt.NDArray[Any]]:
+    """The numbers of one plane of each frame."""
     from av.audio.plane import AudioPlane
 
     # Not frame.planes nor to_ndarray(): PyAV looks for a null pointer after the last plane, and
     # from 8 channels on there is none.
     planes: list[Any] = [AudioPlane(frame, index) for frame in frames]
-    return np.concatenate(
-        [np.frombuffer(plane, dtype, n) for plane, n in zip(planes, widths, strict=True)]
-    )
+    return [np.frombuffer(plane, dtype, n) for plane, n in zip(planes, widths, strict=True)]
 
 
-def _silence(both: list[Float32Array], lengths: npt.NDArray[np.int64], loudest: float) -> int:
+def _joined(parts: list[npt.NDArray[Any]]) -> Float32Array:
+    return np.concatenate(parts, dtype=np.float32, casting="same_kind")
+
+
+def _silence(both: list[Float32Array], lengths: list[int], loudest: float) -> int:
     """Make each frame that is too loud, or holds NaN, silent; returns how many.
 
     both : the sides, of all frames; lengths : of each of them
     """
-    energies = len(both) * np.sum([np.square(side) for side in both], axis=0)
-    loud = ~(np.add.reduceat(energies, np.cumsum(lengths) - lengths) <= loudest * lengths)  # or NaN
-    for side in both:
-        side[np.repeat(loud, lengths)] = 0.0
-    return int(loud.sum())
+    n_silenced = first = 0
+    for length in lengths:
+        frame = [side[first : first + length] for side in both]
+        first += length
+        if not len(both) * sum(float(side @ side) for side in frame) <= loudest * length:  # or NaN
+            n_silenced += 1
+            for side in frame:
+                side[:] = 0.0
+    return n_silenced

@@ -14,7 +14,9 @@ from typing import NamedTuple
 
 from earmark import audio
 from earmark.audio.content import Content, content
+from earmark.counted import counted
 from earmark.errors import UnreadableAudio
+from earmark.remote import Place, place_of
 
 # What may hold music alone, or a film; such files are opened to see, as are those without a suffix.
 FILM_SUFFIXES = frozenset(
@@ -73,7 +75,7 @@ class Skipped:
     def lines(self) -> list[str]:
         """In words, such as "12 files skipped: 9 video, 3 unknown"; [] where nothing was."""
         return [
-            f"{_number(sum(counts.values()), noun)} skipped: "
+            f"{counted(sum(counts.values()), noun)} skipped: "
             + ", ".join(f"{n} {reason}" for reason, n in sorted(counts.items()))
             for noun, counts in (("file", self.files), ("folder", self.folders))
             if counts
@@ -87,7 +89,7 @@ def audio_files(
     choice: Choice = Choice(),
     skipped: Skipped | None = None,
     known: Collection[bytes] = (),
-) -> Iterator[Path]:
+) -> Iterator[Place]:
     """Each named file, and each file below a named folder that holds audio, in order.
 
     suffixes : that say audio, in lower case with the dot
@@ -96,12 +98,13 @@ def audio_files(
 
     A file that is given by its name is yielded whatever its suffix, even if it does not exist: the
     error comes from opening it. For the same reason folders that cannot be listed and broken links
-    below a folder are yielded. Folders are searched in alphabetical order; hidden entries are left
-    out, and a folder that links lead back to is entered once. A path that is given twice is yielded
-    once. Files that may hold a film, or have no suffix, are opened: those with audio alone count.
+    below a folder are yielded, and addresses, which nobody asks before. Folders are searched in
+    alphabetical order; hidden entries are left out, and a folder that links lead back to is entered
+    once. A path that is given twice is yielded once. Files that may hold a film, or have no suffix,
+    are opened: those with audio alone count.
     """
     names = audio_names(paths, suffixes=suffixes, choice=choice, skipped=skipped, known=known)
-    return map(Path, names)
+    return map(place_of, names)
 
 
 def audio_names(
@@ -115,7 +118,7 @@ def audio_names(
     """The files of audio_files as strings, for those who look at 50,000: a Path takes longer."""
     given: set[str] = set()
     skipped = Skipped() if skipped is None else skipped
-    for path in map(str, map(Path, paths)):
+    for path in map(str, map(place_of, paths)):
         if not os.path.isdir(path):  # noqa: PTH112 - is_dir() raises for what it cannot look at
             files: Iterable[str] = [path]
         else:
@@ -225,10 +228,6 @@ class _Walk:
 def _suffix(name: str) -> str:
     """The suffix of a name or path, in lower case, as Path.suffix has it."""
     return os.path.splitext(name)[1].lower().removesuffix(".")  # noqa: PTH122 - no Path is made
-
-
-def _number(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _may_be_film(suffix: str) -> bool:

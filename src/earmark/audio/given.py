@@ -1,10 +1,9 @@
-"""What callers give to be heard: a file, its bytes, an open file, or samples of many kinds."""
+"""What callers give to be heard: a file, here or elsewhere, its bytes, or samples of many kinds."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -17,11 +16,14 @@ import numpy.typing as npt
 from earmark.arrays import AnyArray, Float32Array
 from earmark.audio import check_rate
 from earmark.audio.downmix import Mixer
+from earmark.audio.fetched import local_file, temporary_file
 from earmark.errors import BadValue, UnreadableAudio
+from earmark.remote import Place, place_of
 
 MOST_CHANNELS = 64  # of an array of samples: Opus, AAC and wav files have fewer
 # What full scale is, and what silence is, in samples of each type but floats, as wav files have it.
 _INTEGERS = {"uint8": (2.0**7, 2.0**7), "int16": (2.0**15, 0.0), "int32": (2.0**31, 0.0)}
+_LARGEST = 2.0**40  # of a sample: beyond any integer's full scale, and its power fits into float32
 _GIVE = (
     "give the path of a file, its bytes, a file opened with open(path, 'rb'), or an array of "
     "samples and its rate"
@@ -37,24 +39,25 @@ class HasArray(Protocol):
 AudioSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | HasArray
 
 
-def path_of(source: AudioSource) -> Path | None:
-    """The path of a source that is a file; None for any other."""
-    return Path(source) if isinstance(source, str | os.PathLike) else None
+def path_of(source: AudioSource) -> Place | None:
+    """The path or the address of a source that is a file; None for any other."""
+    return place_of(source) if isinstance(source, str | os.PathLike) else None
 
 
 @contextmanager
 def file_or_samples(source: AudioSource, *, rate: int | None) -> Iterator[Path | Float32Array]:
     """A source as a local file, or as mono samples at `rate` Hz, float32 (n,).
 
-    An open file is read from its position to its end. Bytes lie in a temporary file meanwhile, as
-    formats are read in more than one pass.
+    An open file is read from its position to its end. Its bytes, and what lies at an address, are
+    in a temporary file meanwhile, as formats are read in more than one pass.
 
     Raises BadValue for what cannot be heard, and says what to give; UnreadableAudio, which then
     names the kind of the source, where its bytes hold no audio.
     """
     if (path := path_of(source)) is not None:
         _refuse_rate(rate)
-        yield path
+        with local_file(path) as file:
+            yield file
     elif isinstance(source, bytes | bytearray | memoryview):
         with _in_a_file(BytesIO(source), rate=rate, name="the given bytes") as path:
             yield path
@@ -83,6 +86,11 @@ def mono(source: object, *, rate: int | None) -> Float32Array:
     if samples.size == 0:
         raise BadValue("there are no samples to listen to: give an array of one or more")
     scaled = _scaled(samples)
+    if (peak := max(scaled.max(), -scaled.min())) > _LARGEST:
+        raise BadValue(
+            f"the samples reach {peak:.3g}, and full scale is 1: divide them by theirs, such as "
+            "32768 for 16 bits"
+        )
     if scaled.ndim == 1:
         return scaled
     n_channels = min(samples.shape)
@@ -129,22 +137,18 @@ def _scaled(samples: AnyArray) -> Float32Array:
 def _in_a_file(file: Any, *, rate: int | None, name: str) -> Iterator[Path]:
     """A temporary file with all that is left to read; errors about it name the source instead."""
     _refuse_rate(rate)
-    with tempfile.TemporaryDirectory(prefix="earmark-") as folder:
-        path = Path(folder) / "audio"
+    with temporary_file(name) as path:
         with path.open("wb") as copy:
             try:
                 shutil.copyfileobj(file, copy)
-            except TypeError as error:
+            except (TypeError, UnicodeDecodeError) as error:
                 raise BadValue(f"{name} gives text: open it with open(path, 'rb')") from error
+            except (OSError, ValueError) as error:  # closed, or open for writing alone
+                raise BadValue(f"{name} cannot be read ({error}): {_GIVE}") from error
         if path.stat().st_size == 0:
             why = "it has no bytes from its position on. Call seek(0) first, or give another"
             raise UnreadableAudio(name, why)
-        try:
-            yield path
-        except UnreadableAudio as error:
-            if error.path != path:
-                raise
-            raise UnreadableAudio(name, error.reason) from error
+        yield path
 
 
 def _refuse_rate(rate: int | None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +15,12 @@ from typing import Any, NamedTuple, NoReturn
 from earmark.audio import asf_header
 from earmark.audio.budget import Budget
 from earmark.errors import UnreadableAudio
+from earmark.remote import looks_remote
 
-NO_MEMORY_LEFT = "it needs more memory than this machine has. It may be damaged: play it to check"
+NO_MEMORY_LEFT = (
+    "it needs more memory than one file may take, or than this machine has. It may be damaged: "
+    "play it to check. If it is real, hear it with --no-limits"
+)
 
 # what MP4 calls encrypted audio: iTunes' FairPlay, Common Encryption, Audible
 _PROTECTED = ("drms", "enca", "aavd")
@@ -69,17 +72,12 @@ def reason(path: str | Path, error: OSError) -> str:
     if os.path.islink(path) and not os.path.exists(path):  # noqa: PTH110, PTH114 - as above
         return f"it is a broken link ({error.strerror}). Correct the link, or delete it"
     if isinstance(error, FileNotFoundError):
-        if is_address(path):
+        if looks_remote(path):
             return "this is an address, and earmark hears files. Download it first"
         return "there is no such file. Check the name"
     if isinstance(error, PermissionError):
         return "you have no permission to read it. Change its permissions, or ask its owner"
     return f"reading it failed ({error.strerror or error}). Check the name and the disk"
-
-
-def is_address(path: str | Path) -> bool:
-    """Whether a name that no file has looks like that of something on the network."""
-    return re.match("[A-Za-z][A-Za-z0-9+.-]+:/", str(path)) is not None  # Path makes one / of two
 
 
 @contextmanager
@@ -154,8 +152,12 @@ def audio_stream(path: str | Path, container: Any) -> Any:
             reason = f"it holds {' and '.join(sorted(kinds)) or 'nothing'}, but no audio"
         raise UnreadableAudio(path, f"{reason}. Convert it first, or choose another file")
     if stream.codec_context.name == "flac":
-        # Without this a damaged frame decodes to noise. Elsewhere checksums are absent or wrong.
-        stream.codec_context.options = {"err_detect": "crccheck+explode"}
+        stream.codec_context.options = {
+            # else a damaged frame decodes to noise; elsewhere checksums are absent or wrong
+            "err_detect": "crccheck+explode",
+            # a channel after the other, as FFmpeg has them: s32p for 24 bits
+            "request_sample_fmt": "s16p",
+        }
     return stream
 
 

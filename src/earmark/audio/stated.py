@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from earmark.audio import asf_header
+from earmark.audio.trailers import synchsafe
 from earmark.counted import clock
 
 # Of these FFmpeg reports what is written in them.
@@ -21,7 +22,7 @@ _STATED_BY_CONTAINER = {"matroska,webm", "flv"}  # of the longest stream in it
 _LONGEST_MISSING = 1.0, 0.01  # seconds, and share of the whole: rounding, delays of encoders
 _BELIEVED = 1e6  # seconds, eleven days; more is damage of the header
 
-_ID3 = Struct(">3s3x4B")  # what it is, then its bytes, seven bits in each
+_ID3_BYTES = 10  # of the header of ID3v2, the last four of which say how long the tag is
 _CHUNK = {b"RIFF": Struct("<4sI"), b"RIFX": Struct(">4sI"), b"RF64": Struct("<4sI")}
 _RATE = {b"RIFF": Struct("<8xI"), b"RIFX": Struct(">8xI"), b"RF64": Struct("<8xI")}  # bytes/s
 _DS64 = Struct("<8xQ")  # bytes of the audio where 32 bits are too few (EBU Tech 3306)
@@ -80,11 +81,10 @@ def stated_seconds(container: Any, stream: Any, source: SimpleNamespace) -> floa
 def _counts_its_frames(source: SimpleNamespace) -> bool:
     """Whether the first frame of an MP3 is a header of Xing, LAME or Fraunhofer."""
     source.seek(0)
-    head = source.read(_ID3.size)
+    head = source.read(_ID3_BYTES)
     start = 0
-    if head.startswith(b"ID3") and len(head) == _ID3.size:
-        _, *sizes = _ID3.unpack(head)
-        start = _ID3.size + sum(size << 7 * place for place, size in enumerate(reversed(sizes)))
+    if head.startswith(b"ID3") and len(head) == _ID3_BYTES:
+        start = _ID3_BYTES + synchsafe(head[-4:])
     source.seek(start)
     first = source.read(4096)
     return any(name in first for name in (b"Xing", b"Info", b"VBRI"))

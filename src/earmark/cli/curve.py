@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from earmark.cli.options import Changes, JsonLines
+from earmark.cli.options import Changes, JsonLines, StorePlace
 from earmark.cli.terminal import print_json, say, show, show_table
 from earmark.cli.training_bar import end_where_stopped, training_bar
 from earmark.errors import BadValue
@@ -25,9 +25,7 @@ def curve(
     recipe: Annotated[
         str, typer.Argument(metavar="RECIPE", help="A TOML file, or one of earmark's own.")
     ],
-    store: Annotated[
-        Path, typer.Option(metavar="STORE", help="The store, as `earmark data shards` makes it.")
-    ],
+    store: StorePlace,
     folder: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="FOLDER", help="Folder for runs, models and plot."),
@@ -104,7 +102,7 @@ def _sizes(songs: str, *, most: int) -> list[int]:
         text = part.strip().replace("_", "")
         if text != _ALL and not text.isdecimal():
             raise BadValue(
-                f"--songs {songs!r}: {part.strip()!r} is no number of songs. Write numbers and "
+                f"--songs {songs!r}: {part.strip()!r} is not a number of songs. Write numbers and "
                 f"{_ALL}, with commas between"
             )
         size = most if text == _ALL else int(text)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from earmark.cli.options import JsonObject, Workers
+from earmark.cli.options import STORE_HELP, JsonObject, Workers
 from earmark.cli.terminal import Exit, as_shown, print_json, progress, say, show, show_table
 from earmark.counted import counted
 from earmark.errors import BadValue
@@ -46,9 +46,7 @@ def evaluate(
             help="A model file or name; a second one is compared with it on the same songs.",
         ),
     ],
-    store: Annotated[
-        Path | None, typer.Option(metavar="STORE", help="Spectrograms of `earmark data shards`.")
-    ] = None,
+    store: Annotated[str | None, typer.Option(metavar="STORE", help=STORE_HELP)] = None,
     catalog: Annotated[
         Path | None,
         typer.Option(

@@ -13,6 +13,8 @@ ModelName = Annotated[
     str | None,
     typer.Option("--model", help="A name of `earmark models list`, or a model file."),
 ]
+STORE_HELP = "The store that `earmark data shards` made: a folder, or an address (s3://...)."
+StorePlace = Annotated[str, typer.Option("--store", metavar="STORE", help=STORE_HELP)]
 JsonLines = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 JsonObject = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 Workers = Annotated[
@@ -45,9 +47,10 @@ Longest = Annotated[
     float | None,
     typer.Option(metavar="MINUTES", help="Leave out longer files below a folder."),
 ]
-# as in earmark.ranking and earmark.tags, which load NumPy
+# as in earmark.ranking, earmark.tags and earmark.runtime, which load NumPy
 Rank = Literal["score", "lift", "evidence"]
 VocabularyName = Literal["all", "msd50"]
+DeviceName = Literal["cpu", "cuda"]
 
 
 def choice_of(exclude: list[str] | None, longest: float | None) -> Choice:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shlex
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from earmark.cli.evaluate import DrawsOfSongs, ReportFolder, ScoresFile, give
-from earmark.cli.options import JsonObject
+from earmark.cli.options import JsonObject, StorePlace
 from earmark.cli.terminal import progress
 
 
@@ -21,9 +20,7 @@ def add_commands(app: typer.Typer) -> None:
 
 def probe(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file or name.")],
-    store: Annotated[
-        Path, typer.Option(metavar="STORE", help="Spectrograms of `earmark data shards`.")
-    ],
+    store: StorePlace,
     train: Annotated[str, typer.Option(help="The split, or fold, that is learned from.")] = "train",
     valid: Annotated[
         str, typer.Option(help="The split that chooses how strongly it is held back.")

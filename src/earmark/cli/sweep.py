@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli.options import FrameworkName, JsonLines
+from earmark.cli.options import FrameworkName, JsonLines, StorePlace
 from earmark.cli.terminal import Exit, as_shown, print_json, say, show_table
 from earmark.cli.training_bar import end_where_stopped, training_bar
 
@@ -25,9 +25,7 @@ def sweep(
         list[str],
         typer.Argument(metavar="RECIPE...", help="TOML files, or names of earmark's own recipes."),
     ],
-    store: Annotated[
-        Path, typer.Option(metavar="STORE", help="The store, as `earmark data shards` makes it.")
-    ],
+    store: StorePlace,
     folder: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="FOLDER", help="Folder for the runs, by name."),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earmark.cli.options import (
+    DeviceName,
     Exclude,
     JsonLines,
     Longest,
@@ -33,7 +34,9 @@ from earmark.errors import BadValue, UnreadableAudio
 if TYPE_CHECKING:
     from earmark.inference import Options
     from earmark.ranking import Ranking
-    from earmark.tagger import Tagger, Tags
+    from earmark.remote import Place
+    from earmark.results import Tags
+    from earmark.tagger import Tagger
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -44,7 +47,7 @@ def add_commands(app: typer.Typer) -> None:
 def tag(
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="PATH...", help="Files, folders, or - for a list on stdin."),
+        typer.Argument(metavar="PATH...", help="Files, folders, URLs, or - for a list on stdin."),
     ],
     model: ModelName = None,
     top: Annotated[int, typer.Option(min=1, help="How many tags to show.")] = 10,
@@ -64,6 +67,10 @@ def tag(
         typer.Option(help="all, or msd50: the fifty tags of the Million Song Dataset."),
     ] = "all",
     workers: Workers = None,
+    device: Annotated[
+        DeviceName,
+        typer.Option(help="What runs the network: cpu, or cuda for an NVIDIA GPU (extra gpu)."),
+    ] = "cpu",
     taggram: Annotated[
         Path | None, typer.Option(help="Folder for a PNG and a CSV of each file's tags over time.")
     ] = None,
@@ -82,9 +89,10 @@ def tag(
     from earmark.audio import AUDIO_SUFFIXES
     from earmark.audio.find import Skipped, audio_files
     from earmark.inference import Options
-    from earmark.tagger import Failure, Tagger
+    from earmark.results import Failure
+    from earmark.tagger import Tagger
 
-    tagger = Tagger.load(model)
+    tagger = Tagger.load(model, device=device)
     skipped = Skipped()
     files = list(
         audio_files(
@@ -111,7 +119,7 @@ def tag(
         max_seconds=max_seconds,
         limits=not no_limits,
     )
-    tagged: list[Path] = []
+    tagged: list[Place] = []
     with progress("tagging", total=len(files)) as advance:
         for result in tagger.tag_files(files, workers=workers, options=options):
             advance(1)
@@ -119,9 +127,10 @@ def tag(
                 if json:
                     print_json(result.as_json())
                 else:
-                    say(f"error: {result.error}")
+                    say(f"error: {result}")
                 continue
-            tagged.append(result.path or Path())
+            assert result.path is not None
+            tagged.append(result.path)
             if json:
                 print_json(result.as_json(top=top))
             else:
@@ -190,12 +199,12 @@ def print_table(result: Tags, top: int, *, rank: Ranking | None) -> None:
 
 def _write_taggrams(
     tagger: Tagger,
-    files: list[Path],
+    files: list[Place],
     *,
     folder: Path | None,
     chapters: Path | None,
     options: Options,
-) -> list[Path]:
+) -> list[Place]:
     """The files whose taggrams and chapters were written, to the folders that are given."""
     from earmark import chapters as chapters_
     from earmark import taggrams

@@ -43,7 +43,7 @@ class Exit(IntEnum):
 EXIT_MEANINGS = {
     Exit.WELL: "All went well.",
     Exit.ERROR: "An error, which stands on stderr: what was given, what is wrong, what to do next.",
-    Exit.USAGE: "The command line is wrong: an unknown command or option, or a value that is none.",
+    Exit.USAGE: "The command line is wrong: an unknown command or option, or an impossible value.",
     Exit.SOME_FAILED: "Some files failed, and the others went well. Each has its line.",
     Exit.INTERRUPTED: "Interrupted with Ctrl-C (SIGINT).",
     Exit.TERMINATED: "Ended by `kill` (SIGTERM).",

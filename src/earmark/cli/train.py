@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from earmark.cli.options import Changes, FrameworkName
+from earmark.cli.options import Changes, FrameworkName, StorePlace
 from earmark.cli.terminal import print_json, say, show
 from earmark.cli.training_bar import end_where_stopped, training_bar
 from earmark.errors import BadValue
@@ -26,9 +26,7 @@ def train(
             metavar="RECIPE", help="A TOML file, or one of earmark's own: choi2016, finetune, ..."
         ),
     ],
-    store: Annotated[
-        Path, typer.Option(metavar="STORE", help="The store, as `earmark data shards` makes it.")
-    ],
+    store: StorePlace,
     run: Annotated[
         Path, typer.Option("--output", "-o", metavar="RUN", help="Folder for weights and records.")
     ],

@@ -1,7 +1,7 @@
-"""Workers of `engine.map_units` on this machine: one-process pools, started by spawn.
+"""Workers of `engine.map_units` on this machine: processes, started by spawn, with a pipe each.
 
-Each worker has its own pool, because a broken ProcessPoolExecutor does not say which of its
-processes died or on what, and ends the others with it.
+Each end of a pipe is held by one process only. So a death is the end of the pipe for the other one,
+also in the middle of a message: neither waits for ever.
 """
 
 from __future__ import annotations
@@ -9,20 +9,19 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import queue
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import process, resource_tracker
+from multiprocessing import connection, process, resource_tracker
 from multiprocessing.connection import Connection
-from typing import Any
+from multiprocessing.context import SpawnProcess
 
+from earmark.engine.memory import limit_memory
 from earmark.engine.worker import load_function
-from earmark.errors import WorkerDied
+from earmark.errors import BadValue, WorkerDied
 from earmark.held_signals import held_signals
 
 THREAD_VARIABLES = (
@@ -33,103 +32,153 @@ THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
 )
 
-_MOST_FAILED_STARTS = 3
-_TO_SEND = 5.0  # seconds that an answer may take to its parent, where that is still there
+_MOST_FAILURES = 3  # in a row; a single one may have been killed from outside
+_TO_END = 10.0  # seconds that a process whose pipe has ended may take to be gone
+_UNSENT = 74  # the exit code of a worker that cannot write its answer
+_END = b""  # tells a worker that there are no more units
 _CANNOT_START = (
     "the worker processes cannot start; their own messages are above. A script that uses several "
     'workers needs `if __name__ == "__main__":` around the call, because each worker imports the '
     "script again; or use workers=1"
 )
-
-_function: Callable[[bytes], bytes]  # of this worker
+_NO_PROCESS = "a worker process cannot be started ({}). Use fewer workers; workers=1 needs none"
+_CANNOT_TALK = (
+    f"{_MOST_FAILURES} worker processes in a row could not exchange messages with this one, so "
+    "the run ends here. The system may be out of memory or buffers; workers=1 needs no process"
+)
 
 
 @dataclass(eq=False)
-class _Process:
-    pool: ProcessPoolExecutor
-    lifeline: Connection  # the worker ends when this end closes, also when we are killed
-    pid: int | None = None  # None until it has started
+class _Worker:
+    process: SpawnProcess
+    pipe: Connection
+    is_ready: bool = False
+
+
+@dataclass(eq=False)
+class _Ticket:
+    """What a worker is to answer next but for the tickets before it.
+
+    unsent : why the unit did not reach it
+    """
+
+    worker: _Worker
+    unsent: OSError | None = None
 
 
 class ProcessCrew:
     """Worker processes on this machine, each with its share of native threads."""
 
-    def __init__(self, function: Callable[[bytes], bytes], *, workers: int, threads: int) -> None:
+    def __init__(
+        self,
+        function: Callable[[bytes], bytes],
+        *,
+        workers: int,
+        threads: int,
+        memory: int | None = None,
+    ) -> None:
         if getattr(process.current_process(), "_inheriting", False):
             raise WorkerDied(_CANNOT_START)  # a worker imports a script that has no guard
         self.workers = workers
-        self._threads = threads
+        self._threads, self._memory = threads, memory
         self._function, self._name = pickle.dumps(function), repr(function)
         self._context = multiprocessing.get_context("spawn")
-        self._staff: list[_Process] = []
-        self._starting: dict[Future[Any], _Process] = {}
-        self._failed_starts = 0  # in a row; a single one may have been killed from outside
+        self._staff: list[_Worker] = []
+        self._failed_starts = self._unsent = 0  # in a row
         if os.name == "posix":
             resource_tracker.ensure_running()  # its start would undo worker_environment
 
-    def hire(self) -> tuple[_Process, Future[Any]]:
-        theirs, ours = self._context.Pipe(duplex=False)
-        pool = ProcessPoolExecutor(
-            1, mp_context=self._context, initializer=_begin, initargs=(theirs,)
-        )
-        worker = _Process(pool, ours)
-        self._staff.append(worker)
-        with worker_environment(self._threads):
-            ready = pool.submit(_load, self._function, self._name)
-        theirs.close()
-        self._starting[ready] = worker
-        return worker, ready
+    def hire(self) -> tuple[_Worker, _Ticket]:
+        ours, theirs = self._context.Pipe()
+        started = self._context.Process(target=_work, args=(theirs, self._memory), daemon=True)
+        with worker_environment(self._threads), theirs:
+            try:
+                started.start()
+            except OSError as error:
+                ours.close()
+                raise WorkerDied(_NO_PROCESS.format(error.strerror)) from error
+            worker = _Worker(started, ours)
+            self._staff.append(worker)
+        name = self._name.encode(errors="replace")
+        return worker, self._send(worker, self._function, name)
 
-    def submit(self, worker: _Process, unit: bytes) -> Future[bytes]:
-        try:
-            return worker.pool.submit(_run, unit)
-        except BrokenProcessPool as error:  # died while it was idle
-            dead: Future[bytes] = Future()
-            dead.set_exception(error)
-            return dead
+    def submit(self, worker: _Worker, unit: bytes) -> _Ticket:
+        return self._send(worker, unit)
 
-    def wait(self, tickets: list[Future[Any]], *, timeout: float | None) -> set[Future[Any]]:
-        return wait(tickets, timeout, return_when=FIRST_COMPLETED).done
+    def wait(self, tickets: list[_Ticket], *, timeout: float | None) -> set[_Ticket]:
+        unsent = {ticket for ticket in tickets if ticket.unsent is not None}
+        if unsent:
+            return unsent
+        of_pipe = {ticket.worker.pipe: ticket for ticket in tickets}
+        return {of_pipe[pipe] for pipe in connection.wait(list(of_pipe), timeout)}  # type: ignore[index]
 
-    def result(self, ticket: Future[bytes]) -> bytes | None:
-        starting = self._starting.pop(ticket, None)
-        try:
-            answer = ticket.result()
-        except BrokenProcessPool as error:
-            self._failed_starts += starting is not None
-            if self._failed_starts == _MOST_FAILED_STARTS:
-                raise WorkerDied(_CANNOT_START) from error
+    def result(self, ticket: _Ticket) -> bytes | None:
+        worker = ticket.worker
+        answer = None
+        if ticket.unsent is None:
+            with suppress(EOFError, OSError):
+                answer = worker.pipe.recv_bytes()
+        if answer is None:
+            self._note_loss(ticket)
             return None
-        if starting is not None:
-            self._failed_starts = 0
-            starting.pid = int(answer)
+        if worker.is_ready:
+            self._unsent = 0
+        elif answer:
+            raise BadValue(answer.decode())  # of load_function; it says what to do
+        worker.is_ready, self._failed_starts = True, 0
         return answer
 
-    def dismiss(self, worker: _Process, *, kill: bool) -> None:
+    def dismiss(self, worker: _Worker, *, kill: bool) -> None:  # noqa: ARG002 - it always does
         self._staff.remove(worker)
-        if kill and worker.pid is not None:
-            # closing the lifeline is not enough where a native library holds Python's lock
-            with suppress(ProcessLookupError):
-                os.kill(worker.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-        worker.lifeline.close()
-        worker.pool.shutdown()
+        _end(worker)
 
     def close(self, *, finished: bool) -> None:
-        if not finished:
-            for worker in self._staff:
-                worker.lifeline.close()
         for worker in self._staff:
-            worker.pool.shutdown(cancel_futures=True)
-            worker.lifeline.close()
+            if not (finished and worker.is_ready):
+                worker.process.kill()
+            else:
+                with suppress(OSError):
+                    worker.pipe.send_bytes(_END)
+        for worker in self._staff:
+            worker.process.join(_TO_END)
+            _end(worker)
+
+    def _send(self, worker: _Worker, *messages: bytes) -> _Ticket:
+        try:
+            for message in messages:
+                worker.pipe.send_bytes(message)
+        except OSError as error:
+            return _Ticket(worker, error)
+        return _Ticket(worker)
+
+    def _note_loss(self, ticket: _Ticket) -> None:
+        """Raise where workers are lost in a way in which others will be too."""
+        started = ticket.worker.process
+        if ticket.unsent is not None:
+            started.kill()
+        started.join(_TO_END)
+        was_idle = isinstance(ticket.unsent, BrokenPipeError | ConnectionResetError)  # it had died
+        self._failed_starts += not ticket.worker.is_ready
+        self._unsent += started.exitcode == _UNSENT or not (ticket.unsent is None or was_idle)
+        if self._unsent == _MOST_FAILURES:
+            raise WorkerDied(_CANNOT_TALK) from ticket.unsent
+        if self._failed_starts == _MOST_FAILURES:
+            raise WorkerDied(_CANNOT_START)
+
+
+def _end(worker: _Worker) -> None:
+    """End a worker, whatever it is at: native code may keep it from seeing that its pipe ended."""
+    worker.process.kill()
+    worker.process.join()
+    worker.pipe.close()
 
 
 @contextmanager
 def worker_environment(threads: int) -> Iterator[None]:
     """Start workers here: with their share of native threads, and with signals held back.
 
-    Both must be so from the first moment: libraries read the thread variables when they load. A
-    Ctrl-C during the start would fill the terminal with tracebacks, and an error in the middle of
-    it would leave a pool that waits for ever. What the user has set stays.
+    Both must be so from the first moment: libraries read the thread variables when they load, and
+    a Ctrl-C during the start would fill the terminal with tracebacks. What the user has set stays.
     """
     added = [name for name in THREAD_VARIABLES if name not in os.environ]
     os.environ.update(dict.fromkeys(added, str(threads)))
@@ -141,54 +190,40 @@ def worker_environment(threads: int) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-def _begin(lifeline: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and cuts the lifeline
+def _work(pipe: Connection, memory: int | None) -> None:
+    """One worker: it answers unit after unit, in order, until the parent ends it or is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-    leave = threading.Thread(target=_leave_with, args=(lifeline, os.getppid()), daemon=True)
-    leave.start()
-
-
-class _Work:
-    """Whether this worker is at a unit, and whether it is to leave; both under the lock."""
-
-    lock = threading.Lock()
-    is_busy = is_leaving = False
-
-
-def _leave_with(lifeline: Connection, parent: int) -> None:
-    """End this process when its lifeline is cut, but not while it sends an answer.
-
-    Half an answer would keep the parent reading for ever: its pool holds the other end of the pipe
-    open. So between units it goes on to where the pool, which is being shut down, ends it.
-    """
-    with suppress(EOFError, OSError):
-        lifeline.recv_bytes()  # nothing is ever sent
-    with _Work.lock:
-        _Work.is_leaving = True
-        if _Work.is_busy or os.getppid() != parent:
-            os._exit(1)
-    time.sleep(_TO_SEND)
-    os._exit(1)
-
-
-def _load(function: bytes, name: str) -> bytes:
-    global _function
-    _function = load_function(function, name, where="a module")
-    return b"%d" % os.getpid()
-
-
-def _run(unit: bytes) -> bytes:
-    _turn(is_busy=True)
+    messages: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(pipe, messages), daemon=True).start()
+    packed, name = messages.get(), messages.get().decode()
     try:
-        return _function(unit)
-    finally:
-        _turn(is_busy=False)
+        function = load_function(packed, name, where="a module")
+    except BadValue as error:
+        _answer(pipe, str(error).encode())
+        return
+    if memory is not None:
+        limit_memory(memory)
+    _answer(pipe, b"")
+    while (unit := messages.get()) != _END:
+        _answer(pipe, function(unit))
 
 
-def _turn(*, is_busy: bool) -> None:
-    """Begin or end a unit, or leave instead."""
-    with _Work.lock:
-        if _Work.is_leaving:
+def _receive(pipe: Connection, messages: queue.SimpleQueue[bytes]) -> None:
+    """Take messages as they come, so that the parent never waits; end with the parent at once."""
+    message = None
+    while message != _END:
+        try:
+            message = pipe.recv_bytes()
+        except (EOFError, OSError):
             os._exit(1)
-        _Work.is_busy = is_busy
+        messages.put(message)
+
+
+def _answer(pipe: Connection, answer: bytes) -> None:
+    """Send an answer. Half of one ends this process, or the parent would wait for the rest."""
+    try:
+        pipe.send_bytes(answer)
+    except OSError:
+        os._exit(_UNSENT)

@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from earmark.engine.memory import limit_memory
 from earmark.engine.worker import load_function
 from earmark.errors import BadValue, MissingExtra, WorkerDied
 from earmark.privacy import keep_private
@@ -37,9 +38,11 @@ class RayCrew:
         address: str,
         workers: int | None,
         local_workers: int,
+        memory: int | None = None,
     ) -> None:
         self._ray = _import_ray()
         self._function, self._name = pickle.dumps(function), repr(function)
+        self._memory = memory
         self._ours = ExitStack()  # what ends with us: a Ray that the caller has joined does not
         if not self._ray.is_initialized():
             if address == "local":
@@ -56,7 +59,7 @@ class RayCrew:
     def hire(self) -> tuple[Any, Any]:
         worker = self._actor.remote()
         self._staff.append(worker)
-        ready = worker.load.remote(self._function, self._name)
+        ready = worker.load.remote(self._function, self._name, self._memory)
         self._starting.add(ready)
         return worker, ready
 
@@ -107,8 +110,10 @@ class RayCrew:
 class _Actor:
     """One worker, in a process of the cluster."""
 
-    def load(self, function: bytes, name: str) -> bytes:
+    def load(self, function: bytes, name: str, memory: int | None) -> bytes:
         self._function = load_function(function, name, where="a module of every node")
+        if memory is not None:
+            limit_memory(memory)
         return b""
 
     def run(self, unit: bytes) -> bytes:

@@ -6,7 +6,8 @@
 - it takes units only a little ahead of the outcomes that it has given: both may be endless;
 - a unit that raises fails alone; a unit that kills its process (a crash in a decoder, no memory) is
   tried again, in the end with nothing else running, and then fails alone with WorkerDied;
-- a unit that takes longer than a deadline fails alone, and its worker is replaced;
+- a unit that takes longer than a deadline fails alone, and its worker is replaced; so is one that
+  needs more memory than a worker may take;
 - no worker outlives its parent, be it closed, interrupted or killed.
 """
 
@@ -19,10 +20,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic, Protocol
 
-from earmark.engine.worker import Attempt, Unit, Value, attempt
-from earmark.errors import BadValue, EarmarkError, WorkerDied
+from earmark.engine.worker import TOO_SLOW, Attempt, Unit, Value, attempt, attempt_within
+from earmark.errors import BadValue, EarmarkError, OutOfMemory, WorkerDied
 
 TRIES = 3  # of a unit that kills its worker; the last one with nothing else running
 AT_A_WORKER = 2  # units: one that runs and one that waits, so that no worker waits for us
@@ -31,10 +33,6 @@ AHEAD = 4  # units a worker that are taken before the first of them is done
 _DIED = (
     f"this killed the process that worked on it, {TRIES} times: a crash in a native library, "
     "too little memory, or a signal from outside"
-)
-_TOO_SLOW = (
-    "this took longer than {:g} seconds, and the process that worked on it was ended. It may be "
-    "damaged, or the machine too busy: try it again alone"
 )
 
 
@@ -54,6 +52,7 @@ def map_units(
     workers: int | None = None,
     ray: str | None = None,
     deadline: float | None = None,
+    memory: int | None = None,
 ) -> Generator[Outcome[Unit, Value], None, None]:
     """function(unit) for each unit: outcomes lazily and in the order of the units.
 
@@ -62,7 +61,9 @@ def map_units(
     workers : processes; None for one on each CPU core we may use; 0 and 1 work in this process
     ray : None for processes here; "local" for Ray on this machine, "auto" or "host:port" for a
         running cluster, where workers=None is one for each of its CPUs
-    deadline : seconds that one unit may take in a worker; a unit in this process takes its time
+    deadline : seconds that one unit may take; in this process it then works in a thread
+    memory : bytes that a worker may take beyond what it has at its start, where the system can hold
+        it to that (engine.memory); this process takes what it needs
 
     An EarmarkError becomes the outcome of its unit. Any other exception is a bug, and becomes the
     outcome Unexpected with its traceback: it is not hidden, and does not stop the other units.
@@ -75,15 +76,21 @@ def map_units(
     if ray is not None:
         from earmark.engine.ray import RayCrew
 
-        crew = RayCrew(Attempt(function), address=ray, workers=workers, local_workers=cpu_count())
+        crew = RayCrew(
+            Attempt(function),
+            address=ray,
+            workers=workers,
+            local_workers=cpu_count(),
+            memory=memory,
+        )
     else:
         workers = cpu_count() if workers is None else workers
         if workers <= 1:
-            return _one_by_one(function, units)
+            return _one_by_one(function, units, deadline=deadline)
         from earmark.engine.processes import ProcessCrew
 
         threads = threads_per_worker(workers)
-        crew = ProcessCrew(Attempt(function), workers=workers, threads=threads)
+        crew = ProcessCrew(Attempt(function), workers=workers, threads=threads, memory=memory)
     return _in_order(crew, iter(units), deadline=deadline)
 
 
@@ -142,10 +149,11 @@ class _Worker:
 
 
 def _one_by_one(
-    function: Callable[[Unit], Value], units: Iterable[Unit]
+    function: Callable[[Unit], Value], units: Iterable[Unit], *, deadline: float | None
 ) -> Generator[Outcome[Unit, Value], None, None]:
+    work = attempt if deadline is None else partial(attempt_within, deadline)
     for unit in units:
-        yield Outcome(unit, *attempt(function, unit))
+        yield Outcome(unit, *work(function, unit))
 
 
 def _in_order(
@@ -237,7 +245,7 @@ class _Schedule:
         _, job = worker.queue.popleft()
         assert job is not None
         self._dismiss(worker, kill=True)
-        self._finish(job, None, WorkerDied(_TOO_SLOW.format(self.deadline)))
+        self._finish(job, None, WorkerDied(TOO_SLOW.format(self.deadline)))
 
     def _settle(self, worker: _Worker) -> None:
         """The head of a worker's queue is done, or the worker is dead."""
@@ -247,7 +255,10 @@ class _Schedule:
         if answer is None:
             self._bury(worker, job)
         elif job is not None:
-            self._finish(job, *pickle.loads(answer))  # noqa: S301 - from our own worker
+            value, error = pickle.loads(answer)  # noqa: S301 - from our own worker
+            self._finish(job, value, error)
+            if isinstance(error, OutOfMemory):  # what it still holds, the next unit would lack
+                self._dismiss(worker, kill=True)
 
     def _bury(self, worker: _Worker, job: _Job | None) -> None:
         self._dismiss(worker, kill=False)

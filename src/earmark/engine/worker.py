@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import pickle
+import threading
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from earmark.errors import BadValue, EarmarkError, Unexpected
+from earmark.errors import BadValue, EarmarkError, OutOfMemory, Unexpected, WorkerDied
 
 Unit = TypeVar("Unit")
 Value = TypeVar("Value")
+
+TOO_SLOW = (
+    "this took longer than {:g} seconds, and was given up. It may be damaged, or the machine too "
+    "busy: try it again alone"
+)
+_NO_MEMORY = (
+    "this needs more memory than one file may take, or than this machine has. It may be damaged: "
+    "play it to check. If it is real, try it again with --no-limits (limits=False in Python)"
+)
+_LOOK = 0.5  # seconds; on Windows Ctrl-C has to wait so long
+_TO_STOP = 5.0  # seconds that a unit may take to notice that it is interrupted
 
 
 @dataclass(frozen=True)
@@ -28,7 +41,7 @@ class Attempt:
             if answer[1] is not None:
                 pickle.loads(packed)  # noqa: S301 - some exceptions can be written but not read
         except Exception as error:  # noqa: BLE001 - this runs code of the value; see map_units
-            return pickle.dumps((None, _unexpected(error)))
+            return pickle.dumps((None, _failure(error)))
         return packed
 
     def __repr__(self) -> str:
@@ -44,7 +57,36 @@ def attempt(
     except EarmarkError as error:
         return None, error
     except Exception as error:  # noqa: BLE001 - kept whole in the outcome; see map_units
-        return None, _unexpected(error)
+        return None, _failure(error)
+
+
+def attempt_within(
+    seconds: float, function: Callable[[Unit], Value], unit: Unit
+) -> tuple[Value | None, EarmarkError | None]:
+    """As attempt, in a thread of this process; what takes longer is given up, and left behind.
+
+    A thread cannot be ended where it hangs in native code, but nothing needs to wait for it.
+    """
+    answers: list[tuple[Value | None, EarmarkError | None]] = []
+    thread = threading.Thread(target=lambda: answers.append(attempt(function, unit)), daemon=True)
+    until = time.monotonic() + seconds
+    thread.start()
+    try:
+        while thread.is_alive() and (left := until - time.monotonic()) > 0:
+            thread.join(min(left, _LOOK))
+    except BaseException:  # Ctrl-C: at the end of Python no thread may be in native code
+        _stop(thread)
+        raise
+    return answers[0] if answers else (None, WorkerDied(TOO_SLOW.format(seconds)))
+
+
+def _stop(thread: threading.Thread) -> None:
+    """End a thread as Ctrl-C ends the main one: when it is back from native code."""
+    import ctypes
+
+    number, exit_ = ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(number, exit_)
+    thread.join(_TO_STOP)
 
 
 def load_function(packed: bytes, name: str, *, where: str) -> Callable[[bytes], bytes]:
@@ -61,7 +103,9 @@ def load_function(packed: bytes, name: str, *, where: str) -> Callable[[bytes], 
     return function
 
 
-def _unexpected(error: Exception) -> Unexpected:
+def _failure(error: Exception) -> EarmarkError:
+    if isinstance(error, MemoryError):
+        return OutOfMemory(_NO_MEMORY)
     last = traceback.extract_tb(error.__traceback__)[-1:]
     place = "".join(f" at {Path(at.filename).name}:{at.lineno}" for at in last)
     trace = "".join(traceback.format_exception(error))

@@ -37,7 +37,7 @@ def compare_scores(
 ) -> Json:
     """The difference b - a of every number, with intervals from the same draws of tracks.
 
-    a, b : on the same songs and tags, as `common` makes them
+    a, b : on the same songs and tags, as `in_common` makes them
     """
     if a.ids != b.ids or not np.array_equal(a.labels, b.labels):
         raise BadValue("the two models were not scored on the same songs and labels")

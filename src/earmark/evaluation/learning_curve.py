@@ -60,13 +60,13 @@ def learning_curve(
         yield row
 
 
-def check_split(store: Path, split: str) -> None:
+def check_split(store: str | Path, split: str) -> None:
     """Raise BadValue where no song of a store's split can be measured."""
     with open_store(store, resident=False) as opened:
         songs_of(opened, split=split)
 
 
-def score_model(model: Path, *, store: Path, split: str) -> ScoredSongs:
+def score_model(model: Path, *, store: str | Path, split: str) -> ScoredSongs:
     """A model's scores of one split of a store."""
     with open_store(store, resident=False) as opened:
         return score_store(Model(model), opened, split=split)

@@ -15,7 +15,6 @@ import numpy as np
 
 from earmark import metrics
 from earmark.arrays import BoolArray, Float32Array, Float64Array, Int64Array
-from earmark.data.store.index import INDEX
 from earmark.data.store.reader import Store, open_store
 from earmark.errors import BadValue
 from earmark.evaluation.measures import measure, number
@@ -74,9 +73,10 @@ def probe_model(
     command : the command line, for the record
 
     The tags are those of the store that some training songs carry and some do not, whatever the
-    model's are. The result has what an evaluation has, and
-    `probe`. Raises FeatureMismatch for a store of other features, BadValue for a split without
-    labelled songs.
+    model's are. The result has what an evaluation has, and `probe`.
+
+    Raises FeatureMismatch for a store of other features, BadValue for a split without labelled
+    songs.
     """
     loaded = Model(model)
     opened = open_store(store, resident=False)  # stays open for the spectrograms of a report
@@ -178,7 +178,7 @@ def _scored(
     )
     return ScoredSongs(
         card=card,
-        source=source_of(model, "store", store.folder, split, known_by=store.folder / INDEX),
+        source=source_of(model, "store", store.folder, split, data_sha256=store.sha256),
         tags=tags,
         ids=tuple(store.ids[place] for place in songs),
         labels=store.labels[songs][:, columns],

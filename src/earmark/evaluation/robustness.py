@@ -11,6 +11,7 @@ import numpy as np
 from earmark import engine, metrics, windows
 from earmark.arrays import Float32Array
 from earmark.audio import load_audio
+from earmark.audio.budget import deadline
 from earmark.errors import BadValue, DataError
 from earmark.evaluation.distortions import DISTORTIONS, RATE
 from earmark.evaluation.measures import number
@@ -50,7 +51,9 @@ def robustness(
         raise BadValue("a store has no audio to distort; score a catalog with paths instead")
     work = _DistortedLogits(model.path, model.runtime, tuple(conditions), seed)
     rows, logits, first_error = [], [], None
-    outcomes = engine.map_units(work, enumerate(scored.paths), workers=workers)
+    outcomes = engine.map_units(
+        work, enumerate(scored.paths), workers=workers, deadline=deadline(limits=True)
+    )
     for row, outcome in enumerate(outcomes):
         progress(1)
         first_error = first_error or outcome.error

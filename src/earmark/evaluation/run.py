@@ -45,7 +45,7 @@ class EvaluationSongs:
     split : train, valid, test, a fold number, or all
     """
 
-    store: Path | None = None
+    store: str | Path | None = None
     catalog: Path | None = None
     audio: Path | None = None
     split: str = "test"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from earmark import engine, files, metrics, windows
 from earmark.arrays import BoolArray, Float32Array, Int64Array
 from earmark.audio import load_audio
-from earmark.data.store.index import INDEX
+from earmark.audio.budget import deadline, memory
 from earmark.errors import BadValue, DataError, EarmarkError
 from earmark.evaluation.columns import Columns
 from earmark.features import log_mel
@@ -143,7 +144,7 @@ def score_store(
         logits,
         labels=store.labels[known],
         ids=[store.ids[place] for place in known],
-        source=source_of(model, "store", store.folder, split, known_by=store.folder / INDEX),
+        source=source_of(model, "store", store.folder, split, data_sha256=store.sha256),
         n_unlabelled=n_unlabelled,
         spectrogram=lambda place: store.log_mels([known[place]])[0],
     )
@@ -179,7 +180,14 @@ def score_catalog(
     logits: list[Float32Array] = []
     failures: list[UnscoredSong] = []
     work = _LogitsOfFile(model.path, model.runtime, options)
-    for place, outcome in zip(known, engine.map_units(work, units, workers=workers), strict=True):
+    outcomes = engine.map_units(
+        work,
+        units,
+        workers=workers,
+        deadline=deadline(limits=options.limits),
+        memory=memory(limits=options.limits, model_bytes=model.path.stat().st_size),
+    )
+    for place, outcome in zip(known, outcomes, strict=True):
         progress(1)
         if outcome.error is not None:
             failures.append(UnscoredSong(ids[place], str(outcome.unit), outcome.error))
@@ -206,7 +214,7 @@ def score_catalog(
         np.stack(logits),
         labels=catalog.labels()[rows],
         ids=[ids[row] for row in rows],
-        source=source_of(model, "catalog", path, split, known_by=path)
+        source=source_of(model, "catalog", path, split, data_sha256=files.sha256(path))
         | dataclasses.asdict(options),
         n_unlabelled=n_unlabelled,
         spectrogram=spectrogram,
@@ -292,15 +300,15 @@ def _scored(
 
 
 def source_of(
-    model: Model, kind: str, path: str | Path, split: str, *, known_by: str | Path
+    model: Model, kind: str, path: str | os.PathLike[str], split: str, *, data_sha256: str
 ) -> dict[str, Any]:
-    """What was measured on what; the data are identified by the hash of the file `known_by`."""
+    """What was measured on what; `data_sha256` tells the data from others."""
     return {
         "model": model.card.name,
         "model_file": str(model.path),
         "model_sha256": files.sha256(model.path),
         "runtime": model.runtime,
         kind: str(path),
-        "data_sha256": files.sha256(known_by),
+        "data_sha256": data_sha256,
         "split": split,
     }

@@ -202,10 +202,10 @@ class Network:
     n_mels, n_frames : of a clip
     front : what happens to the spectrogram, in this order
     grus : read the frames in order, bands and channels together; the last state is the embedding
-    summary : without GRUs, how what the blocks leave becomes the embedding
+    summary : without GRUs, how what the blocks leave becomes the embedding; "max-mean" is the
+        maxima of all channels, then their means
     beside : with GRUs, the mean or maximum over time of what they read, which follows their last
         state in the embedding
-        "max-mean" is the maxima of all channels, then their means
     hidden : a dense layer and its activation before the output
     embedding : what the model file calls so: the summary, or what the hidden layer makes of it
     pieces : None where the network hears the whole clip at once

@@ -3,6 +3,7 @@
 The names below are the public ones; a module is loaded when its first name is used.
 
 database, song       the library's file, and one row of it; embeddings: vectors of all songs
+identity, show       by which names a file is known; a song as JSON, and the tags that count
 overlay, corrections what a person says of a song's tags; song_table: all songs in memory
 changes, scan        which files are new, and hearing them; hearing: one file in a worker process
 settings             which tags count, and what they are called in files and playlists

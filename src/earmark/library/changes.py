@@ -11,10 +11,10 @@ from pathlib import Path
 
 from earmark.audio import AUDIO_SUFFIXES
 from earmark.audio.find import Choice, Skipped, audio_names
-from earmark.audio.opening import is_address
 from earmark.errors import BadValue
 from earmark.library.database import FileState, Library, LibraryModel
-from earmark.library.identity import FileId, absolute, file_id, file_id_of, is_real, real
+from earmark.library.identity import FileId, absolute, file_id, file_id_of, is_real, real, spelled
+from earmark.remote import looks_remote
 
 SETTLE_SECONDS = 5.0  # a file that changed less than that ago may still be being written
 NOWHERE = (-1, -1)  # size and time of a file whose status could not be read
@@ -36,7 +36,7 @@ class FolderChanges:
     doubles : rows of files that have another row
     failed : how many could not be heard before and have not changed since
     unsettled : how many wait for the next scan, because they changed a moment ago
-    unjudged : how many of the unchanged were heard and not judged (Song.warnings)
+    unjudged : how many of the unchanged were heard and not judged (ScannedFile.warnings)
     skipped : what the folders hold besides (audio.find)
     """
 
@@ -120,13 +120,13 @@ def find_changes(
         given.append(absolute(folder))
         if os.path.exists(folder):  # noqa: PTH110 - exists() raises for what it cannot look at
             continue
-        if is_address(folder):
+        if looks_remote(folder):
             raise BadValue(f"{folder} is an address; give a folder on this machine")
         raise BadValue(
             f"{given[-1]} does not exist. Check the name, and that its disk is connected; the "
             "library keeps what it knows of the songs there"
         )
-    roots = [real(folder) for folder in given]
+    roots = [spelled(real(folder)) for folder in given]
     changes = FolderChanges()
     rows = library.states(model)
     for folder, root in zip(given, roots, strict=True):
@@ -203,7 +203,10 @@ def _add_names_of_rows(files: Iterable[_File], others: Sequence[bytes], *, rows:
     by_id: dict[tuple[int, int], dict[FileId | None, _File]] = {}
     for name in others:
         state = rows[name].size, rows[name].mtime_ns
-        same = file_id_of(name) if state in by_state else None
+        if state not in by_state:
+            continue
+        # as its folder spells it: exFAT under FUSE numbers a file anew for each case of its name
+        same = file_id_of(spelled(Path(os.fsdecode(name))))
         if same is None:
             continue
         if state not in by_id:  # few files share size and time; theirs alone are looked at again
@@ -220,7 +223,10 @@ def _best_name(names: Sequence[bytes], rows: Rows) -> bytes:
 def _is_listed(name: bytes) -> bool:
     """Whether a folder spells the name of a file in it so: some take other case for the same."""
     folder, last = os.path.split(name)
-    return last in os.listdir(folder)  # noqa: PTH208 - of bytes
+    try:
+        return last in os.listdir(folder)  # noqa: PTH208 - of bytes
+    except OSError:  # it may be entered, but not listed
+        return False
 
 
 def _join_rows(file: _File, name: bytes, *, rows: Rows, changes: FolderChanges) -> None:

@@ -69,15 +69,17 @@ def corrections(library: Library, model: LibraryModel) -> Iterator[Correction]:
             yield Correction(song, model.card.tags[column], holds)
 
 
-def as_catalog(library: Library, model: LibraryModel, *, settings: TagRules) -> str:
+def as_catalog(library: Library, model: LibraryModel, *, settings: TagRules) -> bytes:
     """A CSV catalog of the corrected songs, to learn from, as `earmark data catalog csv` reads it.
 
     A song has the tags that count by the settings: what a catalog does not name, a song does not
     have, so that the corrections alone would deny all else that was heard. One song of each audio.
+    In UTF-8; bytes of names that are not UTF-8 are escaped.
     """
     out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(_COLUMNS)
+    plain = csv.writer(out, lineterminator="\n")
+    quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    plain.writerow(_COLUMNS)
     seen = set()
     for song in library.songs(model, failed=False, corrected=True):
         if song.audio is None or song.audio in seen:
@@ -86,5 +88,6 @@ def as_catalog(library: Library, model: LibraryModel, *, settings: TagRules) -> 
         names = [tag.name for tag in counting(song, model.card, settings=settings)]
         # a separator alone says "none of the tags"; nothing says "unknown"
         row = [song.audio.hex()[:32], str(song.path), "|".join(names) or "|", song.artist, ""]
-        table.writerow(row)
-    return out.getvalue()
+        # of line ends Python quotes only the one that it writes
+        (quoted if "\r" in "".join(row) else plain).writerow(row)
+    return out.getvalue().encode("utf-8", "backslashreplace")

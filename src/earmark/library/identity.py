@@ -8,11 +8,12 @@ files anew.
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from earmark.audio import AUDIO_SUFFIXES
-from earmark.audio.find import audio_files
+from earmark.audio.find import audio_names
 from earmark.sqlite_file import Database
 
 # ruff: noqa: S608  # only constants of these files are put into SQL; values are always bound
@@ -34,6 +35,25 @@ def real(path: str | Path) -> Path:
         return Path(os.path.realpath(path))
     folder, name = os.path.split(path)
     return Path(os.path.realpath(folder), name)
+
+
+def spelled(path: Path) -> Path:
+    """The path as its folders list it, where the file system takes names in upper or lower case."""
+    found = Path(path.anchor)
+    for part in path.parts[1:]:
+        try:
+            listed = os.listdir(found)  # noqa: PTH208 - a Path for each name takes longer
+        except OSError:
+            listed = [part]
+        if part not in listed:
+            same = [name for name in listed if _folded(name) == _folded(part)]
+            part = same[0] if len(same) == 1 else part
+        found /= part
+    return found
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name.casefold())
 
 
 def is_real(name: bytes) -> bool:
@@ -80,13 +100,14 @@ def known_places(database: Database, model: int, path: Path) -> list[Path]:
     for name in _names_of(path):
         if database.rows(query, (model, *inside(name))):
             return [name]
-    files = audio_files([path], suffixes=AUDIO_SUFFIXES)
+    files = map(Path, audio_names([path], suffixes=AUDIO_SUFFIXES))
     return sorted(set(_known_files(database, model, files)))
 
 
 def _names_of(path: str | Path) -> list[Path]:
-    """The paths by which a file or folder may be in the library, as far as links tell."""
-    return list(dict.fromkeys((absolute(path), real(path), Path(os.path.realpath(path)))))
+    """The paths by which a file or folder may be in the library, as far as links and case tell."""
+    names = (absolute(path), real(path), Path(os.path.realpath(path)), spelled(real(path)))
+    return list(dict.fromkeys(names))
 
 
 def _known_files(database: Database, model: int, files: Iterable[Path]) -> Iterator[Path]:

@@ -30,7 +30,8 @@ class ScanOptions:
 
     workers : processes; None is one for each core, and only this one for a few files
     quick : hear three windows of each song instead of every second
-    retry : try again what could not be heard before, and hear what was not judged (Song.warnings)
+    retry : try again what could not be heard before, and hear what was not judged
+        (ScannedFile.warnings)
     limits : refuse a file that costs too much for the music in it; False hears it all the same
     choice : which files of the folders are left out
     """

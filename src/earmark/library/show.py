@@ -8,7 +8,7 @@ from earmark.library.settings import TagRules
 from earmark.library.song import ScannedFile
 from earmark.model_file import Card
 from earmark.ranking import Ranking
-from earmark.tagger import Tag, Tags, rank_tags
+from earmark.results import Tag, Tags, rank_tags
 
 
 def tags_of(song: ScannedFile, card: Card, *, rank: Ranking | None = None) -> Tags:

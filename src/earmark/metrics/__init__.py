@@ -38,6 +38,7 @@ from earmark.metrics.sorted_lists import (
     Scores,
     Statistic,
     checked,
+    mean,
     resampler,
 )
 
@@ -80,8 +81,7 @@ def roc_auc(
 
     returns : the mean, NaN where it is over nothing; float64 (n_tags,) for average None
     """
-    lists, mean = resampler(labels, scores, average)
-    values = lists.values.roc_auc
+    values = resampler(labels, scores, average).values.roc_auc
     return values if average is None else mean(values)
 
 
@@ -97,8 +97,7 @@ def average_precision(
     The step sum, not the trapezoid area under the precision-recall curve, which is too high.
     returns : the mean, NaN where it is over nothing; float64 (n_tags,) for average None
     """
-    lists, mean = resampler(labels, scores, average)
-    values = lists.values.average_precision
+    values = resampler(labels, scores, average).values.average_precision
     return values if average is None else mean(values)
 
 

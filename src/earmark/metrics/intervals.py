@@ -16,6 +16,7 @@ from earmark.metrics.sorted_lists import (
     Scores,
     Statistic,
     Values,
+    mean,
     resampler,
 )
 
@@ -71,7 +72,7 @@ def bootstrap(
     n: int = REPLICATES,
 ) -> Interval:
     """The interval of one statistic over n draws of as many tracks, with replacement."""
-    lists, mean = resampler(labels, scores, average)
+    lists = resampler(labels, scores, average)
     draws = _draws(len(labels), n, generator)
     values = np.array([mean(getattr(lists.of(draw), statistic)) for draw in draws])
     return Interval.of(mean(getattr(lists.values, statistic)), values)
@@ -115,11 +116,11 @@ def paired_bootstrap(
     both = [resampler(labels, scores, average) for scores in (a, b)]
     replicates = np.array(
         [
-            [mean(getattr(lists.of(draw), statistic)) for lists, mean in both]
+            [mean(getattr(lists.of(draw), statistic)) for lists in both]
             for draw in _draws(len(labels), n, generator)
         ]
     )
-    whole = [mean(getattr(lists.values, statistic)) for lists, mean in both]
+    whole = [mean(getattr(lists.values, statistic)) for lists in both]
     return Difference.of(whole, list(replicates.T))
 
 
@@ -140,7 +141,7 @@ def replicates(
     """Everything that an evaluation gives an interval for, from the same n draws."""
     kinds = {average: resampler(labels, scores, average) for average in AVERAGES}
     drawn: list[dict[Average, Values]] = [
-        {average: lists.of(draw) for average, (lists, _) in kinds.items()}
+        {average: lists.of(draw) for average, lists in kinds.items()}
         for draw in _draws(len(labels), n, generator)
     ]
     return Replicates(
@@ -148,7 +149,7 @@ def replicates(
         {
             name: {
                 average: np.array([mean(getattr(one[average], name)) for one in drawn])
-                for average, (_, mean) in kinds.items()
+                for average in kinds
             }
             for name in STATISTICS
         },

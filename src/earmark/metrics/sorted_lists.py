@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -124,17 +124,15 @@ class Tracks:
         )
 
 
-def resampler(
-    labels: BoolArray, scores: Scores, average: Average | None
-) -> tuple[Resampler, Callable[[Float64Array], float]]:
-    """The statistics that an average is taken over, and the function that takes it."""
+def resampler(labels: BoolArray, scores: Scores, average: Average | None) -> Resampler:
+    """The statistics whose `mean` is an average: of each tag, each track, or all pairs."""
     labels, scores = checked(labels, scores)
     if average in ("macro", None):
-        return Lists(zip(labels.T, scores.T, strict=True)), mean
+        return Lists(zip(labels.T, scores.T, strict=True))
     if average == "micro":
-        return Lists(iter([(labels.ravel(), scores.ravel())]), pairs=labels.shape[1]), mean
+        return Lists(iter([(labels.ravel(), scores.ravel())]), pairs=labels.shape[1])
     if average == "samples":
-        return Tracks(labels, scores), mean
+        return Tracks(labels, scores)
     raise BadValue(f"unknown average {average!r}; choose one of {', '.join(AVERAGES)}")
 
 

@@ -65,7 +65,7 @@ def convert(
     """Make a model file from published weights; returns its card.
 
     kind : one of KINDS; a file of another kind is refused
-    name : which network of zoo.PUBLISHED it is; needed where neither the file nor its sha256 tell
+    name : which network of PUBLISHED it is; needed where neither the file nor its sha256 tell
     as_published : choi2016 only: read the weights as their scripts do, not as they were trained
 
     Raises ModelNotFound for a file that cannot be opened, and BadModel, which says what was found,
@@ -134,7 +134,7 @@ def _card(kind: str, name: str, path: Path, *, as_published: bool) -> Card:
 
 
 def _tags(name: str) -> tuple[str, ...]:
-    """What the columns of a network of zoo.PUBLISHED mean."""
+    """What the columns of a network of PUBLISHED mean."""
     if name.startswith("efficientat"):
         return audioset_527()
     if "jamendo" in name:

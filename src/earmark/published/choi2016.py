@@ -77,9 +77,6 @@ def _norm_shapes(name: str, size: int) -> dict[str, tuple[int, ...]]:
     return {f"{name}_{part}": (size,) for part in parts}
 
 
-__all__ = ["fits", "is_crnn", "network"]
-
-
 def network(weights: KerasWeights, *, as_published: bool = False) -> Network:
     """The network in a Keras file, restored or as the published scripts read it.
 

@@ -44,9 +44,6 @@ def _shapes() -> Shapes:
     return shapes | {"output/kernel": (N_UNITS, N_TAGS), "output/bias": (N_TAGS,)}
 
 
-__all__ = ["fits", "network"]
-
-
 def network(weights: KerasWeights) -> Network:
     """The network in a Keras file. Raises BadValue for other names or shapes."""
     check(weights)

@@ -133,8 +133,6 @@ def _dense_shapes(name: str, n_in: int, n_out: int) -> dict[str, tuple[int, ...]
     return {f"{name}.weight": (n_out, n_in), f"{name}.bias": (n_out,)}
 
 
-__all__ = ["fits", "network", "trunk"]
-
 FEATURES = PRESETS["efficientat"]
 
 

@@ -36,9 +36,10 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "torch IntStorage": np.dtype("<i4"),
 }
 # What reading beyond the end, wrong lengths and wrong names raise; OSError: zipfile seeks to before
-# the start.
+# the start; MemoryError and OverflowError: a length that no memory holds.
 _DAMAGE = (
-    ValueError, KeyError, EOFError, OSError, RuntimeError, struct.error, zipfile.BadZipFile,
+    ValueError, KeyError, EOFError, OSError, RuntimeError, MemoryError, OverflowError,
+    struct.error, zipfile.BadZipFile,
 )  # fmt: skip
 _NEW_DICT = "collections OrderedDict"
 _NEW_TENSOR = "torch._utils _rebuild_tensor_v2"

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from earmark.errors import MissingExtra
 from earmark.lazy_names import lazy_names
 
-for _library, _distribution in (("torch", "torch"), ("pydantic", "pydantic")):
+for _library in ("torch", "pydantic"):
     if find_spec(_library) is None:
-        raise MissingExtra(_distribution, "train")
+        raise MissingExtra(_library, "train")
 
 if TYPE_CHECKING:
     from earmark.training.export.exporter import Terms, export_run

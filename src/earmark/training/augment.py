@@ -20,7 +20,8 @@ class Augmentation:
     roll : start at a random frame and wrap around at the end
     mixup : mix two clips and their labels, in shares drawn from Beta(mixup, mixup)
         (arXiv:1710.09412)
-    masks, mask_mels : set so many bands of up to so many mels to the clip's mean
+    masks : bands of mels that are set to the clip's mean
+    mask_mels : the most mels of such a band
         (arXiv:1904.08779)
     gain_db : make it louder or softer by up to so many decibels of the features
     """

@@ -38,17 +38,17 @@ def read_checkpoint(path: Path) -> tuple[Arrays, dict[str, Any]]:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         facts: dict[str, Any] = json.loads(arrays.pop(_FACTS).tobytes())
+        version = facts["format_version"]
     except OSError as error:
         raise DataError(
             f"cannot read the checkpoint {path} ({error.strerror or error}). Make the file "
             "readable, or train into another folder"
         ) from error
-    except (ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+    except (ValueError, KeyError, TypeError, MemoryError, zipfile.BadZipFile, EOFError) as error:
         raise DataError(
             f"{path} is damaged, or not a checkpoint of earmark ({error}). Train into "
             "another folder"
         ) from error
-    version = facts.get("format_version")
     if version != FORMAT_VERSION:
         raise DataError(
             f"{path} has format version {version}; this earmark reads version {FORMAT_VERSION}. "

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from time import perf_counter
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -17,8 +17,8 @@ from earmark.arrays import Int64Array
 from earmark.data.store.index import read_index
 from earmark.data.store.reader import RESIDENT_SHARE, Store, free_memory, open_store
 from earmark.errors import BadRecipe, BadStore
-
-Held = Literal["auto", "gpu", "memory", "disk"]
+from earmark.remote import Address, place_of
+from earmark.training.recipe import Held
 
 _CLIPS_PER_COPY = 1000  # brought to the GPU at a time
 _AHEAD, _THREADS = 4, 2  # batches read while the network is busy, and by how many threads
@@ -56,13 +56,13 @@ class ClipSource:
         return _FromStore(self.store, indices, self.device)
 
 
-def open_clips(path: str | Path, *, held: Held, device: torch.device) -> ClipSource:
+def open_clips(path: str | os.PathLike[str], *, held: Held, device: torch.device) -> ClipSource:
     """Open a store, with its spectrograms where they fit best.
 
     Raises BadStore, also for labels that do not fit into memory, and BadRecipe where `held` names
     a place that the spectrograms do not fit into.
     """
-    index = read_index(Path(path))
+    index = read_index(place_of(path))
     _check_labels(index.n_clips, len(index.tags))
     size = index.n_clips * index.format.clip_bytes
     room = {"memory": RESIDENT_SHARE * free_memory()}
@@ -80,7 +80,7 @@ def open_clips(path: str | Path, *, held: Held, device: torch.device) -> ClipSou
     on_gpu = held == "gpu" or (held == "auto" and size <= room.get("gpu", 0))
     resident = {"memory": True, "auto": None}.get(held, False)
     store = open_store(path, resident=not on_gpu and resident)
-    where = "read from disk by threads"
+    where = f"read from {store.folder if isinstance(store.folder, Address) else 'disk'} by threads"
     if on_gpu or store.resident:
         where = f"held {'on the GPU' if on_gpu else 'in memory'}"
     note = f"{index.n_clips:,} clips, {size / 1e6:,.0f} MB, are {where}"

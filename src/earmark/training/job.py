@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -54,7 +54,7 @@ class Job:
         )
 
 
-def prepare(recipe: Recipe, store: Path, *, processes: Processes) -> Job:
+def prepare(recipe: Recipe, store: str | os.PathLike[str], *, processes: Processes) -> Job:
     """Open the store, choose the songs, and make the task.
 
     Raises BadRecipe, BadStore and FeatureMismatch.

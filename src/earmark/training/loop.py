@@ -7,6 +7,7 @@ So a run that was killed and resumed ends with the weights of one that was not.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ class Result:
 
 def train(
     recipe: Recipe,
-    store: str | Path,
+    store: str | os.PathLike[str],
     run: str | Path,
     *,
     framework: Framework = "torch",
@@ -87,7 +88,7 @@ def train(
         only_run_in(folder) if processes.first else nullcontext(),
         Board(folder, wanted=recipe.loop.tensorboard and processes.first) as board,
     ):
-        job = prepare(recipe, Path(store), processes=processes)
+        job = prepare(recipe, store, processes=processes)
         current = start_or_resume(job, folder, backend=backend, resume=resume)
         estimated = current.done
 

@@ -79,9 +79,11 @@ class CrnnSettings:
         on the training songs
     pad : frames of zeros before and after the clip, so that the pools divide its length
     input_norm : batch norm of the input, with a mean for each "frame" or one for the "channel"
-    widths, pools : for each block, its filters and the (mels, frames) that it pools into one
+    widths : the filters of each block
+    pools : the (mels, frames) that each block pools into one
     kernel : size of the filters in both directions, odd
-    block_dropout, dropout : share that is dropped after each block, and before the output
+    block_dropout : share that is dropped after each block
+    dropout : share that is dropped before the output
     recurrent : "gru" (torch's), "classic-gru" (hard sigmoids, reset gate before the product) or
         "none"
     units, layers : of the recurrent part

@@ -24,6 +24,7 @@ _RENAMED = {"default": "cnn-gru", "shipped": "cnn-gru"}
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+Held = Literal["auto", "gpu", "memory", "disk"]
 
 
 class _Section(BaseModel):
@@ -34,11 +35,11 @@ class _Section(BaseModel):
 class Data(_Section):
     """Which songs of the store a run learns from, and which it validates on.
 
-    train, valid : splits of the store; "all" trains on every song, an empty `valid` trains without
-        validation
-    test_fold, valid_fold : for a store whose splits are fold numbers: the fold that is not used,
-        and the one to validate on; all others are learned from. Without valid_fold, there is no
-        validation.
+    train : the split to learn from; "all" is every song of the store
+    valid : the split to validate on; empty, there is no validation
+    test_fold : for a store whose splits are fold numbers: the fold that is not used; all others
+        but valid_fold are learned from
+    valid_fold : of such a store: the fold to validate on; without it there is no validation
     targets : a file of targets (see training/targets.py) to learn instead of the store's labels;
         its tags become those of the network, and there is no validation. "labels" learns the
         labels, as without it; empty, it must be set before the recipe can run
@@ -56,7 +57,7 @@ class Data(_Section):
     targets: str | None = None
     songs: int = Field(default=0, ge=0)
     artists: str | None = None
-    held: Literal["auto", "gpu", "memory", "disk"] = "auto"
+    held: Held = "auto"
 
     @field_validator("targets")
     @classmethod
@@ -126,7 +127,8 @@ class Loop(_Section):
         f32. "f16" is for older GPUs; its gradients are scaled, and a step whose gradients are not
         finite is left out
     compile : let torch.compile fuse the network first
-    checkpoint_minutes, checkpoint_steps : also save that often within an epoch; 0 does not
+    checkpoint_minutes : also save after so many minutes within an epoch; 0 does not
+    checkpoint_steps : also save after so many steps within an epoch; 0 does not
     tensorboard : write TensorBoard's files, too
     tensorboard_steps : give TensorBoard the loss that often within an epoch; 0 does not
     """
@@ -147,7 +149,8 @@ class Loop(_Section):
 class Recipe(_Section):
     """The whole recipe.
 
-    name, seed : its name, by default the file's; and what everything random in it is drawn by
+    name : of the recipe, by default the file's
+    seed : what everything random in it is drawn by
     features : the preset that the store must be made with; None takes any
     init : weights to start from: a name (choi2016, choi2016-cnn, cs2470), their .h5 file, a run of
         earmark's (its folder or its best.npz), or a model file that earmark trained

@@ -6,13 +6,13 @@ have drawn without the interruption.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 
 Purpose = Literal["weights", "songs", "order", "step", "measure"]
-_PURPOSES = ("weights", "songs", "order", "step", "measure")
+_PURPOSES = get_args(Purpose)  # whose places are part of every seed
 
 
 def generator(seed: int, purpose: Purpose, *numbers: int) -> np.random.Generator:

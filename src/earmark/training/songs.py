@@ -14,10 +14,8 @@ from earmark.arrays import BoolArray, Float32Array, Float64Array, Int64Array
 from earmark.data.catalog.catalog import read_catalog
 from earmark.data.catalog.from_csv import read_csv
 from earmark.data.catalog.splits import artist_key
-from earmark.data.store.index import INDEX
 from earmark.data.store.reader import Store, open_store
 from earmark.errors import BadRecipe
-from earmark.files import sha256
 from earmark.training.recipe import Data, Recipe
 from earmark.training.seeds import generator
 from earmark.training.targets import read_targets
@@ -116,7 +114,7 @@ def digest(store: Store, songs: TrainingSongs) -> dict[str, int | str]:
     return {
         "n_train": len(songs.train),
         "n_valid": len(songs.valid),
-        "store_sha256": sha256(store.folder / INDEX),
+        "store_sha256": store.sha256,
         "songs_sha256": hashlib.sha256(ids.encode()).hexdigest(),
         "labels_sha256": hashlib.sha256(
             "\n".join(songs.tags).encode() + labels.tobytes()

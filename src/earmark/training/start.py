@@ -20,6 +20,7 @@ from earmark import zoo
 from earmark.errors import BadModel, BadRecipe, ModelError, ModelNotFound
 from earmark.features import PRESETS
 from earmark.model_file import card_in, read_bytes
+from earmark.published.keras_file import SIGNATURE
 from earmark.tags import MSD_50, msd_50_priors
 from earmark.training.checkpoint import Arrays, read_checkpoint
 from earmark.training.export.from_graph import from_model_file
@@ -34,7 +35,6 @@ _WHAT = (
     f"Give init a name ({', '.join(NAMES)}), the .h5 file of one of these, a run of earmark's (its "
     "folder or its best.npz), or a model file that earmark trained"
 )
-_HDF5 = b"\x89HDF"
 _MOST_CLIPS = 512  # that norms are measured on
 
 
@@ -212,8 +212,8 @@ def _outputs(model: nn.Module, *, n_tags: int) -> set[str]:
 
 def _read(path: Path) -> _Weights:
     with path.open("rb") as file:
-        start = file.read(len(_HDF5))
-    if start == _HDF5:
+        start = file.read(len(SIGNATURE))
+    if start == SIGNATURE:
         found = read_published(path)
         fit = f"the [model] of the recipe {found.recipe}"
         return _Weights(fit, MSD_50, found.standardise, found.state)

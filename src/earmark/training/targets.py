@@ -48,7 +48,9 @@ def read_targets(path: str | Path) -> Targets:
         with np.load(path, allow_pickle=False) as arrays:
             ids, tags = (tuple(arrays[key].tolist()) for key in ("ids", "tags"))
             values = arrays["values"].astype(np.float32)
-    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+    except (
+        OSError, EOFError, KeyError, MemoryError, TypeError, ValueError, zipfile.BadZipFile
+    ) as error:  # fmt: skip
         raise BadRecipe(
             f"data.targets: cannot read {path} as a file of targets ({error}). It must be an .npz "
             "file with ids, tags and values"

@@ -16,7 +16,7 @@ from earmark.errors import EarmarkError
 from earmark.files import Json, json_line
 from earmark.inference import Options
 from earmark.ranking import Ranking
-from earmark.tagger import Failure, Tags
+from earmark.results import Failure, Tags
 from earmark.tags import Vocabulary
 from earmark.web import metrics, schemas
 from earmark.web.responses import failure_response, json_response, shown_name

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 import tempfile
 import wave
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+
+from earmark.engine.memory import limit_memory
 
 READY, SAMPLES, END, FAILED, NO_MEMORY = b"R", b"S", b"E", b"F", b"M"
 _GRACE = 5.0  # seconds beyond the deadline, after which the process ends itself
@@ -29,7 +30,7 @@ def main(pipe: Connection, memory_mb: float) -> None:
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     _load_decoders()
-    _limit_memory(memory_mb)
+    limit_memory(round(memory_mb * 1e6))
     pipe.send_bytes(READY)
     try:
         while True:
@@ -81,18 +82,6 @@ def _load_decoders() -> None:
             file.setparams((1, 2, _WARM_UP_HZ, 0, "NONE", ""))
             file.writeframes(bytes(2 * _WARM_UP_HZ))
         audio.load_audio(path, rate=2 * _WARM_UP_HZ)
-
-
-def _limit_memory(megabytes: float) -> None:
-    """Limit how much more memory this process may take, where the system can do so."""
-    if sys.platform != "linux":
-        return
-    import resource
-
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    most = pages * resource.getpagesize() + round(megabytes * 1e6)
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash writes no core file
 
 
 def _set_alarm(seconds: float) -> None:

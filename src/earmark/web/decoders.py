@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
@@ -22,11 +23,12 @@ from earmark.audio.stated import CutShort
 from earmark.engine.processes import worker_environment
 from earmark.errors import UnreadableAudio, WorkerDied
 from earmark.web import decoder_process
-from earmark.web.errors import TooCostly, TooLong
+from earmark.web.errors import Busy, TooCostly, TooLong
 from earmark.web.limits import Limits
 
 _TRIES = 2  # of a file whose decoder dies: the first time the system may have killed it
 _START_SECONDS = 60.0
+_RETRY_SECONDS = 10  # after which there may be a process again
 _LARGEST_MESSAGE = 1 << 26  # bytes; a compromised decoder may send anything
 
 
@@ -43,7 +45,8 @@ class Decoders:
         self._on_loss = on_loss
         self._context = multiprocessing.get_context("spawn")
         self._starting = threading.Lock()  # the environment is changed meanwhile
-        self._idle: queue.SimpleQueue[_Decoder] = queue.SimpleQueue()
+        # None in place of one that could not be started anew: the next file tries again
+        self._idle: queue.SimpleQueue[_Decoder | None] = queue.SimpleQueue()
         if os.name == "posix":
             resource_tracker.ensure_running()
         first = [self._start() for _ in range(limits.n_decoders)]
@@ -75,7 +78,7 @@ class Decoders:
         name : what errors call the file
         minutes : what is longer raises TooLong; None is the limit of the server
 
-        Raises UnreadableAudio, TooLong and TooCostly.
+        Raises UnreadableAudio, TooLong, TooCostly, and Busy where no process can be started.
         """
         longest = (minutes or self._limits.minutes) * 60
         job = {
@@ -89,6 +92,7 @@ class Decoders:
             decoder = self._idle.get()
             keep = False
             try:
+                decoder = decoder or self._start_late()
                 audio = _receive(decoder, job, name=name, longest=longest)
                 keep = True
                 return audio
@@ -101,15 +105,30 @@ class Decoders:
                     raise TooCostly(_too_costly(name, lost.why, self._limits)) from lost
             finally:
                 if not keep:
-                    decoder.kill()
-                    decoder = self._start()
+                    if decoder is not None:
+                        decoder.kill()
+                    decoder = None
+                    with suppress(OSError):  # the system has no memory or process left
+                        decoder = self._start()
                 self._idle.put(decoder)
         raise TooCostly(_too_costly(name, "died", self._limits))
 
     def close(self) -> None:
         """End every process."""
         for _ in range(self._limits.n_decoders):
-            self._idle.get().kill()
+            decoder = self._idle.get()
+            if decoder is not None:
+                decoder.kill()
+
+    def _start_late(self) -> _Decoder:
+        try:
+            return self._start()
+        except OSError as error:
+            raise Busy(
+                "the server has no memory or no process left to decode with. Try again in "
+                f"{_RETRY_SECONDS} seconds",
+                retry_after=_RETRY_SECONDS,
+            ) from error
 
     def _start(self) -> _Decoder:
         ours, theirs = self._context.Pipe()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from earmark.library.playlists.m3u import m3u8
@@ -26,6 +26,7 @@ OneSong = Annotated[
 SomeSongs = Annotated[
     list[str], Query(max_length=50, description="Ids or paths of songs; may be repeated.")
 ]
+Number = Annotated[int, Path(ge=1, le=2**63 - 1, description="A song's id.")]  # as SQLite counts
 Expression = Annotated[
     str, Query(max_length=2000, description='Tags, such as "jazz and not vocal, calm > .6".')
 ]
@@ -87,7 +88,7 @@ def library_api(shelf: Shelf, sound: Sound) -> APIRouter:
         return json_response(await shelf.search(expression, words, offset=offset, limit=limit))
 
     @get("/api/library/songs/{number}", summary="One song")
-    async def song(number: int) -> Response:
+    async def song(number: Number) -> Response:
         """Its line in `earmark library show --json`, and `audio`: the address of its sound."""
         return json_response(await shelf.song(number))
 
@@ -97,7 +98,7 @@ def library_api(shelf: Shelf, sound: Sound) -> APIRouter:
         tags=["library"],
         summary="Correct a tag of a song",
     )
-    async def correct(number: int, said: Said) -> Response:
+    async def correct(number: Number, said: Said) -> Response:
         """The correction is remembered with the audio, and beats what was heard; null forgets it.
 
         Returns the song as it is then.
@@ -170,7 +171,7 @@ def library_api(shelf: Shelf, sound: Sound) -> APIRouter:
     @router.get("/library/audio/{number}", include_in_schema=False)
     async def audio(
         request: Request,
-        number: int,
+        number: Number,
         key: str = "",
         form: Annotated[Literal["original", "opus"], Query(alias="as")] = "original",
     ) -> Response:

@@ -16,7 +16,7 @@ _REPEATS_SECONDS = 60.0  # within them the same warning is left out
 _MOST_KEYS, _LONGEST_KEY = 1000, 300
 
 
-class JsonLines(logging.Formatter):
+class JsonFormatter(logging.Formatter):
     """Log records as JSON: time, level, event, request_id, and further facts."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -74,7 +74,7 @@ def set_up(stream: Any) -> None:
     call this.
     """
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonFormatter())
     handler.addFilter(OncePerMinute())
     levels = {"earmark.web": logging.INFO, "uvicorn": logging.WARNING, "asyncio": logging.WARNING}
     for name, level in levels.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import re
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from importlib.metadata import version
@@ -15,6 +16,7 @@ from fastapi.responses import FileResponse
 
 STATIC = Path(__file__).parent / "static"
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_PART = re.compile("<!-- part ([a-z]+) -->")
 _REVALIDATE = {"Cache-Control": "no-cache"}  # each time, so that an update shows at once
 _IMMUTABLE = "public, max-age=31536000, immutable"
 
@@ -72,8 +74,16 @@ def _file(path: Path) -> Response:
 @lru_cache
 def _page(name: str) -> str:
     """One HTML page; plotly's URL has its version in it, so that browsers may cache it for good."""
-    html = (STATIC / name).read_text(encoding="utf-8")
-    return html.replace("static/plotly.js", f"static/plotly.js?{version('plotly')}")
+    return whole_html(name).replace("static/plotly.js", f"static/plotly.js?{version('plotly')}")
+
+
+def whole_html(name: str) -> str:
+    """A page of static/, with static/parts/NAME.html in the place of each `<!-- part NAME -->`."""
+
+    def part(found: re.Match[str]) -> str:
+        return (STATIC / "parts" / f"{found[1]}.html").read_text(encoding="utf-8").rstrip("\n")
+
+    return _PART.sub(part, (STATIC / name).read_text(encoding="utf-8"))
 
 
 def plotly_js() -> Path:

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from earmark.errors import EarmarkError, ModelError
 from earmark.files import json_line
-from earmark.tagger import Failure
+from earmark.results import Failure
 from earmark.web import logs
 from earmark.web.errors import HttpError
 

@@ -1,4 +1,4 @@
-"""The JSON schemas of the API's responses, for its OpenAPI page; earmark.tagger makes the JSON."""
+"""The JSON schemas of the API's responses, for its OpenAPI page; earmark.results makes the JSON."""
 
 from __future__ import annotations
 

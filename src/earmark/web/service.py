@@ -26,8 +26,9 @@ from earmark.audio import Audio
 from earmark.errors import BadValue
 from earmark.files import Json
 from earmark.inference import Options
+from earmark.results import Tags
 from earmark.runtime import Model
-from earmark.tagger import Tagger, Tags
+from earmark.tagger import Tagger
 from earmark.web import cards, drawing
 from earmark.web.access import LOOPBACK
 from earmark.web.batching import ReportingModel, SharedModel

@@ -158,7 +158,7 @@ class Shelf:
 
         return await self._in_thread(work)
 
-    async def corrections(self) -> str:
+    async def corrections(self) -> bytes:
         """The corrected songs as a CSV catalog."""
         return await self._in_thread(
             lambda: as_catalog(self._library, self.model, settings=self.settings)

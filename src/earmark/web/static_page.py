@@ -23,11 +23,11 @@ from earmark.files import Json
 from earmark.graph.waveform import waveform_model
 from earmark.model_file import Card, card_in, read_bytes
 from earmark.onnx_file import load_onnx
-from earmark.tagger import SURE
+from earmark.results import SURE
 from earmark.taggrams import MOMENTS_PER_WINDOW
 from earmark.web import cards, drawing
 from earmark.web.browser_runtime import VERSION, runtime_files
-from earmark.web.pages import STATIC, plotly_js
+from earmark.web.pages import STATIC, plotly_js, whole_html
 from earmark.words import SOUNDS
 
 # As of the served page (web/middleware.py), with what WebAssembly and the worker need. A <meta>
@@ -38,8 +38,7 @@ POLICY = (
     "base-uri 'none'; form-action 'none'"
 )
 _SERVED_ONLY = (
-    "api.js", "docs.js", "docs.html", "index.html",
-    "library.html", "library.css", "library.js", "library_api.js", "opened.js", "deck.js",
+    "api.js", "docs.js", "library.css", "library.js", "library_api.js", "opened.js", "deck.js",
 )  # fmt: skip
 _NOTICE = """This page is made of
 earmark, MIT licence;
@@ -93,14 +92,16 @@ def write_page(
     content |= {
         f"static/{one.relative_to(STATIC).as_posix()}": one.read_bytes()
         for one in sorted(STATIC.rglob("*"))
-        if one.is_file() and one.name not in (*_SERVED_ONLY, "hear.js", "sw.js")
+        if one.is_file()
+        and one.suffix != ".html"
+        and one.name not in (*_SERVED_ONLY, "hear.js", "sw.js")
     }
     content["static/api.js"] = (STATIC / "browser" / "hear.js").read_bytes()
     content["static/plotly.js"] = plotly_js().read_bytes()
     content["static/model.onnx"] = graph.SerializeToString(deterministic=True)
     model_json = hearing(card, sha256=hashlib.sha256(data).hexdigest())
     content["static/model.json"] = files.json_line(model_json).encode()
-    content["index.html"] = index_html((STATIC / "index.html").read_text("utf-8")).encode()
+    content["index.html"] = index_html(whole_html("index.html")).encode()
     notice = _NOTICE.format(
         name=card.name, licence=card.licence, source=card.source, version=VERSION
     )

@@ -158,7 +158,7 @@ def test_inspect_shows_splits_tags_and_shared_artists(
     assert ["(none)", "1", "0"] in rows
     assert ["tag", "songs", "prior", "train", "test", "(none)"] in rows
     assert ["pop", "1", "0.5000", "1", "0", "0"] in rows
-    assert "1 artists are in more than one split, with 2 songs" in ran.out
+    assert "1 artist is in more than one split, with 2 songs" in ran.out
     assert "Abba: train 1, test 1" in ran.out
 
     said = json.loads(earmark("data", "inspect", tmp_path / "c", "--json").out)
@@ -178,7 +178,7 @@ def test_inspect_shows_the_tags_of_a_song_with_counts_and_priors(
     earmark("data", "catalog", "csv", songs, "-o", tmp_path / "c")
     shown = earmark("data", "inspect", tmp_path / "c", "1").out
     assert "rock (2 songs, prior 1.0000)" in shown
-    assert "pop (1 songs, prior 0.5000)" in shown
+    assert "pop (1 song, prior 0.5000)" in shown
     assert "tags     unknown" in earmark("data", "inspect", tmp_path / "c", "3").out
 
     said = json.loads(earmark("data", "inspect", tmp_path / "c", "2", "--json").out)

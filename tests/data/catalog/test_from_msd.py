@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy_claims import npy_that_claims
 
 from earmark.data.catalog.catalog import Song, read_catalog, write_catalog
 from earmark.data.catalog.from_msd import read_msd
@@ -194,6 +195,13 @@ def test_all_wrong_arrays_are_named_at_once(tmp_path: Path) -> None:
     for name in ("train_y.npy", "valid_y.npy", "test_y.npy"):
         assert name in str(caught.value)
     assert "move them away to go on with unknown labels" in str(caught.value)
+
+
+def test_labels_that_claim_more_than_a_memory_holds_are_refused(tmp_path: Path) -> None:
+    write_split(tmp_path, "test", f"{A}\n")
+    (tmp_path / "test_y.npy").write_bytes(npy_that_claims(10**14, 50))
+    with pytest.raises(BadCatalog, match=r"test_y\.npy cannot be read as an array of labels"):
+        read_msd(tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["uint8", "int64", "float32"])

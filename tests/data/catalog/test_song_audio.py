@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,9 @@ def folder(tmp_path: Path) -> Path:
 def test_the_files_of_a_folder_come_in_alphabetical_order(folder: Path) -> None:
     names = [file.name for file in files_in(folder, suffixes={".mp3", ".ogg", ".flac"})]
     assert names == [".hidden.mp3", "a.flac", "a.mp3", "b.ogg", "x.y.MP3"]
-    assert len(files_in(folder)) == 8
-    assert files_in(folder / "nowhere") == []
-    assert files_in(folder / "a.mp3") == []
+    assert len(list(files_in(folder))) == 8
+    assert list(files_in(folder / "nowhere")) == []
+    assert list(files_in(folder / "a.mp3")) == []
 
 
 def test_an_id_is_a_name_without_its_last_suffix_and_the_first_file_counts(folder: Path) -> None:
@@ -41,3 +42,14 @@ def test_the_id_comes_before_the_path_and_a_path_is_below_the_root(folder: Path)
     assert audio.of("other", "below/none.mp3") is None
     assert audio.of("other", "below") is None
     assert audio.of("other", "") is None
+
+
+def test_ten_million_files_take_a_gigabyte_and_not_four() -> None:
+    n = 20_000
+    names = [f"TR{number:012}.m4a" for number in range(n)]
+    tracemalloc.start()
+    audio = SongAudio(Path("/music/audio") / name for name in names)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert audio.of("TR000000000007", "") == Path("/music/audio/TR000000000007.m4a")
+    assert taken < 200 * n

@@ -390,3 +390,23 @@ def test_a_damaged_fact_is_named(path: Path, value: str) -> None:
         connection.execute("UPDATE facts SET value = ? WHERE name = 'beat'", (value,))
     with Ledger.open(path) as ledger, pytest.raises(BadLedger, match="damaged fact 'beat'"):
         status_of(ledger)
+
+
+@pytest.mark.parametrize("at", [-1.0, 1e300, float("inf")])
+def test_a_time_that_no_calendar_has_is_refused(path: Path, at: float) -> None:
+    with Ledger.open(path, make=True) as ledger:
+        ledger.put(songs(1, state=State.FAILED_RETRY, retry_at=at))
+        with pytest.raises(BadLedger, match=r"the time of the next try is .* Move it away"):
+            status_of(ledger)
+
+
+def test_reading_songs_page_by_page_never_sorts_all_that_are_left(tmp_path):
+    asked: list[str] = []
+    with Ledger.open(tmp_path / "ledger.sqlite", make=True) as ledger:
+        ledger.add([LedgerEntry("TR1")])
+        ledger._connection.set_trace_callback(asked.append)
+        assert [entry.id for entry in ledger.entries([State.PENDING])] == ["TR1"]
+        ledger._connection.set_trace_callback(None)
+        for query in asked:
+            plan = ledger.rows(f"EXPLAIN QUERY PLAN {query}")
+            assert "TEMP B-TREE" not in str(plan), plan

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import stores
+from numpy_claims import npy_that_claims
 
 from earmark.data.store import exporting
 from earmark.data.store.exporting import write_numpy, write_tars
@@ -91,7 +92,8 @@ def test_one_split_can_be_exported(store: Store, tmp_path: Path) -> None:
     import_store(tmp_path / "out", tmp_path / "back")
     with open_store(tmp_path / "back") as back:
         assert back.ids == ["S001", "S004", "S007"]
-    with pytest.raises(BadValue, match="no clips of the split 'none'"):
+    there = r"no clips of the split 'none'\. Choose one of: test, train, valid"
+    with pytest.raises(BadValue, match=there):
         write_numpy(store, tmp_path / "other", split="none")
 
 
@@ -126,6 +128,7 @@ def test_the_reports_own_pairs_are_read(tmp_path: Path) -> None:
         (np.zeros((2, 96, 1366), int), np.zeros((2, 50), bool), "give float32"),
         (np.full((2, 96, 1366), np.nan), np.zeros((2, 50), bool), "values that cannot be dB"),
         (np.zeros((2, 96, 1366)), np.array([None]), "cannot be read"),
+        (np.array(1.0), np.zeros((2, 50), bool), "cannot be read"),
     ],
 )
 def test_pairs_that_do_not_fit_are_refused(
@@ -134,6 +137,13 @@ def test_pairs_that_do_not_fit_are_refused(
     np.save(tmp_path / "0-2_spectrum.npy", spectra)
     np.save(tmp_path / "0-2_labels.npy", labels, allow_pickle=True)
     with pytest.raises(BadStore, match=message):
+        import_store(tmp_path, tmp_path / "store", features="choi2016")
+
+
+def test_labels_that_claim_more_than_a_memory_holds_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "0-2_spectrum.npy", np.zeros((2, 96, 1366)))
+    (tmp_path / "0-2_labels.npy").write_bytes(npy_that_claims(10**15, 50, dtype="|b1"))
+    with pytest.raises(BadStore, match=r"0-2_labels\.npy cannot be read"):
         import_store(tmp_path, tmp_path / "store", features="choi2016")
 
 
@@ -222,6 +232,7 @@ def test_gnu_tar_itself_is_read(store: Store, tmp_path: Path) -> None:
         (lambda files: files.update({"000000003.json": b'{"id": "../x"}'}), "cannot be a file nam"),
         (lambda files: files.update({"000000003.json": b'{"split": "best"}'}), "must be train"),
         (lambda files: files.update({"000000003.json": b"5"}), "is damaged"),
+        (lambda files: files.update({"000000003.npy": npy_that_claims(10**15)}), "is damaged"),
     ],
 )
 def test_tars_that_hold_something_else_are_refused(

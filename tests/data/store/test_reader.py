@@ -48,6 +48,10 @@ def whole(folder: Path) -> np.ndarray:
     return np.concatenate([np.load(path) for path in sorted(folder.glob("*.npy"))])
 
 
+def test_ten_million_songs_have_the_memory_of_their_few_splits_once(store: Store) -> None:
+    assert len({id(split) for split in store.splits}) == len(set(store.splits)) == 3
+
+
 def test_the_columns_are_those_of_the_songs_that_have_a_clip(store: Store) -> None:
     songs = [stores.song(number) for number in range(N) if number != 3]
     assert len(store) == 10

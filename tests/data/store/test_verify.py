@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -113,6 +114,26 @@ def test_a_shard_with_foreign_features_is_found(store: Path, tmp_path: Path) -> 
     ]
     assert any("has other features (choi2016)" in problem for problem in problems)
     assert any("rate 12000 instead of 8000" in problem for problem in problems)
+
+
+def test_a_shard_of_another_format_is_found(store: Path, tmp_path: Path) -> None:
+    stores.write_audio(tmp_path / "previews", 4, missing=[3])
+    tiny = stores.tiny_format()
+    renamed = dataclasses.replace(tiny.features, name="other")
+    for options, words in (
+        ({"clips_per_shard": 9}, "has the clips_per_shard 9; the store has 4"),
+        ({"dtype": "uint8"}, "has the dtype uint8; the store has float16"),
+        ({"features": renamed}, "has the features other; the store has tiny"),
+    ):
+        other = tmp_path / words
+        store_format = dataclasses.replace(tiny, **options)
+        write_shards(
+            stores.catalog(4), other, store_format=store_format, audio=tmp_path / "previews",
+            workers=1,
+        )  # fmt: skip
+        shutil.copy(other / "shard-00000.parquet", store / "shard-00000.parquet")
+        found = verify_store(store, workers=1)
+        assert StoreProblem("shard-00000.parquet", words) in found
 
 
 def test_a_shard_of_another_catalog_is_found(store: Path, whole: Path) -> None:

@@ -260,6 +260,19 @@ def test_audio_that_came_later_is_taken_when_failures_are_tried_again(
     assert stores.bytes_of(store) == stores.bytes_of(tmp_path / "fresh")
 
 
+def test_a_shard_that_lost_a_row_is_made_again_when_failures_are_tried_again(
+    audio: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    again = {"store_format": FORMAT, "audio": audio, "workers": 1}
+    write_shards(stores.catalog(11), store, **again)
+    before = stores.bytes_of(store)
+    sidecar = store / "shard-00000.parquet"
+    pq.write_table(pq.read_table(sidecar)[1:], sidecar)
+    write_shards(stores.catalog(11), store, **again, retry=True)
+    assert stores.bytes_of(store) == before
+
+
 def test_trying_again_without_the_audio_or_for_other_features_loses_nothing(
     audio: Path, tmp_path: Path
 ) -> None:

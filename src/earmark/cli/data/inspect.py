@@ -10,6 +10,7 @@ import typer
 
 from earmark.cli.options import JsonLines
 from earmark.cli.terminal import print_json, show
+from earmark.counted import counted
 
 if TYPE_CHECKING:
     from earmark.data.catalog.catalog import Song
@@ -50,7 +51,8 @@ def inspect(
 
 
 def _print_summary(summary: CatalogSummary) -> None:
-    show(f"{summary.songs} songs, {summary.labelled} of them labelled; {summary.artists} artists")
+    n_songs, n_artists = counted(summary.songs, "song"), counted(summary.artists, "artist")
+    show(f"{n_songs}, {summary.labelled} of them labelled; {n_artists}")
     show(
         f"without artist {summary.without_artist}, without title {summary.without_title}, "
         f"without path {summary.without_path}"
@@ -60,8 +62,8 @@ def _print_summary(summary: CatalogSummary) -> None:
         show(f"{split.split or '(none)':14}{split.songs:9}{split.labelled:10}")
     show(
         "",
-        f"{summary.n_shared_artists} artists are in more than one split, "
-        f"with {summary.n_shared_songs} songs",
+        f"{counted(summary.n_shared_artists, 'artist is', 'artists are')} in more than one split, "
+        f"with {counted(summary.n_shared_songs, 'song')}",
     )
     for artist in summary.shared_artists:
         counts = ", ".join(f"{name or '(none)'} {n}" for name, n in artist.by_split.items())
@@ -81,7 +83,7 @@ def _print_song(song: Song, tags: list[TagCount] | None) -> None:
     if not tags:
         show(f"{'tags':9}{'unknown' if tags is None else 'none'}")
     for tag in tags or ():
-        show(f"{'tag':9}{tag.tag} ({tag.songs} songs, prior {_prior(tag)})")
+        show(f"{'tag':9}{tag.tag} ({counted(tag.songs, 'song')}, prior {_prior(tag)})")
 
 
 def _prior(tag: TagCount) -> str:

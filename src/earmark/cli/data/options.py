@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from earmark.cli.options import STORE_HELP
+
 
 class SplitByName(StrEnum):
     """What stays whole when songs are split (earmark.data.catalog.splits)."""
@@ -64,7 +66,7 @@ PreviewFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A folder of 
 NewStore = Annotated[
     Path, typer.Option("--output", "-o", metavar="STORE", help="Folder of the store.")
 ]
-StoreFolder = Annotated[Path, typer.Argument(metavar="STORE", help="A folder of `data shards`.")]
+GivenStore = Annotated[str, typer.Argument(metavar="STORE", help=STORE_HELP)]
 DType = Annotated[
     DTypeName,
     typer.Option(help="float16; or uint8, which is half as large and 0.16 dB off at most."),

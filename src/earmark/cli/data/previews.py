@@ -237,7 +237,8 @@ def merge(
     if merged.damaged:
         for path in merged.damaged:
             say(f"damaged: {path}")
-        say(f"{len(merged.damaged)} previews were damaged; the next run downloads them again")
+        n_damaged = counted(len(merged.damaged), "preview was", "previews were")
+        say(f"{n_damaged} damaged, to be downloaded again by the next run")
         raise typer.Exit(Exit.SOME_FAILED)
 
 

@@ -12,10 +12,10 @@ from earmark.cli.data.options import (
     CatalogFile,
     DType,
     DTypeName,
+    GivenStore,
     NewStore,
     Seed,
     SplitByName,
-    StoreFolder,
 )
 from earmark.cli.options import JsonLines, NoLimits, Workers
 from earmark.cli.terminal import Exit, print_json, progress, say, show
@@ -124,9 +124,10 @@ def shards(
         raise typer.Exit(Exit.SOME_FAILED)
 
 
-def verify(store: StoreFolder, workers: Workers = None, json: JsonLines = False) -> None:
+def verify(store: GivenStore, workers: Workers = None, json: JsonLines = False) -> None:
     """Look at every clip of a store, and name what is damaged, missing or foreign."""
     from earmark.data.store import read_index, verify_store
+    from earmark.remote import place_of
 
     problems = verify_store(store, workers=workers)
     for problem in problems:
@@ -140,7 +141,7 @@ def verify(store: StoreFolder, workers: Workers = None, json: JsonLines = False)
             "as when it was made, with --repair"
         )
         raise typer.Exit(Exit.ERROR)
-    index = read_index(store)
+    index = read_index(place_of(store))
     say(
         f"{store}: {counted(index.n_clips, 'clip')} in {counted(len(index.shards), 'shard')}, all "
         f"well; {counted(index.n_songs - index.n_clips, 'song has', 'songs have')} no clip"
@@ -148,7 +149,7 @@ def verify(store: StoreFolder, workers: Workers = None, json: JsonLines = False)
 
 
 def export(
-    store: StoreFolder,
+    store: GivenStore,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write.")],
     to: Annotated[Exchange, typer.Option(help="WebDataset tars, or NumPy pairs.")],
     split: Annotated[str | None, typer.Option(help="Only the songs of this split.")] = None,
@@ -194,7 +195,8 @@ def import_(
     draw = bool(validation) or test is not None
     splits = NewSplits(validation, test, split_by.value, seed) if draw else None
     index = import_store(folder, output, features=features, dtype=dtype.value, splits=splits)
-    say(f"{output}: {index.n_clips} clips in {len(index.shards)} shards")
+    n_clips, n_shards = counted(index.n_clips, "clip"), counted(len(index.shards), "shard")
+    say(f"{output}: {n_clips} in {n_shards}")
     with open_store(output, resident=False) as store:
         if not any(store.splits):
             say(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +15,7 @@ from earmark.cli.library.options import (
     settings_in,
 )
 from earmark.cli.options import JsonLines
-from earmark.cli.terminal import print_json, say, show
+from earmark.cli.terminal import print_json, say, show, show_bytes
 from earmark.counted import counted
 from earmark.errors import BadValue, NotScanned
 
@@ -71,11 +70,13 @@ def list_corrections(
     """Show the corrections of songs that are there, or the corrected songs as a catalog."""
     from earmark.library.corrections import as_catalog, corrections
 
+    if as_csv and json:
+        raise BadValue("--csv and --json are two forms of the answer: give one of them")
     with opened(library, model) as (library_, scan_model):
         found = list(corrections(library_, scan_model))
         if as_csv:
             rules = settings_in(settings, model=scan_model)
-            sys.stdout.write(as_catalog(library_, scan_model, settings=rules))
+            show_bytes(as_catalog(library_, scan_model, settings=rules))
         for one in () if as_csv else found:
             if json:
                 print_json(one.as_json())

@@ -103,6 +103,11 @@ def playlist(
     from earmark.library.playlists.playlist import NO_SONG_FITS, Length
     from earmark.library.playlists.saved import SavedPlaylist, delete_playlist, save_playlist
 
+    makes_one = [expression, like, unlike, start, end, output, save]
+    if [saved, forget is not None, any(makes_one)].count(True) > 1:
+        raise BadValue(
+            "--saved and --forget are of playlists that are there: give one of them alone"
+        )
     with opened(library, model) as (library_, scan_model):
         load = partial(tagger_for, model, model=scan_model)
         if forget is not None:

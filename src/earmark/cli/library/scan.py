@@ -24,14 +24,15 @@ from earmark.cli.options import (
 )
 from earmark.cli.terminal import Exit, print_json, progress, say
 from earmark.counted import counted
+from earmark.errors import BadValue
 
 if TYPE_CHECKING:
     from earmark.library.scan import ScanCounts
     from earmark.library.song import ScannedFile
     from earmark.model_file import Card
 
-
 _OTHER = {"other": "something else"}
+_EVERY = 60.0  # seconds between the scans of --watch
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -57,8 +58,14 @@ def scan(
         bool, typer.Option("--watch", help="Scan again and again, until Ctrl-C.")
     ] = False,
     every: Annotated[
-        float, typer.Option(min=1, metavar="SECONDS", help="Time between scans, with --watch.")
-    ] = 60.0,
+        float | None,
+        typer.Option(
+            min=1,
+            metavar="SECONDS",
+            help="Time between scans, with --watch.",
+            show_default=f"{_EVERY:g}",
+        ),
+    ] = None,
     exclude: Exclude = None,
     longest: Longest = None,
     no_limits: NoLimits = False,
@@ -69,6 +76,8 @@ def scan(
     from earmark.library.scan import watch_folders
     from earmark.tagger import Tagger
 
+    if every is not None and not watch:
+        raise BadValue("--every is the time between the scans of --watch: give both")
     tagger = Tagger.load(model)
     options = ScanOptions(
         workers, quick, retry, limits=not no_limits, choice=choice_of(exclude, longest)
@@ -87,6 +96,7 @@ def scan(
         written = refresh()
         _print_counts(counts, json=json)
         if watch:
+            every = every or _EVERY
             say(f"scanning again every {every:g} s; Ctrl-C ends it")
             for counts in watch_folders(
                 opened_library, folders, tagger=tagger, options=options, every_seconds=every,

@@ -27,7 +27,7 @@ from earmark.errors import BadValue
 if TYPE_CHECKING:
     from earmark.library.song import ScannedFile
     from earmark.model_file import Card
-    from earmark.tagger import Tags
+    from earmark.results import Tags
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -70,6 +70,16 @@ def show(
 
     if least is not None and tag is None:
         raise BadValue("--min is the least score of a tag: name it with --tag")
+    if csv and json:
+        raise BadValue("--csv and --json are two forms of the answer: give one of them")
+    if failed and (csv or tag is not None):
+        raise BadValue("files that could not be heard have no scores: give --failed alone")
+    if failed and doubted:
+        raise BadValue("a file is --failed or --doubted, never both: give one of them")
+    if settings is not None and tag is None:
+        raise BadValue("--settings says from what score on a song has a tag: name it with --tag")
+    if missing and tag is not None:
+        raise BadValue("--tag finds songs whose files are there: give it without --missing")
     with opened(library, model) as (library_, scan_model):
         below = place_in(library_, scan_model, path)
         songs: Iterable[ScannedFile]

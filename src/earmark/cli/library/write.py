@@ -22,6 +22,7 @@ from earmark.cli.library.options import (
 )
 from earmark.cli.options import JsonLines
 from earmark.cli.terminal import Exit, print_json, read_paths, say, show
+from earmark.counted import counted
 from earmark.errors import BadValue, NotScanned
 
 if TYPE_CHECKING:
@@ -124,7 +125,6 @@ def undo(
     """Undo a run of `write`: files that have not changed since get back every byte."""
     from earmark.library import Library, undo_writing
     from earmark.library.writing.journal import runs
-    from earmark.library.writing.summary import n_files as in_words
     from earmark.library.writing.undo import UndoOutcome, files_of, last_run
 
     with Library.open(library) as library_:
@@ -134,7 +134,7 @@ def undo(
                 if json:
                     print_json({"run": number, "at": at, "files": n_files})
                 else:
-                    show(f"{number}  {when}  {in_words(n_files)}")
+                    show(f"{number}  {when}  {counted(n_files, 'file')}")
             return
         run = last_run(library_) if run is None else run
         if not yes:
@@ -154,7 +154,7 @@ def undo(
             elif undone.outcome is UndoOutcome.fields:
                 say(f"{undone.path}: it has changed since; only earmark's fields were put back")
     say(
-        f"every byte is back in {in_words(counts[UndoOutcome.restored])}, the fields in "
+        f"every byte is back in {counted(counts[UndoOutcome.restored], 'file')}, the fields in "
         f"{counts[UndoOutcome.fields]:,}; {counts[UndoOutcome.unwritten]:,} were never changed, "
         f"{counts[UndoOutcome.failed]:,} failed"
     )

@@ -158,7 +158,7 @@ def _labels(
     try:
         with path.open("rb") as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, MemoryError) as error:
         raise BadCatalog(
             f"{path} cannot be read as an array of labels ({error}). {_AGAIN}"
         ) from error

@@ -6,7 +6,7 @@ The one rule for previews, for a folder of the user's own music, and for the aud
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from earmark.files import within
@@ -21,14 +21,23 @@ class SongAudio:
     """
 
     def __init__(self, files: Iterable[Path], *, root: Path | None = None) -> None:
-        self._by_id = files_by_id(files)
+        # of ten million songs the folders and suffixes are few: each pair is kept once
+        self._by_id: dict[str, tuple[str, str]] = {}
+        pairs: dict[tuple[str, str], tuple[str, str]] = {}
+        for song_id, file in _called(files):
+            folder, name = os.path.split(file)
+            pair = folder, name[len(song_id) :]
+            self._by_id.setdefault(song_id, pairs.setdefault(pair, pair))
         self._root = root or Path()
         self._anywhere = root is None
 
     def of(self, song_id: str, path: str) -> Path | None:
         """The file of a song that the catalog places at `path` ("" for nowhere); None for none."""
-        if song_id in self._by_id or not path:
-            return self._by_id.get(song_id)
+        if song_id in self._by_id:
+            folder, suffix = self._by_id[song_id]
+            return Path(folder, song_id + suffix)
+        if not path:
+            return None
         if not (self._anywhere or os.path.isabs(path) or within(self._root, path)):  # noqa: PTH117
             return None
         file = self._root / path
@@ -38,24 +47,28 @@ class SongAudio:
 def files_by_id(files: Iterable[Path]) -> dict[str, Path]:
     """{song id: file} of the files called `<id>.<suffix>`; the first one for an id counts."""
     found: dict[str, Path] = {}
-    for file in files:
-        song_id, dot, _ = file.name.rpartition(".")
-        if dot and not file.name.startswith("."):
-            found.setdefault(song_id, file)
+    for song_id, file in _called(files):
+        found.setdefault(song_id, file)
     return found
 
 
-def files_in(folder: Path, *, suffixes: Collection[str] | None = None) -> list[Path]:
-    """The files of a folder in alphabetical order, without its subfolders; [] for no folder.
+def _called(files: Iterable[Path]) -> Iterator[tuple[str, Path]]:
+    """The id that each file is called by; files without one are left out."""
+    for file in files:
+        song_id, dot, _ = file.name.rpartition(".")
+        if dot and not file.name.startswith("."):
+            yield song_id, file
+
+
+def files_in(folder: Path, *, suffixes: Collection[str] | None = None) -> Iterator[Path]:
+    """The files of a folder in alphabetical order, without its subfolders; none for no folder.
 
     suffixes : in lower case with their dot; None for all files
     """
     try:
         names = sorted(os.listdir(folder))  # noqa: PTH208 - there may be a quarter million names
     except (FileNotFoundError, NotADirectoryError):
-        return []
-    return [
-        folder / name
-        for name in names
-        if suffixes is None or os.path.splitext(name)[1].lower() in suffixes  # noqa: PTH122
-    ]
+        return
+    for name in names:
+        if suffixes is None or os.path.splitext(name)[1].lower() in suffixes:  # noqa: PTH122
+            yield folder / name

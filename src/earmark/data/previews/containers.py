@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from earmark.audio.trailers import synchsafe
+
 # ISO/IEC 11172-3 and 13818-3, layer III: kbit/s by index, for MPEG 1 and for MPEG 2 and 2.5
 _KBITS = (
     (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
@@ -147,7 +149,4 @@ def _after_id3(data: bytes) -> int:
     """Where the audio begins behind an ID3v2 tag; 0 without one."""
     if data[:3] != b"ID3" or len(data) < 10:
         return 0
-    size = 0
-    for byte in data[6:10]:
-        size = size << 7 | byte & 0x7F
-    return 10 + size + (10 if data[5] & 0x10 else 0)
+    return 10 + synchsafe(data[6:10]) + (10 if data[5] & 0x10 else 0)

@@ -29,6 +29,7 @@ class DamagedLedger(BadLedger):
 
 # ruff: noqa: S608  # only constants of this file are put into SQL; values are always bound
 
+_LATEST = 1e11  # Unix time in the year 5138, which every system can write as a date
 _AGAIN = "Move it away and run `earmark data previews` again: it takes over the previews"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS songs (
@@ -169,7 +170,8 @@ class Ledger(Database):
         while True:
             page = list(
                 self._select(
-                    f"WHERE id > ? AND state IN ({_marks(chosen)}) ORDER BY id LIMIT 1000",
+                    # + keeps SQLite from the index of states, for which it sorts all that is left
+                    f"WHERE id > ? AND +state IN ({_marks(chosen)}) ORDER BY id LIMIT 1000",
                     (last, *chosen),
                 )
             )
@@ -285,9 +287,10 @@ class Ledger(Database):
             row = self._connection.execute(
                 "SELECT min(retry_at) FROM songs WHERE state = 'failed_retry'"
             ).fetchone()
-        if not isinstance(row[0], float | int | None):
+        if not isinstance(row[0], float | int | None) or not 0 <= (row[0] or 0) < _LATEST:
             raise BadLedger(
-                f"the ledger {self.path} has a time that is none: {row[0]!r:.80}. {_AGAIN}"
+                f"the ledger {self.path} is damaged: the time of the next try is {row[0]!r:.80}. "
+                f"{_AGAIN}"
             )
         return None if row[0] is None else float(row[0])
 

@@ -104,7 +104,11 @@ def _check_is_new(folder: Path) -> None:
 def _files_of(store: Store, split: str | None) -> Iterator[list[int]]:
     places = range(len(store)) if split is None else store.indices(split).tolist()
     if not places:
-        raise BadValue(f"{store.folder} has no clips of the split {split!r}")
+        there = ", ".join(sorted({name or "(none)" for name in store.splits}))
+        raise BadValue(
+            f"{store.folder} has no clips{'' if split is None else f' of the split {split!r}'}. "
+            + (f"Choose one of: {there}" if there else "Make it from songs that can be heard")
+        )
     for start in range(0, len(places), CLIPS_PER_FILE):
         yield list(places[start : start + CLIPS_PER_FILE])
 

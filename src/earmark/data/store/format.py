@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -23,6 +23,7 @@ from earmark.errors import BadStore, BadValue, FeatureMismatch, MissingExtra
 from earmark.features import LogMel
 from earmark.files import atomic_path, parse_json
 from earmark.parquet_file import load_pyarrow, read_parquet
+from earmark.remote import Address, Place, what_next
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -144,11 +145,14 @@ def shard_name(number: int) -> str:
     return f"shard-{number:05d}"
 
 
-def shard_names(folder: Path) -> list[str]:
+def shard_names(folder: Place) -> list[str]:
     """The shards of which there is at least one file, in order."""
-    return sorted(
-        {path.stem for path in folder.glob("shard-*") if path.suffix in (".npy", ".parquet")}
-    )
+    if isinstance(folder, Address):
+        files = [PurePath(name) for name in folder.names()]
+    else:
+        files = list(folder.glob("shard-*"))
+    found = {file.stem for file in files if file.suffix in (".npy", ".parquet")}
+    return sorted(name for name in found if name.startswith("shard-"))
 
 
 def npy_header(n_clips: int, store_format: StoreFormat) -> bytes:
@@ -214,17 +218,17 @@ def read_card(path: Path) -> dict[str, Any]:
     return _card(path, schema)
 
 
-def read_sidecar(path: Path) -> tuple[dict[str, Any], pa.Table]:
+def read_sidecar(path: Place) -> tuple[dict[str, Any], pa.Table]:
     """(card, rows) of a sidecar. Raises BadStore."""
-    with _readable(path), path.open("rb") as file:
-        table = read_parquet(file)
+    with _readable(path):
+        table = read_parquet(io.BytesIO(path.read_bytes()))  # at an address one request
     if not table.schema.remove_metadata().equals(_schema()):
         columns = ", ".join(f"{field.name} {field.type}" for field in table.schema)
         raise BadStore(f"{path} does not have the columns of a sidecar, but {columns}. {REPAIR}")
     return _card(path, table.schema), table
 
 
-def check_version(path: Path, card: Mapping[str, Any]) -> None:
+def check_version(path: Place, card: Mapping[str, Any]) -> None:
     """Raise BadStore for another format than ours, and for a version that we do not know."""
     if card.get("format") != FORMAT:
         raise BadStore(f"{path} is of format {card.get('format')!r}, not {FORMAT!r}. {REPAIR}")
@@ -235,14 +239,14 @@ def check_version(path: Path, card: Mapping[str, Any]) -> None:
         )
 
 
-def check_is_file(path: Path) -> None:
+def check_is_file(path: Place) -> None:
     """Raise BadStore for a pipe or a device, which would be waited on for ever."""
-    if path.exists() and not path.is_file():
+    if isinstance(path, Path) and path.exists() and not path.is_file():
         raise BadStore(f"{path} is not a file. {REPAIR}")
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def _readable(path: Place) -> Iterator[None]:
     pa = load_pyarrow()
     try:
         check_is_file(path)
@@ -250,10 +254,17 @@ def _readable(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise BadStore(f"{path} is missing. {REPAIR}") from None
     except (OSError, pa.ArrowException) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # Arrow's for damage have none
+            raise cannot_read(path, error) from error
         raise BadStore(f"{path} is damaged: {error}. {REPAIR}") from error
 
 
-def _card(path: Path, schema: pa.Schema) -> dict[str, Any]:
+def cannot_read(path: Place, error: OSError) -> BadStore:
+    """The error of a file of a store that the disk, or the network, does not give."""
+    return BadStore(f"cannot read {path}: {error.strerror or error}. {what_next(path)}")
+
+
+def _card(path: Place, schema: pa.Schema) -> dict[str, Any]:
     try:
         card = parse_json((schema.metadata or {})[_METADATA_KEY])
         if not isinstance(card, dict) or not isinstance(card.get("tags"), list):

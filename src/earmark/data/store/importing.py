@@ -217,7 +217,7 @@ def _from_tars(
                 yield from _members(path, tar, store_format, listing=listing)
         except (
             tarfile.TarError, ValueError, KeyError, TypeError, EOFError, OSError, zlib.error,
-            AttributeError,
+            AttributeError, MemoryError,
         ) as error:  # fmt: skip
             raise BadStore(
                 f"{path} is damaged, or not packed as WebDataset does ({error}). Pack it again"
@@ -284,7 +284,7 @@ def _from_pairs(source: Path, tags: tuple[str, ...]) -> Iterator[_ForeignClip]:
             spectra = np.load(path, mmap_mode="r", allow_pickle=False)
             labels = np.load(source / (stem + LABELS), allow_pickle=False)
             songs = _songs_of(source / (stem + SONGS), _first_clip(path), len(spectra))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError, MemoryError) as error:
             raise BadStore(
                 f"{path} and {stem}{LABELS} cannot be read: {error}. Make them again"
             ) from error

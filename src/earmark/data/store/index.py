@@ -13,13 +13,16 @@ from earmark.data.store.format import (
     REPAIR,
     VERSION,
     StoreFormat,
+    cannot_read,
     check_is_file,
     check_version,
     read_sidecar,
     shard_name,
+    shard_names,
 )
 from earmark.errors import BadStore
 from earmark.files import parse_json, sha256, write_json
+from earmark.remote import Place
 
 INDEX = "store.json"
 
@@ -113,20 +116,20 @@ def _check(index: StoreIndex) -> None:
         raise ValueError(f"a largest step of {index.largest_step!r}")
 
 
-def read_index(folder: Path) -> StoreIndex:
+def read_index(folder: Place) -> StoreIndex:
     """Read store.json. Raises BadStore, with what to do."""
     path = folder / INDEX
     try:
         check_is_file(path)
         values = parse_json(path.read_bytes())
     except FileNotFoundError:
-        if any(folder.glob("shard-*")):
+        if shard_names(folder):
             raise BadStore(
                 f"{folder} is not finished: run the same `earmark data shards` again"
             ) from None
         raise BadStore(f"{folder} is not a store: it has no {INDEX}. Check the name") from None
     except OSError as error:
-        raise BadStore(f"cannot read {path}: {error.strerror}. Check its permissions") from error
+        raise cannot_read(path, error) from error
     except ValueError as error:
         raise BadStore(f"{path} is damaged: {error}. {REPAIR}") from error
     if not isinstance(values, dict):

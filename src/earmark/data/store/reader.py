@@ -5,6 +5,8 @@ Batches come at memory speed where the store is resident, else from several read
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,22 +23,27 @@ from earmark.data.store.format import (
     REPAIR,
     Codes,
     StoreFormat,
+    cannot_read,
     check_is_file,
     npy_header,
     read_sidecar,
 )
-from earmark.data.store.index import Shard, StoreIndex, read_index
+from earmark.data.store.index import INDEX, Shard, StoreIndex, read_index
 from earmark.data.store.rows import row_problems
 from earmark.engine import cpu_count
 from earmark.errors import BadStore, BadValue
 from earmark.features import LogMel
 from earmark.parquet_file import load_pyarrow
+from earmark.remote import Address, Place, place_of, size_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 READERS = 8  # reads at once where the store stays on disk: a disk is fast with some in its queue
+REMOTE_READERS = 32  # where it is at an address: each read waits for a server
 RESIDENT_SHARE = 0.5  # of the free memory; a larger store stays on disk
+
+_MOST_PART = 1 << 24  # bytes of one request, which are in memory twice for a moment
 
 Indices = npt.NDArray[np.integer[Any]] | Sequence[int]
 
@@ -70,11 +77,13 @@ class Store:
     resident : whether the clips are in memory
     """
 
-    def __init__(self, folder: Path, index: StoreIndex, *, resident: bool | None) -> None:
+    def __init__(self, folder: Place, index: StoreIndex, *, resident: bool | None) -> None:
         self.folder = folder
         self.format = index.format
         self.tags = index.tags
-        tables = [_sidecar(folder, shard, index) for shard in index.shards]
+        readers = REMOTE_READERS if isinstance(folder, Address) else READERS
+        self._threads = ThreadPoolExecutor(max(cpu_count(), readers), "earmark-store")
+        tables = list(self._threads.map(lambda shard: _sidecar(folder, shard, index), index.shards))
         rows = load_pyarrow().concat_tables(tables).combine_chunks()
         failed = rows.filter(rows["clip"].is_null())
         columns = ["id", "source", "error_kind", "error"]
@@ -84,7 +93,7 @@ class Store:
 
         clips = rows.filter(rows["clip"].is_valid())
         self.ids: list[str] = clips["id"].to_pylist()
-        self.splits: list[str] = clips["split"].to_pylist()
+        self.splits = _shared(clips["split"])
         self.labels = np.zeros((len(self.ids), len(self.tags)), dtype=bool)
         self.labels[marks(clips["tags"], self.tags)] = True
         self.labelled: npt.NDArray[np.bool_] = clips["tags"].is_valid().to_numpy()
@@ -92,7 +101,9 @@ class Store:
         self.offsets: Float32Array = clips["offset"].to_numpy()
         self.steps: Float32Array = clips["step"].to_numpy()
 
-        self._files = [_clips_file(folder, shard, index.format) for shard in index.shards]
+        self._files = list(
+            self._threads.map(lambda shard: _clips_file(folder, shard, index.format), index.shards)
+        )
         self._first = np.cumsum([0, *(shard.clips for shard in index.shards)])  # clip of each file
         self._header = len(npy_header(0, index.format))
         self._data: Codes | None = None
@@ -100,8 +111,7 @@ class Store:
         if resident is None:
             resident = n_bytes <= RESIDENT_SHARE * free_memory()
         self.resident = resident
-        self._n_threads = cpu_count() if resident else READERS
-        self._threads = ThreadPoolExecutor(max(cpu_count(), READERS), "earmark-store")
+        self._n_threads = cpu_count() if resident else readers
         if resident:
             data = np.empty((len(self), *index.format.clip_shape), index.format.dtype)
             list(self._threads.map(lambda number: self._load(number, data), range(len(tables))))
@@ -111,6 +121,11 @@ class Store:
     def settings(self) -> LogMel:
         """How the spectrograms were made."""
         return self.format.features
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the index, which holds those of all sidecars: it tells stores apart."""
+        return hashlib.sha256((self.folder / INDEX).read_bytes()).hexdigest()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -216,8 +231,8 @@ class Store:
         )
 
 
-def open_store(path: str | Path, *, resident: bool | None = None) -> Store:
-    """Open a finished store.
+def open_store(path: str | os.PathLike[str], *, resident: bool | None = None) -> Store:
+    """Open a finished store, in a folder or at an address such as s3://bucket/store.
 
     resident : whether its clips are read into memory; by default where they fit into half of what
         is free
@@ -225,7 +240,7 @@ def open_store(path: str | Path, *, resident: bool | None = None) -> Store:
     Raises BadStore for a folder that is not a store, is not finished, lacks a file, or is of
     another version. `verify_store` reads every clip, which this does not.
     """
-    folder = Path(path)
+    folder = place_of(path)
     return Store(folder, read_index(folder), resident=resident)
 
 
@@ -257,7 +272,16 @@ def free_memory() -> int:
         return free
 
 
-def _sidecar(folder: Path, shard: Shard, index: StoreIndex) -> pa.Table:
+def _shared(column: pa.ChunkedArray) -> list[str]:
+    """The texts of a column with few different ones, each of them one object in memory."""
+    texts: list[str] = []
+    for chunk in column.dictionary_encode().chunks:
+        words = chunk.dictionary.to_pylist()
+        texts += map(words.__getitem__, chunk.indices.to_pylist())
+    return texts
+
+
+def _sidecar(folder: Place, shard: Shard, index: StoreIndex) -> pa.Table:
     path = folder / f"{shard.name}.parquet"
     card, table = read_sidecar(path)
     if StoreFormat.from_dict(card) != index.format or tuple(card["tags"]) != index.tags:
@@ -272,16 +296,19 @@ def _sidecar(folder: Path, shard: Shard, index: StoreIndex) -> pa.Table:
     return table
 
 
-def _clips_file(folder: Path, shard: Shard, store_format: StoreFormat) -> Path:
+def _clips_file(folder: Place, shard: Shard, store_format: StoreFormat) -> Place:
     path = folder / f"{shard.name}.npy"
     header = npy_header(shard.clips, store_format)
     try:
         check_is_file(path)
-        with path.open("rb") as file:
-            fits = file.read(len(header)) == header
-        fits = fits and path.stat().st_size == len(header) + shard.clips * store_format.clip_bytes
+        fits = size_of(path) == len(header) + shard.clips * store_format.clip_bytes
+        if fits and isinstance(path, Address):
+            fits = path.read_part(0, len(header)) == header
+        elif fits:
+            with path.open("rb") as file:
+                fits = file.read(len(header)) == header
     except OSError as error:
-        raise BadStore(f"cannot read {path}: {error.strerror}. Check its permissions") from error
+        raise cannot_read(path, error) from error
     if not fits:
         raise BadStore(
             f"{path} is damaged: it should hold {shard.clips} clips of {store_format.dtype}. "
@@ -290,13 +317,32 @@ def _clips_file(folder: Path, shard: Shard, store_format: StoreFormat) -> Path:
     return path
 
 
-def _read(path: Path, start: int, out: Codes) -> None:
-    # a descriptor of its own for each read, so that threads do not move each other's place
-    with path.open("rb", buffering=0) as file:
-        file.seek(start)
-        view = out.reshape(-1).view(np.uint8).data
-        while view:
-            n = file.readinto(view)
-            if not n:
-                raise BadStore(f"{path} is damaged: it ends too early. {REPAIR}")
-            view = view[n:]
+def _read(path: Place, start: int, out: Codes) -> None:
+    view = out.reshape(-1).view(np.uint8).data
+    try:
+        if isinstance(path, Address):
+            _read_parts(path, start, view)
+            return
+        # a descriptor of its own for each read, so that threads do not move each other's place
+        with path.open("rb", buffering=0) as file:
+            file.seek(start)
+            while view:
+                n = file.readinto(view)
+                if not n:
+                    raise _too_short(path)
+                view = view[n:]
+    except OSError as error:
+        raise cannot_read(path, error) from error
+
+
+def _read_parts(address: Address, start: int, view: memoryview) -> None:
+    while view:
+        part = address.read_part(start, start + min(len(view), _MOST_PART))
+        if not part:
+            raise _too_short(address)
+        view[: len(part)] = part
+        start, view = start + len(part), view[len(part) :]
+
+
+def _too_short(path: Place) -> BadStore:
+    return BadStore(f"{path} is damaged: it ends too early. {REPAIR}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,8 +26,8 @@ from earmark.data.store.index import INDEX, Shard, read_index
 from earmark.data.store.rows import row_problems
 from earmark.engine import map_units
 from earmark.errors import BadStore, FeatureMismatch
-from earmark.files import sha256
 from earmark.parquet_file import load_pyarrow
+from earmark.remote import Place, place_of, size_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,7 +51,7 @@ def verify_store(path: str | Path, *, workers: int | None = None) -> list[StoreP
     Finds flipped bits, cut and missing files, surplus shards, rows that fit no clip, and shards
     with other features or tags than the store. Raises BadStore where the index cannot be read.
     """
-    folder = Path(path)
+    folder = place_of(path)
     index = read_index(folder)
     known = {shard.name for shard in index.shards}
     problems = [
@@ -98,7 +99,7 @@ def damaged_shards(
     return found
 
 
-def _doubled_ids(folder: Path, shards: Iterable[Shard]) -> list[StoreProblem]:
+def _doubled_ids(folder: Place, shards: Iterable[Shard]) -> list[StoreProblem]:
     columns = [read_sidecar(folder / f"{shard.name}.parquet")[1]["id"] for shard in shards]
     if not columns:
         return []
@@ -113,7 +114,7 @@ def _doubled_ids(folder: Path, shards: Iterable[Shard]) -> list[StoreProblem]:
 class _CheckShard:
     """The check of one shard."""
 
-    folder: Path
+    folder: Place
     format: StoreFormat
     tags: tuple[str, ...]
 
@@ -137,8 +138,13 @@ class _CheckShard:
         try:
             store_format = StoreFormat.from_dict(card)
             self.format.features.require(store_format.features, what="it")
-            if store_format != self.format:
-                yield f"has {store_format.dtype} clips; the store has {self.format.dtype}"
+            for what, found, wanted in (
+                ("features", store_format.features.name, self.format.features.name),
+                ("dtype", store_format.dtype, self.format.dtype),
+                ("clips_per_shard", store_format.clips_per_shard, self.format.clips_per_shard),
+            ):
+                if found != wanted:
+                    yield f"has the {what} {found}; the store has {wanted}"
         except (BadStore, FeatureMismatch) as error:
             yield str(error)
         if tuple(card.get("tags", ())) != self.tags:
@@ -150,7 +156,8 @@ class _CheckShard:
                 f"and {shard.clips}"
             )
         yield from row_problems(table, tags=self.tags, dtype=self.format.dtype)
-        if shard.sidecar_sha256 not in ("", sha256(self.folder / f"{shard.name}.parquet")):
+        sidecar = (self.folder / f"{shard.name}.parquet").read_bytes()
+        if shard.sidecar_sha256 not in ("", hashlib.sha256(sidecar).hexdigest()):
             yield "has changed since it was written"
 
     def _of_clips(self, shard: Shard, table: pa.Table | None) -> Iterator[str]:
@@ -159,6 +166,7 @@ class _CheckShard:
         size = len(header) + shard.clips * self.format.clip_bytes
         try:
             check_is_file(path)
+            found = size_of(path)
             file = path.open("rb")
         except BadStore:
             yield "is not a file"
@@ -167,8 +175,8 @@ class _CheckShard:
             yield "is missing" if isinstance(error, FileNotFoundError) else str(error.strerror)
             return
         with file:
-            if path.stat().st_size != size:
-                yield f"has {path.stat().st_size} bytes; {shard.clips} clips have {size}"
+            if found != size:
+                yield f"has {found} bytes; {shard.clips} clips have {size}"
             if file.read(len(header)) != header:
                 yield f"its header is not that of {shard.clips} {self.format.dtype} clips"
             if table is None:

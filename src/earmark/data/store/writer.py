@@ -18,7 +18,7 @@ from typing import Any
 from earmark import windows
 from earmark.arrays import Float32Array
 from earmark.audio import AUDIO_SUFFIXES, stream_audio
-from earmark.audio.budget import deadline
+from earmark.audio.budget import deadline, memory
 from earmark.audio.find import FILM_SUFFIXES
 from earmark.data.catalog.catalog import Catalog, Song
 from earmark.data.catalog.song_audio import SongAudio, files_in
@@ -108,6 +108,7 @@ def write_shards(
                 workers=workers,
                 ray=ray,
                 deadline=deadline(limits=limits),
+                memory=memory(limits=limits),
             )
         ) as outcomes:
             for shard in todo:
@@ -203,7 +204,7 @@ def _song_audio(folder: Path | None) -> SongAudio:
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}. Check the name")
     places = (folder / "audio", folder)
-    files = [file for place in places for file in files_in(place, suffixes=_SUFFIXES)]
+    files = (file for place in places for file in files_in(place, suffixes=_SUFFIXES))
     return SongAudio(files, root=folder)
 
 
@@ -297,6 +298,8 @@ def _is_done(folder: Path, shard: _PlannedShard) -> bool:
 def _can_gain(folder: Path, shard: _PlannedShard, files: SongAudio) -> bool:
     """Whether a finished shard may get more clips if it is made again."""
     kinds = read_sidecar(folder / f"{shard.name}.parquet")[1]["error_kind"].to_pylist()
+    if len(kinds) != shard.n_songs:
+        return True  # it is damaged
     return any(
         kind is not None and (kind != "no_audio" or files.of(song.id, song.path) is not None)
         for kind, song in zip(kinds, shard.songs(), strict=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 from earmark.library.settings import TagRules
-from earmark.tagger import Tag
+from earmark.results import Tag
 from earmark.tags import fold
 
 GENRE, MOOD = "genre", "mood"  # groups of earmark.tags, and the fields of the same names

@@ -13,10 +13,7 @@ from typing import Any
 from earmark.library.writing.fields import Values
 
 _CHUNKS = {"genre": "IGNR", "artist": "IART", "title": "INAM", "album": "IPRD"}
-_UNKNOWN = (
-    b"\0\0\0\0",
-    b"\xff\xff\xff\xff",
-)  # a size that was not known when it was written
+_UNKNOWN = (b"\0\0\0\0", b"\xff\xff\xff\xff")  # sizes of what was written to a pipe
 
 
 def read_info(path: Path) -> dict[str, Values]:

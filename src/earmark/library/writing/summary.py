@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from earmark.counted import counted
 from earmark.errors import UnwritableTags
 from earmark.library.writing.fields import GENRE, MOOD, SCORES
 from earmark.library.writing.write import TagChange, UnwritableFile
@@ -13,9 +14,8 @@ _NAMED = 8  # values and reasons that a line names before it only counts the oth
 _REASONS = 2  # lines of reasons at most
 
 
-def n_files(number: int) -> str:
-    """A number of files in words."""
-    return f"{number:,} file" if number == 1 else f"{number:,} files"
+def _files(number: int) -> str:
+    return counted(number, "file")
 
 
 class PlanSummary:
@@ -59,12 +59,12 @@ class PlanSummary:
         written : whether the plan was carried out
         """
         changed = "written" if written else "would change"
-        lines = [f"{n_files(self.n_changed)} {changed}, {self.n_unchanged:,} need no change"]
+        lines = [f"{_files(self.n_changed)} {changed}, {self.n_unchanged:,} need no change"]
         for field, added in self.added.items():
             if self.filled[field]:
-                lines.append(f"{field}: in {n_files(self.filled[field])}: {_most(added)}")
+                lines.append(f"{field}: in {_files(self.filled[field])}: {_most(added)}")
         if self.n_scores:
-            lines.append(f"scores: in {n_files(self.n_scores)}, as {SCORES}")
+            lines.append(f"scores: in {_files(self.n_scores)}, as {SCORES}")
         if self.kept:
             lines.append(
                 f"already there: {_by_field(self.kept)}; --merge adds to them, --replace replaces "
@@ -76,16 +76,16 @@ class PlanSummary:
             )
         if left_out:
             lines.append(
-                f"not music: {n_files(sum(left_out.values()))} ({_most(Counter(left_out))}), "
+                f"not music: {_files(sum(left_out.values()))} ({_most(Counter(left_out))}), "
                 "skipped; --doubted writes to them"
             )
         for reason, number in self.reasons.most_common(_REASONS):
             lines.append(
-                f"cannot be written: {n_files(number)}, such as {self.examples[reason]}: {reason}"
+                f"cannot be written: {_files(number)}, such as {self.examples[reason]}: {reason}"
             )
         n_others = self.n_refused - sum(n for _, n in self.reasons.most_common(_REASONS))
         if n_others:
-            lines[-1] += f"; {n_files(n_others)} for other reasons, which --list shows"
+            lines[-1] += f"; {_files(n_others)} for other reasons, which --list shows"
         return lines
 
 
@@ -98,4 +98,4 @@ def _most(counts: Counter[str]) -> str:
 
 
 def _by_field(counts: Counter[str]) -> str:
-    return " and ".join(f"a {field} in {n_files(number)}" for field, number in counts.items())
+    return " and ".join(f"a {field} in {_files(number)}" for field, number in counts.items())

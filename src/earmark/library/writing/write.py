@@ -32,7 +32,7 @@ from earmark.library.writing.fields import (
 from earmark.library.writing.journal import JournalEntry, next_run, note, strike
 from earmark.library.writing.rewrite import WritingRun, only_writer, rewrite
 from earmark.library.writing.tag_file import read_fields, require_mutagen, write_fields
-from earmark.tagger import rank_tags
+from earmark.results import rank_tags
 
 _FEW_FILES = 200  # with fewer, one process reads all tags before others have started
 

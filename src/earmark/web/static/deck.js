@@ -43,6 +43,9 @@ export class Deck {
     $("playing-by").textContent = line.artist;
     document.title = `${line.title} · earmark`;
     this.seconds = line.seconds;
+    this.song = null;
+    this.audio.removeAttribute("src"); // what played before does not go on under another title
+    this.audio.load();
     this.onPlay(id);
     try {
       const song = await this.describe(id);
@@ -90,7 +93,7 @@ export class Deck {
   show() {
     const plays = !this.audio.paused;
     const length = Number.isFinite(this.audio.duration) ? this.audio.duration : this.seconds;
-    $("play").setAttribute("aria-pressed", String(plays));
+    $("play").classList.toggle("plays", plays);
     $("play").setAttribute("aria-label", plays ? "Pause" : "Play");
     $("now").textContent = clock(this.audio.currentTime);
     $("length").textContent = clock(length);
@@ -104,8 +107,8 @@ export class Deck {
 
   key(event) {
     if (!this.id || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest("input, textarea, dialog")) return;
-    if (event.key === " " && !event.target.closest("button, a, summary")) this.toggle();
+    if (event.target.closest("input, select, textarea, dialog")) return;
+    if (event.key === " " && !event.target.closest("button, a, label, summary")) this.toggle();
     else if (event.key === "ArrowLeft") this.audio.currentTime -= STEP;
     else if (event.key === "ArrowRight") this.audio.currentTime += STEP;
     else return;

@@ -2,7 +2,12 @@
 
 import { make } from "./dom.js";
 
-const description = await (await fetch("api/openapi.json")).json();
+const answer = await fetch("api/openapi.json").catch(() => null);
+if (!answer?.ok) {
+  document.getElementById("lead").textContent = "The server does not answer. Is it running?";
+  throw new Error("no description of the API");
+}
+const description = await answer.json();
 
 for (const [path, methods] of Object.entries(description.paths)) {
   for (const [method, call] of Object.entries(methods)) {

@@ -1,11 +1,15 @@
 // Files that are dropped or chosen, and those in dropped folders.
 
-const AUDIO = /\.(aac|aif|aiff|alac|ape|caf|flac|m4a|m4b|mka|mp3|mp4|oga|ogg|opus|wav|wave|webm|wma|wv)$/i;
+// AUDIO_SUFFIXES of earmark.audio, and films that mostly carry music.
+const AUDIO = new RegExp("\\.(aac|ac3|aif|aifc|aiff|alac|amr|ape|au|caf|dff|dsf|dts|eac3|ec3|flac"
+  + "|m4a|m4b|m4p|m4r|mka|mp1|mp2|mp3|mp4|mpc|mpga|oga|ogg|opus|ra|rf64|snd|spx|tak|tta|w64|wav|wave|weba|webm|wma|wv)$", "i");
 
 // All files of a drop; of folders those that look like music, in the order of their names. Reads
 // the transfer at once: it is empty when the event is over.
 export async function dropped(transfer) {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.() ?? null);
+  // a link or a text that is dragged along is an item too, but no file
+  const entries = [...transfer.items].filter((item) => item.kind === "file")
+    .map((item) => item.webkitGetAsEntry?.() ?? null);
   const files = [...transfer.files];
   const found = await Promise.all(entries.map((entry, i) =>
     entry?.isDirectory ? below(entry) : files[i] ? [files[i]] : []));

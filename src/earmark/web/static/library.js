@@ -5,7 +5,7 @@ import { $, button, make, save } from "./dom.js";
 import * as library from "./library_api.js";
 import { Opened } from "./opened.js";
 import { askForToken } from "./token_dialog.js";
-import { capital, clock, shown } from "./words.js";
+import { asSentence, capital, clock, shown } from "./words.js";
 
 const PAGE = 50; // songs
 const FEW = 6; // tags of a group that are shown at first
@@ -138,8 +138,9 @@ async function refresh() {
 }
 
 $("more").addEventListener("click", async () => {
-  const first = songs.length;
-  const found = await library.list(view, { offset: first, limit: PAGE });
+  const mine = songs, first = songs.length;
+  const found = await orComplain(library.list(view, { offset: first, limit: PAGE }));
+  if (!found || mine !== songs) return; // it failed, or another list was shown meanwhile
   songs = [...songs, ...found.songs];
   $("songs").append(...found.songs.map(row));
   $("more").hidden = songs.length >= found.total;
@@ -155,18 +156,28 @@ $("save").addEventListener("click", async () => {
   const { title, ...wanted } = view;
   const name = (title || [wanted.expression, wanted.words].filter(Boolean).join(" ") || "songs")
     .replace(/[^\p{L}\p{N} &'.,-]+/gu, " ").trim().slice(0, 80) || "songs";
-  try {
-    save(`${name}.m3u8`, "audio/x-mpegurl", await library.playlist(wanted));
-  } catch (error) {
-    complain(error.message);
-  }
+  const text = await orComplain(library.playlist(wanted));
+  if (text !== null) save(`${name}.m3u8`, "audio/x-mpegurl", text);
 });
-$("corrections").addEventListener("click", async () =>
-  save("corrections.csv", "text/csv", await library.corrections()));
+$("corrections").addEventListener("click", async () => {
+  const text = await orComplain(library.corrections());
+  if (text !== null) save("corrections.csv", "text/csv", text);
+});
+
+// What the server answers; null if it does not, after a word of why.
+async function orComplain(answer) {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error.status === undefined) throw error;
+    complain(error.message);
+    return null;
+  }
+}
 
 function complain(words) {
   $("alert").hidden = !words;
-  $("alert").textContent = words && `${words}${/[.?!]$/.test(words) ? "" : "."}`;
+  $("alert").textContent = asSentence(words);
 }
 
 // ---- what was found

@@ -2,7 +2,7 @@
 
 import { button, make } from "./dom.js";
 import { inShort } from "./verdict.js";
-import { capital, clock } from "./words.js";
+import { asSentence, capital, clock } from "./words.js";
 
 const WORDS = {
   waiting: "Waits", sending: "Sending", decoding: "Decoding", listening: "Listening",
@@ -31,7 +31,7 @@ export class SongList {
     row.pick.disabled = !heard;
     row.length.textContent = heard ? clock(entry.line.seconds) : "";
     row.words.textContent = heard ? capital(inShort(entry.line, entry.headline))
-      : entry.message ? `${entry.message}.` : WORDS[entry.state] ?? "";
+      : entry.message ? asSentence(entry.message) : WORDS[entry.state] ?? "";
     row.bar.hidden = !["sending", "decoding", "listening"].includes(entry.state);
     row.bar.classList.toggle("is-endless", entry.done === null);
     row.bar.style.setProperty("--done", entry.done ?? 1);

@@ -9,7 +9,7 @@ import { SongList } from "./list.js";
 import { Queue } from "./queue.js";
 import { SongView } from "./song.js";
 import { askForToken } from "./token_dialog.js";
-import { capital, clock } from "./words.js";
+import { asSentence, capital, clock } from "./words.js";
 
 const WORDS = {
   waiting: "Waiting for", sending: "Sending", decoding: "Decoding", listening: "Listening to",
@@ -42,7 +42,10 @@ const queue = new Queue({
     list.show(entry);
     keep(entry);
     if (entry === wanted) await openEntry(entry);
-    else if (queue.length <= 1) $("live").textContent = `Heard ${heard().length} songs`;
+    else if (queue.length <= 1) {
+      const n = heard().length;
+      $("live").textContent = n === 1 ? "Heard 1 song" : `Heard ${n} songs`;
+    }
   },
 });
 
@@ -137,7 +140,7 @@ function progress(entry) {
 
 function complain(words) {
   $("alert").hidden = !words;
-  $("alert").textContent = words && `${words}.`;
+  $("alert").textContent = asSentence(words);
 }
 
 // ---- the list
@@ -197,6 +200,7 @@ $("compare-close").addEventListener("click", () => {
 
 function remove(entry) {
   queue.remove(entry);
+  if (entry === wanted) wanted = null;
   pick(entry, false);
   list.remove(entry);
   entries.splice(entries.indexOf(entry), 1);

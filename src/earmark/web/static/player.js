@@ -94,7 +94,7 @@ export class Player {
 
   show() {
     const plays = !this.audio.paused;
-    this.button.setAttribute("aria-pressed", String(plays));
+    this.button.classList.toggle("plays", plays);
     this.button.setAttribute("aria-label", plays ? "Pause" : "Play");
     this.follow();
   }
@@ -109,7 +109,7 @@ export class Player {
   key(event) {
     const on = event.target;
     if (!this.duration || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (on.closest("input, textarea, dialog")) return;
+    if (on.closest("input, select, textarea, dialog")) return;
     if (event.key === " " && !on.closest("button, a, label, summary")) this.toggle();
     else if (event.key === "ArrowLeft") this.seek(this.position - STEP);
     else if (event.key === "ArrowRight") this.seek(this.position + STEP);

@@ -6,7 +6,7 @@ import { Player } from "./player.js";
 import { TagGroups, described } from "./tags.js";
 import { Timeline, strongest } from "./timeline.js";
 import { measured, verdict } from "./verdict.js";
-import { capital, clock, percent, shown } from "./words.js";
+import { asSentence, capital, clock, percent, shown } from "./words.js";
 
 export class SongView {
   // sensitivity(file, start): asks which regions matter; null where nobody can be asked
@@ -153,7 +153,7 @@ export class SongView {
     } catch (error) {
       if (error.status === undefined) throw error;
       button.setAttribute("aria-pressed", "false");
-      words.textContent = `${error.message}.`;
+      words.textContent = asSentence(error.message);
     }
   }
 }

@@ -18,6 +18,9 @@ export const listed = (words) =>
 
 export const capital = (text) => text && text[0].toUpperCase() + text.slice(1);
 
+// A message with the full stop that messages of the server lack; a question keeps its own mark.
+export const asSentence = (message) => /[^.?!]$/.test(message) ? `${message}.` : message;
+
 // Vocabularies write Hip-Hop beside jazz and Mellow beside sad; here all are in small letters.
 const LETTERS = { rnb: "R&B", idm: "IDM", ebm: "EBM" };
 export const shown = (tag) => LETTERS[tag.toLowerCase()] ?? tag.replace(/^.*---/, "").toLowerCase();

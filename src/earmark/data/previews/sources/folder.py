@@ -96,9 +96,9 @@ class Folder:
     @cached_property
     def _files(self) -> list[Path]:
         from earmark.audio import AUDIO_SUFFIXES
-        from earmark.audio.find import audio_files
+        from earmark.audio.find import audio_names
 
-        return list(audio_files([str(self.root)], suffixes=AUDIO_SUFFIXES))
+        return list(map(Path, audio_names([str(self.root)], suffixes=AUDIO_SUFFIXES)))
 
 
 def read_folder(reply: bytes) -> list[Hit]:
