@@ -50,6 +50,7 @@ class Learning:
     dropout : share of the embedding that the output does without
     labels : the share of the label in what is taught of a clip, by its source; the rest is what the
     teachers make of it
+    trunks : how much it counts to say, beside the words, what published trunks make of the clip
     """
 
     epochs: int = 12
@@ -64,6 +65,7 @@ class Learning:
     loss_scale: float = 20.0  # of the mean over all heads, most of which are quiet on any clip
     seed: int = 0
     labels: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(SOURCES, 0.6))
+    trunks: float = 0.0
 
 
 # Here the labels teach more: on two folds, with .3, .6, .75 and .85 of songs, 24 genres have an AP
@@ -123,25 +125,27 @@ def learn(
     *,
     settings: Learning,
     head_of: MobileGru | None = None,
+    trunks: Sequence[Halves] = (),
 ) -> MobileGru:
     """A model that learned from these places; killed and started again, it goes on after the last
     epoch that is in `path`.
 
     images : parts, whose items follow each other; values, weights : float32 (n, n_heads)
     head_of : a model whose GRU and output learn on; images are the moments that its blocks leave
+    trunks : where settings.trunks counts, the moments of published trunks, standardised, in parts
+        like the images; a layer says their mean from the mean of the model's, and is then dropped
     """
-    seed_torch(generator(settings.seed, "weights"))
     if head_of is None:
-        model = MobileGru(blocks()[1], n_tags=values.shape[1]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        mean = np.average(values[places], axis=0, weights=weights[places] + 1e-6).clip(1e-3, 0.99)
-        with torch.no_grad():
-            model.output.bias.copy_(torch.from_numpy(np.log(mean / (1 - mean)).astype(np.float32)))
-        of_model, answer = list(model.parameters()), model.forward
+        model = new_model(blocks()[1], values[places], weights[places], seed=settings.seed)
+        of_model = list(model.parameters())
     else:
         model = head_of
         of_model = [*model.recurrent.parameters(), *model.output.parameters()]
-        answer = model.answer_moments
     model.dropout.p = settings.dropout
+    as_trunks = None
+    if settings.trunks:
+        as_trunks = torch.nn.Linear(model.recurrent.input_size, trunks[0].shape[1])
+        of_model += as_trunks.parameters()
     optimiser = torch.optim.AdamW(of_model, lr=settings.rate, weight_decay=settings.decay)
     n_steps = len(places) // settings.batch
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -154,25 +158,45 @@ def learn(
         random = generator(settings.seed, "order", epoch)
         seed_torch(random)
         total = 0.0
-        for number, (x, y, w) in enumerate(
-            _batches(images, values, weights, places, random, settings), start=epoch * n_steps
+        for number, (x, y, w, of_trunks) in enumerate(
+            _batches(images, values, weights, places, random, settings, trunks),
+            start=epoch * n_steps,
         ):
-            error = F.binary_cross_entropy_with_logits(answer(x), y, weight=w)
+            heard = x if head_of is not None else model.moments(x)
+            error = F.binary_cross_entropy_with_logits(model.answer_moments(heard), y, weight=w)
+            loss = settings.loss_scale * error
+            if as_trunks is not None:
+                loss += settings.trunks * F.mse_loss(as_trunks(heard.mean((2, 3))), of_trunks)
             optimiser.zero_grad()
-            (settings.loss_scale * error).backward()  # type: ignore[no-untyped-call]
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(of_model, settings.longest)
             optimiser.step()
             schedule.step()
             total += float(error.detach())
             kept = min(settings.average, (1 + number) / (10 + number))
             with torch.no_grad():
-                torch._foreach_lerp_(average, of_model, 1 - kept)
+                torch._foreach_lerp_(average, list[Tensor](of_model), 1 - kept)
         state.write(epoch + 1)
         print(f"{path.stem}: epoch {epoch + 1}, {total / n_steps:.4f}", file=sys.stderr, flush=True)
     with torch.no_grad():
         for weight, value in zip(of_model, average, strict=True):
             weight.copy_(value)
     return model.eval()
+
+
+def new_model(
+    late: Sequence[ConvBlock | InvertedResidual], values: Array, weights: Array, *, seed: int
+) -> MobileGru:
+    """Blocks under a GRU by chance; the output says of every clip how many have each word.
+
+    values, weights : float32 (n, n_heads), of what will be learned from
+    """
+    seed_torch(generator(seed, "weights"))
+    model = MobileGru(late, n_tags=values.shape[1]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    mean = np.average(values, axis=0, weights=weights + 1e-6).clip(1e-3, 0.99)
+    with torch.no_grad():
+        model.output.bias.copy_(torch.from_numpy(np.log(mean / (1 - mean)).astype(np.float32)))
+    return model
 
 
 def hear(model: MobileGru, images: Halves) -> tuple[Array, Array]:
@@ -193,8 +217,9 @@ def _batches(
     places: npt.NDArray[np.int64],
     random: np.random.Generator,
     settings: Learning,
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Pairs of clips, mixed: images, and the values and weights of both as of one.
+    trunks: Sequence[Halves],
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Pairs of clips, mixed: images; the values and weights of both as of one; what trunks say.
 
     Binary cross entropy is linear in its target, so a weighted mean of two targets teaches what
     two weighted terms would.
@@ -206,20 +231,28 @@ def _batches(
     for first in range(0, len(order) // settings.batch * settings.batch, settings.batch):
         chosen = order[first : first + settings.batch]
         x = np.empty((len(chosen), *images[0].shape[1:3], width), dtype=np.float32)
+        said = np.zeros((len(chosen), trunks[0].shape[1] if trunks else 0), dtype=np.float32)
         for row, place in enumerate(chosen):
             part = int(np.searchsorted(bounds, place, side="right")) - 1
             start = random.integers(0, n_frames - width + 1)
             x[row] = images[part][place - bounds[part]][..., start : start + width]
+            if trunks:
+                there = trunks[part][place - bounds[part]]
+                first_heard, behind = (
+                    round(frame / n_frames * there.shape[-1]) for frame in (start, start + width)
+                )
+                said[row] = there[..., first_heard:behind].mean((1, 2), dtype=np.float32)
         share = np.float32(random.beta(settings.mix, settings.mix))
         share = max(share, 1 - share)
         others = random.permutation(len(chosen))
         y, w = values[chosen], weights[chosen]
         x = share * x + (1 - share) * x[others]
+        said = share * said + (1 - share) * said[others]
         both = share * w + (1 - share) * w[others]
         mixed = share * w * y + (1 - share) * w[others] * y[others]
         y = mixed / np.maximum(both, 1e-9)
         images_of_both = torch.from_numpy(x).to(memory_format=torch.channels_last)
-        yield images_of_both, torch.from_numpy(y), torch.from_numpy(both)
+        yield images_of_both, torch.from_numpy(y), torch.from_numpy(both), torch.from_numpy(said)
 
 
 class _State:

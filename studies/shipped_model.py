@@ -36,6 +36,7 @@ from studies.shipped_truth import judged
 from studies.shipped_words import SOUNDS
 
 Array = npt.NDArray[np.float32]
+KEPT = "learned"
 COMMAND = "python -m studies.shipped_model -o FOLDER"  # as the card tells it
 ABSENT = 0.3  # weight of "no" for every word of what is not music
 # What a voice that speaks may well be said to be
@@ -47,7 +48,7 @@ class Lesson:
     """All that is learned from: the music first, then the sounds.
 
     images : what mn04's first blocks leave of both, to learn from; heard : the same of the features
-        that ship; folds : of both
+        that ship; folds : of both; trunks : what published trunks make of both, if that is taught
     """
 
     clips: list[Clip]
@@ -57,6 +58,7 @@ class Lesson:
     images: tuple[Halves, Halves]
     heard: tuple[Halves, Halves]
     folds: npt.NDArray[np.int64]
+    trunks: tuple[Halves, ...] = ()
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -124,24 +126,32 @@ def prepare(output: Path, prompts: Path) -> Lesson:
     return Lesson(clips, read_labels(clips), sounds, said, images, heard, folds)
 
 
-def learned(lesson: Lesson, output: Path, without: int | None, settings: Learning) -> MobileGru:
-    """The model that learned from all folds but one, or from all."""
+def learned(
+    lesson: Lesson, output: Path, without: int | None, settings: Learning, *, kept: str = KEPT
+) -> MobileGru:
+    """The model that learned from all folds but one, or from all.
+
+    kept : the folder in `output` for what is learned
+    """
     places = np.arange(len(lesson.folds))[lesson.folds != (-1 if without is None else without)]
     name = "final" if without is None else f"without-{without}"
-    folder = output / "learned"
+    folder = output / kept
     taught = targets(lesson, output, without, settings)
-    model = learn(lesson.images, *taught, places, folder / f"{name}.npz", settings=settings)
+    path = folder / f"{name}.npz"
+    model = learn(lesson.images, *taught, places, path, settings=settings, trunks=lesson.trunks)
     moments = [moments_of(model, images) for images in lesson.heard]
     taught = targets(lesson, output, without, HEAD)
     path = folder / f"{name}-head.npz"
     return learn(moments, *taught, places, path, settings=HEAD, head_of=model)
 
 
-def held_out(lesson: Lesson, output: Path, fold: int, settings: Learning) -> tuple[Array, Array]:
+def held_out(
+    lesson: Lesson, output: Path, fold: int, settings: Learning, *, kept: str = KEPT
+) -> tuple[Array, Array]:
     """Logits and embeddings of a fold by the model that left it out; kept beside its weights."""
-    path = output / "learned" / f"without-{fold}-heard.npz"
+    path = output / kept / f"without-{fold}-heard.npz"
     if not path.exists():
-        model = learned(lesson, output, fold, settings)
+        model = learned(lesson, output, fold, settings, kept=kept)
         here, n_music = np.flatnonzero(lesson.folds == fold), len(lesson.clips)
         music, sounds = here[here < n_music], here[here >= n_music] - n_music
         parts = [hear(model, lesson.heard[0][music]), hear(model, lesson.heard[1][sounds])]

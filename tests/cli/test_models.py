@@ -158,7 +158,10 @@ def test_info_is_a_page_for_a_person(tmp_path: Path) -> None:
 
 def test_info_tells_the_training_and_the_figures_of_the_shipped_model_in_words() -> None:
     text = run("info", "earmark").stdout
-    for words in ("learned from 2,705 songs", "61 of 130 tags", "0.859 (0.846 to 0.872)"):
+    of_folds = read_card(zoo.resolve("earmark")).training["held_out_folds"]
+    mean, low, high = of_folds["16 tags in 4Q"]["roc_auc"]
+    figure = f"{mean:.3f} ({low:.3f} to {high:.3f})"
+    for words in ("learned from 2,705 songs", "61 of 130 tags", figure):
         assert words in text
     assert "{" not in text
     path = str(zoo.resolve("earmark"))
@@ -173,8 +176,9 @@ def test_info_shows_how_far_each_tag_can_be_trusted() -> None:
     groups = [row.split()[-1] for row in rows]
     assert groups == sorted(groups, key=place_of_group)
     (of_hip_hop,) = (row for row in rows if row.startswith("Hip-Hop"))
-    assert "0.1080" in of_hip_hop
-    assert "0.96" in of_hip_hop
+    place = card.tags.index("Hip-Hop")
+    assert f"{card.priors[place]:.4f}" in of_hip_hop
+    assert f"{card.reliability[place]:.2f}" in of_hip_hop
     assert lines[lines.index(of_hip_hop) + 1].strip() == meaning("Hip-Hop")
 
 
