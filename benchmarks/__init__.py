@@ -12,6 +12,8 @@
     python -m benchmarks.ids_to_store           from Million Song ids to a store
     python -m benchmarks.previews_simulation    the downloader against a simulated service
     python -m benchmarks.ledger_speed           the downloader's ledger
+    python -m benchmarks.scale                  what breaks at ten and a hundred million songs:
+                                                docs/explanation/scale.md
     python -m benchmarks.library_scan           a scan of some hundred songs
     python -m benchmarks.library_size           a library of many files
     python -m benchmarks.serving                the server under load

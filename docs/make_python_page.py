@@ -23,7 +23,7 @@ SECTIONS = (
     ("Tags of music", ("tag", "Tagger", "Options", "Tags", "Tag", "Doubt", "Embedding", "Failure")),
     ("Behind the tags", ("Listening", "Taggram", "taggram")),
     ("Models", ("pull", "Card", "Calibration")),
-    ("Audio and features", ("load_audio", "Audio", "CutShort", "log_mel", "LogMel")),
+    ("Audio and features", ("load_audio", "Audio", "CutShort", "Address", "log_mel", "LogMel")),
     ("Errors", ("EarmarkError", "errors")),
 )
 HEAD = """# The Python API

@@ -24,6 +24,7 @@ from benchmarks.reliability.works import (
     store_bytes,
     train,
 )
+from earmark.privacy import keep_private
 
 
 def ray(folder: Path, sizes: argparse.Namespace) -> Result:
@@ -31,10 +32,10 @@ def ray(folder: Path, sizes: argparse.Namespace) -> Result:
     if importlib.util.find_spec("ray") is None:
         return {"well": True, "left_out": "Ray is not installed"}
     os.environ.update(
-        RAY_USAGE_STATS_ENABLED="0",
         RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
         PYTHONPATH=os.pathsep.join(sys.path),  # nodes start Python afresh
     )
+    keep_private()
     from ray.cluster_utils import Cluster
 
     small = {"object_store_memory": 80 << 20, "include_dashboard": False}

@@ -147,11 +147,9 @@ class Summary:
         for stage, name in (("tags", zoo.SHIPPED), ("shards", "earmark")):
             for material in self.materials(stage):
                 most = LIMIT_GOALS[material.split()[1]] if stage == "tags" else SHARD_GOAL
-                about = (
-                    "times the machine's limit" if stage == "tags" else "to shard, over decoding"
-                )
+                over = "the machine's limit" if stage == "tags" else "decoding, to shard"
                 found += [
-                    _at_most(f"{material}, {about}", most, line.of_limit)
+                    _at_most(f"{material}, times {over} ({name})", most, line.of_limit)
                     for line in self.lines(stage, material)
                     if line.of_limit and line.way == name
                 ]

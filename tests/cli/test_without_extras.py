@@ -92,7 +92,10 @@ def test_an_address_that_needs_an_extra_fails_alone_with_its_line(home):
     done = run(home, "tag", "a.flac", "s3://bucket/a.flac", "--model", "tiny.onnx")
     assert done.returncode == 3
     [line] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert re.fullmatch(r"error: fsspec is not installed\. Run: pip install .*\[remote\]'", line)
+    assert re.fullmatch(
+        r"error: s3://bucket/a\.flac: fsspec is not installed\. Run: pip install .*\[remote\]'",
+        line,
+    )
 
 
 def test_the_doctor_says_what_an_installation_lacks_and_what_installs_it():

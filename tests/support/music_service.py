@@ -116,9 +116,9 @@ class MusicService:
         self._ready.set()
         await self._stop.wait()
         server.close()
-        quiet = 0
-        while quiet < 5:  # one may have been taken a moment ago, and closes a moment later
-            quiet = 0 if self.connections else quiet + 1
+        # one may have been taken a moment ago
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
+        while self.connections:
             for connection in list(self.connections):
                 connection.transport.abort()
             await asyncio.sleep(0.01)

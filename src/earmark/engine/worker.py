@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from earmark.errors import BadValue, EarmarkError, OutOfMemory, Unexpected, WorkerDied
+from earmark.held_signals import held_signals
 
 Unit = TypeVar("Unit")
 Value = TypeVar("Value")
@@ -68,25 +69,34 @@ def attempt_within(
     A thread cannot be ended where it hangs in native code, but nothing needs to wait for it.
     """
     answers: list[tuple[Value | None, EarmarkError | None]] = []
-    thread = threading.Thread(target=lambda: answers.append(attempt(function, unit)), daemon=True)
+    is_over = threading.Event()  # Thread.join believes in an end that a signal interrupts it with
+
+    def work() -> None:
+        try:
+            answers.append(attempt(function, unit))
+        finally:
+            is_over.set()
+
+    thread = threading.Thread(target=work, daemon=True)
     until = time.monotonic() + seconds
-    thread.start()
     try:
-        while thread.is_alive() and (left := until - time.monotonic()) > 0:
-            thread.join(min(left, _LOOK))
+        with held_signals():
+            thread.start()
+        while not is_over.is_set() and (left := until - time.monotonic()) > 0:
+            is_over.wait(min(left, _LOOK))
     except BaseException:  # Ctrl-C: at the end of Python no thread may be in native code
-        _stop(thread)
+        _interrupt(thread)
+        is_over.wait(_TO_STOP)
         raise
     return answers[0] if answers else (None, WorkerDied(TOO_SLOW.format(seconds)))
 
 
-def _stop(thread: threading.Thread) -> None:
+def _interrupt(thread: threading.Thread) -> None:
     """End a thread as Ctrl-C ends the main one: when it is back from native code."""
     import ctypes
 
     number, exit_ = ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit)
     ctypes.pythonapi.PyThreadState_SetAsyncExc(number, exit_)
-    thread.join(_TO_STOP)
 
 
 def load_function(packed: bytes, name: str, *, where: str) -> Callable[[bytes], bytes]:
