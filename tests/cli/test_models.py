@@ -177,6 +177,8 @@ def test_info_shows_how_far_each_tag_can_be_trusted() -> None:
     assert groups == sorted(groups, key=place_of_group)
     (of_hip_hop,) = (row for row in rows if row.startswith("Hip-Hop"))
     place = card.tags.index("Hip-Hop")
+    assert card.priors is not None
+    assert card.reliability is not None
     assert f"{card.priors[place]:.4f}" in of_hip_hop
     assert f"{card.reliability[place]:.2f}" in of_hip_hop
     assert lines[lines.index(of_hip_hop) + 1].strip() == meaning("Hip-Hop")
