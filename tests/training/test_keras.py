@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +182,10 @@ def test_a_run_of_torch_is_exported_to_keras(store, tmp_path):
     np.testing.assert_allclose(predict(network, x.numpy()), kept, atol=TOLERANCE)
 
 
-def test_a_run_that_was_asked_to_stop_goes_on_from_that_step(run, store, tmp_path, monkeypatch):
+def stop_in_the_midst(store, folder):
+    """A run that is told to end at its ninth batch; the process of a test has other libraries
+    loaded, which have ideas of their own about signals."""
+    torch.set_num_threads(1)  # as one_thread does here
     augment, seen = batches.augment, 0
 
     def ask(*arguments, **options):
@@ -191,15 +195,23 @@ def test_a_run_that_was_asked_to_stop_goes_on_from_that_step(run, store, tmp_pat
             signal.raise_signal(signal.SIGTERM)
         return augment(*arguments, **options)
 
-    monkeypatch.setattr(batches, "augment", ask)
-    recipe, folder = tiny_recipe(**WHOLE), tmp_path / "run"
-    result = train(recipe, store, folder, framework="keras")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batches, "augment", ask)
+        result = train(tiny_recipe(**WHOLE), store, folder, framework="keras")
     assert result.stopped_by == "SIGTERM"
     assert result.epochs == 1
+
+
+def test_a_run_that_was_asked_to_stop_goes_on_from_that_step(run, store, tmp_path):
+    folder = tmp_path / "run"
+    process = get_context("spawn").Process(target=stop_in_the_midst, args=(store, folder))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
     facts = read_checkpoint(folder / "last.npz")[1]["progress"]
     assert 0 < facts["step"] < STEPS
-    monkeypatch.undo()
     told: list[str] = []
+    recipe = tiny_recipe(**WHOLE)
     train(recipe, store, folder, framework="keras", resume=True, tell=told.append)
     assert f"resumes after epoch 1, step {facts['step']} of the next" in told
     assert_same_weights(folder, run)

@@ -28,17 +28,18 @@ class Stop:
 def stop_on_signals() -> Iterator[Stop]:
     """Note the first SIGTERM or SIGINT instead of ending; a second one ends the process as usual.
 
-    Outside the main thread, signals are left alone; so is one that a shell has set to be ignored,
-    and one that C code handles, which Python could not put back.
+    Outside the main thread, signals are left alone; so is one that a shell has set to be ignored.
+    One that C code handled (Ray's does) has the system's handler afterwards: Python cannot put
+    back what it does not know.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
     before = {
-        number: handler
+        number: handler or signal.SIG_DFL
         for number in (signal.SIGTERM, signal.SIGINT)
-        if (handler := signal.getsignal(number)) not in (None, signal.SIG_IGN)
+        if (handler := signal.getsignal(number)) is not signal.SIG_IGN
     }
 
     def note(number: int, _: FrameType | None) -> None:
