@@ -15,19 +15,14 @@ import numpy as np
 import tiny_model
 from music_folder import write_songs
 from stores import bytes_of, catalog, write_audio
+from tiny_recipe import MODEL_TOML
 from tiny_store import write_tiny_store
 
 from benchmarks.reliability.commands import EARMARK, is_fault, run
 from earmark.data.catalog.catalog import write_catalog
 from earmark.files import sha256
 
-RECIPE = """
-[model]
-pad = 0
-widths = [8, 8]
-pools = [[4, 2], [4, 2]]
-units = 8
-layers = 2
+RECIPE = f"""{MODEL_TOML}
 [loop]
 epochs = 30
 batch = 8

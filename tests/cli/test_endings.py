@@ -17,6 +17,7 @@ import requests
 import stores
 import tiny_model
 from audio_files import tone, write_audio
+from tiny_recipe import MODEL_TOML
 from tiny_store import write_tiny_store
 
 from earmark.data.catalog.catalog import write_catalog
@@ -24,13 +25,7 @@ from earmark.data.store.index import INDEX
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 
-RECIPE = """
-[model]
-pad = 0
-widths = [8, 8]
-pools = [[4, 2], [4, 2]]
-units = 8
-layers = 2
+RECIPE = f"""{MODEL_TOML}
 [loop]
 epochs = 10000
 batch = 8

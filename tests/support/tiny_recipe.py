@@ -13,6 +13,7 @@ MODEL = {
     "units": 8,
     "layers": 2,
 }
+MODEL_TOML = "[model]\n" + "".join(f"{key} = {value}\n" for key, value in MODEL.items())
 
 
 def tiny_recipe(**parts: Any) -> Recipe:

@@ -22,7 +22,7 @@ import torch
 from few_threads import one_thread  # noqa: F401 - a fixture for every test here
 from network_kinds import KINDS, TASK, clips, name_of, trained
 from published_weights import write_cs2470
-from tiny_recipe import tiny_recipe
+from tiny_recipe import MODEL_TOML, tiny_recipe
 from typer.testing import CliRunner
 
 from earmark.cli import app
@@ -219,14 +219,9 @@ def test_a_run_that_was_asked_to_stop_goes_on_from_that_step(run, store, tmp_pat
     assert losses == pytest.approx([line["loss"] for line in history(run)], rel=1e-6)
 
 
-RECIPE = """
+RECIPE = f"""
 name = "tiny"
-[model]
-pad = 0
-widths = [8, 8]
-pools = [[4, 2], [4, 2]]
-units = 8
-layers = 2
+{MODEL_TOML}
 [augment]
 roll = true
 mixup = 0.3

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from few_threads import one_thread  # noqa: F401 - a fixture for every test here
-from tiny_recipe import MODEL, tiny_recipe
+from tiny_recipe import MODEL, MODEL_TOML, tiny_recipe
 from tiny_store import TAGS, TINY, write_tiny_store
 
 from earmark.data.store.reader import open_store
@@ -97,13 +97,8 @@ def wait_for_step(run: Path, process: subprocess.Popen[bytes], *, beyond: int) -
 
 
 LONG = {"loop": {"epochs": 30, "checkpoint_steps": 1, "average": 0.9}, "augment": {"mixup": 0.3}}
-LONG_TOML = """
-[model]
-pad = 0
-widths = [8, 8]
-pools = [[4, 2], [4, 2]]
-units = 8
-layers = 2
+LONG_TOML = f"""
+{MODEL_TOML}
 [augment]
 mixup = 0.3
 [optimiser]
