@@ -27,6 +27,7 @@ import psutil
 import soundfile
 from playwright.sync_api import sync_playwright
 
+from benchmarks.family import descendants, of_living
 from earmark.audio import AUDIO_SUFFIXES, load_audio
 from earmark.tagger import Tagger
 from earmark.web.static_page import write_page
@@ -52,14 +53,12 @@ def hear(page: Any, path: Path) -> float:
 
 def cpu() -> float:
     """Seconds of CPU of all processes that this one started."""
-    times = [one.cpu_times() for one in psutil.Process().children(recursive=True)]
-    return sum(one.user + one.system for one in times)
+    return sum(sum(times[:2]) for times in of_living(descendants(), psutil.Process.cpu_times))
 
 
 def memory() -> float:
     """MB of all processes that this one started, shared pages counted once."""
-    children = psutil.Process().children(recursive=True)
-    return sum(one.memory_full_info().pss for one in children) / 1e6
+    return sum(of_living(descendants(), lambda one: int(one.memory_full_info().pss))) / 1e6
 
 
 def main() -> None:

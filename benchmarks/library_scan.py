@@ -18,11 +18,14 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import av
 import numpy as np
 import psutil
+
+from benchmarks.family import megabytes
 
 RATE = 44_100  # Hz
 FEWEST, MOST = 6, 8  # pieces of 30 seconds in a song
@@ -82,12 +85,8 @@ def run(words: list[str]) -> tuple[float, float, float, dict[str, int]]:
 
         def watch() -> None:
             while not done.wait(0.2):
-                try:
-                    family = [psutil.Process(process.pid)]
-                    family += family[0].children(recursive=True)
-                    samples.append(sum(one.memory_full_info().pss for one in family) / 1e6)
-                except psutil.Error:
-                    continue
+                with suppress(psutil.NoSuchProcess):
+                    samples.append(megabytes(process.pid))
 
         watcher = threading.Thread(target=watch)
         watcher.start()

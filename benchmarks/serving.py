@@ -29,8 +29,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from benchmarks.family import megabytes
 from benchmarks.suite.watching import watched
 
 PATIENCE = 300  # seconds for one answer
@@ -98,12 +97,6 @@ def start(model: str, *words: str) -> tuple[subprocess.Popen[str], str]:
     return server, url
 
 
-def megabytes(server: subprocess.Popen[str]) -> float:
-    family = [psutil.Process(server.pid)]
-    family += family[0].children(recursive=True)
-    return sum(one.memory_full_info().pss for one in family) / 1e6
-
-
 def cpu_seconds(of: int = resource.RUSAGE_CHILDREN) -> float:
     """Of all processes that were started and have ended so far, or of this one."""
     used = resource.getrusage(of)
@@ -127,7 +120,7 @@ def load(model: str, clips: list[Path], *, clients: int, seconds: float) -> dict
             thread.start()
         memory = []
         while any(thread.is_alive() for thread in threads):
-            memory.append(megabytes(server))
+            memory.append(megabytes(server.pid))
             time.sleep(min(1.0, seconds / 20))
         own = cpu_seconds(resource.RUSAGE_SELF) - own_before
         whole = [end for end in met.ended[warm:] if end <= begun + seconds]

@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.family import descendants
 from benchmarks.reliability.commands import Result
 from benchmarks.reliability.kills import kill_all, killed
 from benchmarks.reliability.works import (
@@ -48,9 +49,7 @@ def ray(folder: Path, sizes: argparse.Namespace) -> Result:
         if what == "node":
             cluster.remove_node(nodes.pop(random_.randrange(2)), allow_graceful=False)
             nodes.append(cluster.add_node(num_cpus=2, **small))
-        elif what == "worker" and (workers := _workers()):
-            random_.choice(workers).kill()
-        else:
+        elif what == "command" or not _kill_one(actors(), random_):
             what = kill_all(process, random_)
         return what
 
@@ -61,12 +60,9 @@ def ray(folder: Path, sizes: argparse.Namespace) -> Result:
         cluster.shutdown()
 
 
-def _workers() -> list[psutil.Process]:
-    return [
-        process
-        for process in psutil.Process().children(recursive=True)
-        if " ".join(process.cmdline()).startswith("ray::_Actor")
-    ]
+def actors() -> list[psutil.Process]:
+    """The workers of a cluster that this process has started."""
+    return [process for process, line in descendants().items() if line.startswith("ray::_Actor")]
 
 
 def torchrun(folder: Path, sizes: argparse.Namespace) -> Result:
@@ -79,12 +75,19 @@ def torchrun(folder: Path, sizes: argparse.Namespace) -> Result:
     def strike(process: subprocess.Popen[str], random_: random.Random) -> str:
         ranks = psutil.Process(process.pid).children()
         what = random_.choice(["all", "launcher", "one of two"])
-        if what == "one of two" and ranks:
-            random_.choice(ranks).kill()
-        elif what == "launcher":
+        if what == "launcher":
             process.kill()
-        else:
+        elif what == "all" or not _kill_one(ranks, random_):
             what = kill_all(process, random_)
         return what
 
     return killed(folder, {"train": Work(make_training, command, learned)}, sizes, strike=strike)
+
+
+def _kill_one(processes: list[psutil.Process], random_: random.Random) -> bool:
+    """Kill one of them; False where none is left."""
+    try:
+        random_.choice(processes).kill()
+    except (IndexError, psutil.NoSuchProcess):
+        return False
+    return True

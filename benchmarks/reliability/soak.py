@@ -14,6 +14,7 @@ import tiny_model
 from audio_files import music, write_format
 from web_server import Process, send
 
+from benchmarks.family import of_living
 from benchmarks.reliability.commands import Result
 from benchmarks.reliability.damaged import mutated
 
@@ -59,6 +60,6 @@ def _held(process: psutil.Process) -> dict[str, float]:
     """The memory and the handles of a process and its children."""
     family = [process, *process.children(recursive=True)]
     return {
-        "megabytes": round(sum(each.memory_info().rss for each in family) / 1e6),
-        "handles": sum(each.num_fds() for each in family),
+        "megabytes": round(sum(of_living(family, lambda each: int(each.memory_info().rss))) / 1e6),
+        "handles": sum(of_living(family, psutil.Process.num_fds)),
     }

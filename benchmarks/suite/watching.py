@@ -8,9 +8,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
+
+from benchmarks.family import megabytes
 
 _BETWEEN_LOOKS = 0.2  # seconds between two looks at the memory
 
@@ -57,7 +60,7 @@ def watched(
     """
     lines: list[str] = []
     came: list[float] = []
-    peaks: list[int] = []
+    peaks: list[float] = []
     with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile("w+") as said:
         given.write(stdin)
         given.seek(0)
@@ -94,21 +97,11 @@ def watched(
             f"{'any' if answers is None else answers}:\n{words}"
         )
     cpu = sum(after[2:4]) - sum(before[2:4])  # the children's user and system time
-    peak = max(peaks) / 1e6 if peaks else None
+    peak = max(peaks, default=None)
     return Watched(seconds, tuple(lines), tuple(came), cpu, peak)
 
 
-def _look(pid: int, done: threading.Event, peaks: list[int]) -> None:
+def _look(pid: int, done: threading.Event, peaks: list[float]) -> None:
     while not done.wait(_BETWEEN_LOOKS):
-        try:
-            family = [psutil.Process(pid)]
-            family += family[0].children(recursive=True)
-            peaks.append(sum(map(_memory, family)))
-        except psutil.Error:
-            continue
-
-
-def _memory(process: psutil.Process) -> int:
-    """Bytes; what processes share counts once where the system can tell (Linux)."""
-    memory = process.memory_full_info()
-    return int(getattr(memory, "pss", memory.rss))
+        with suppress(psutil.NoSuchProcess):
+            peaks.append(megabytes(pid))

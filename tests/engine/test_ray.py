@@ -13,6 +13,7 @@ import engine_units
 import psutil
 import pytest
 import stores
+from benchmarks.reliability.machines import actors
 
 from earmark.data.store.writer import write_shards
 from earmark.engine import map_units
@@ -45,14 +46,6 @@ def cluster() -> Iterator[Any]:
         cluster.shutdown()
 
 
-def pids_of_workers() -> list[int]:
-    return [
-        process.pid
-        for process in psutil.Process().children(recursive=True)
-        if " ".join(process.cmdline()).startswith("ray::_Actor")
-    ]
-
-
 @pytest.mark.slow
 def test_a_killed_worker_and_then_a_killed_node_lose_and_double_nothing(
     cluster: Any, tmp_path: Path
@@ -60,7 +53,7 @@ def test_a_killed_worker_and_then_a_killed_node_lose_and_double_nothing(
     units = [(number, str(tmp_path)) for number in range(60)]
     outcomes = map_units(engine_units.note_and_sleep, units, ray=cluster.address)
     values = [next(outcomes).value for _ in range(6)]
-    os.kill(pids_of_workers()[0], 9)
+    actors()[0].kill()
     values += [next(outcomes).value for _ in range(6)]
     cluster.remove_node(cluster.nodes_to_kill[0], allow_graceful=False)
     values += [outcome.value for outcome in outcomes]
@@ -99,18 +92,17 @@ def test_a_cluster_writes_the_same_bytes_into_a_store(cluster: Any, tmp_path: Pa
 def test_closing_early_leaves_no_worker_on_the_cluster(cluster: Any) -> None:
     outcomes = map_units(engine_units.sleep, [0.0, 100.0, 100.0], workers=2, ray=cluster.address)
     next(outcomes)
-    pids = pids_of_workers()
-    assert pids
+    workers = actors()
+    assert workers
     outcomes.close()
-    psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=20)
-    assert not set(pids) & set(pids_of_workers())
+    assert not psutil.wait_procs(workers, timeout=20)[1]
 
 
 @pytest.mark.slow
 def test_a_ray_of_this_machine_comes_and_goes_with_the_call() -> None:
     outcomes = map_units(engine_units.square, range(5), workers=2, ray="local")
     assert [outcome.value for outcome in outcomes] == [0, 1, 4, 9, 16]
-    assert pids_of_workers() == []
+    assert actors() == []
 
 
 def test_an_address_where_no_cluster_answers_is_named() -> None:

@@ -15,6 +15,7 @@ from textwrap import dedent
 import engine_units
 import psutil
 import pytest
+from benchmarks.family import descendants
 
 from earmark.engine import Outcome, cpu_count, map_units, threads_per_worker
 from earmark.errors import (
@@ -31,11 +32,7 @@ SUPPORT = Path(engine_units.__file__).parent
 
 def children() -> list[psutil.Process]:
     """The worker processes of this process; the resource tracker of multiprocessing is none."""
-    return [
-        child
-        for child in psutil.Process().children(recursive=True)
-        if not any("resource_tracker" in part for part in child.cmdline())
-    ]
+    return [child for child, line in descendants().items() if "resource_tracker" not in line]
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:

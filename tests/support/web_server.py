@@ -20,6 +20,7 @@ from typing import Any
 import psutil
 import requests
 import uvicorn
+from benchmarks.family import descendants
 
 from earmark.web.access import Access
 from earmark.web.app import create_app
@@ -99,10 +100,11 @@ class Process:
 
     def decoder(self) -> psutil.Process:
         """The process that decodes."""
-        return next(one for one in self.children() if "spawn_main" in " ".join(one.cmdline()))
+        below = descendants(self._process.pid)
+        return next(one for one, line in below.items() if "spawn_main" in line)
 
     def children(self) -> list[psutil.Process]:
-        return psutil.Process(self._process.pid).children(recursive=True)
+        return list(descendants(self._process.pid))
 
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
