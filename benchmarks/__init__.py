@@ -6,6 +6,7 @@
     python -m benchmarks.log_mel                the front end beside librosa's, on one core
     python -m benchmarks.store_speed            random batches from a store
     python -m benchmarks.suite.limit            the rate of matrix products on this machine
+    python -m benchmarks.suite.parts            what each part of a clip takes, on one core
     python -m benchmarks.decoders               FFmpeg beside libsndfile
     python -m benchmarks.one_network            one network fed through shared memory
     python -m benchmarks.suite.growth           what the engine takes for a unit of work

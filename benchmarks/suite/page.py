@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.suite.context import LIKE_FOR_LIKE, PEERS, TINY
-from benchmarks.suite.records import Row, short
+from benchmarks.suite.records import Row, Spread, short
 from benchmarks.suite.summary import Line, Summary
 from earmark import zoo
 
@@ -33,6 +33,7 @@ def page(summary: Summary, *, command: str, load: str, plot: str, results: str) 
         windows=", ".join(heard),
         peaks=_peaks(summary),
         rates=_all_rates(summary),
+        parts=_parts(summary),
         batch=sizes.batch,
         training=_training(summary),
         startup=_startup(summary),
@@ -132,6 +133,48 @@ def _limits(summary: Summary, stage: str, material: str, lines: list[Line]) -> l
             found.append(f"{line.way} {', '.join(told)}")
     what = "song" if "songs" in material else "clip"
     return [f"The limit for one {what}, in the first round: {'; '.join(found)}."] if found else []
+
+
+def _parts(summary: Summary) -> str:
+    """Two tables: what each part of a clip takes, and what of it cannot be left out."""
+    by_material = summary.parts()
+    if not by_material:
+        return NOT_MEASURED
+    kinds = [material.split()[0] for material in by_material]
+    measured = {
+        "decode": "FFmpeg's decode",
+        "decode, mono": "the same, mixed to mono",
+        "soxr": "soxr, to the shipped model's 22,050 Hz",
+        "log-mel": "its spectrogram",
+        "FFT": "of that, the Fourier transforms alone",
+        "network": "its network",
+        "arithmetic": "of that, its multiplications and additions at the rate of a matrix product",
+        "whole": "all, as `earmark tag --center`",
+        "soxr of the store": "soxr, to the paper's 12,000 Hz",
+        "log-mel of the store": "its spectrogram",
+        "FFT of the store": "of that, the Fourier transforms alone",
+    }
+    bounds = {
+        "a clip": "a clip of 30 s, the shipped model",
+        "a song": "a song of four minutes, the shipped model",
+        "shards": "a clip to a shard, the paper's features, times decoding",
+    }
+    rounds = by_material.values()
+    cells = [
+        (words, *(str(Spread(of[name] for of in each)) for each in rounds))
+        for name, words in measured.items()
+    ]
+    least = [
+        (words, *(str(Spread(summary.least(of)[name] for of in each)) for each in rounds))
+        for name, words in bounds.items()
+    ]
+    return "\n\n".join(
+        [
+            _table(("ms of CPU a clip", *kinds), cells),
+            "Soxr and the Fourier transforms beside the limit, if all else took no time:",
+            _table(("times the limit", *kinds), least),
+        ]
+    )
 
 
 def _training(summary: Summary) -> str:

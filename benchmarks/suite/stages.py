@@ -19,7 +19,9 @@ from benchmarks.suite.watching import Watched, watched
 from earmark import zoo
 from earmark.data.store.index import INDEX
 
-STAGES = ("tags", "shards", "scores", "training", "startup", "growth", "long", "library", "ray")
+STAGES = (
+    "tags", "shards", "scores", "parts", "training", "startup", "growth", "long", "library", "ray",
+)  # fmt: skip
 PLAIN = ("original", "researcher")  # ways
 MACHINE = "machine"  # the arithmetic that the limits are made of: with every stage
 
@@ -77,6 +79,10 @@ def _tasks(context: Context, stages: tuple[str, ...]) -> Iterator[Task]:
                 yield from _shards(context, context.clips(kind), kind, number)
         if "scores" in stages:
             yield from _scores(context, number)
+        if "parts" in stages:
+            for kind in context.sizes.formats:
+                music = context.clips(kind)
+                yield Task("parts", music.name, "earmark", number, partial(_parts, context, music))
         if "startup" in stages:
             yield from _startup(context, number)
     if "training" in stages:
@@ -184,6 +190,12 @@ def _scores(context: Context, number: int) -> Iterator[Task]:
                 features=model.features,
             ),
         )
+
+
+def _parts(context: Context, music: Material) -> Row:
+    paths = "\n".join(map(str, music.files))
+    [line] = context.watched("benchmarks.suite.parts", stdin=paths, answers=1).lines
+    return {"milliseconds": json.loads(line)}
 
 
 def _of_store(

@@ -116,6 +116,23 @@ class Summary:
         """Of a clip or a song."""
         return float(self.context.sizes.song_seconds) if "songs" in material else 30.0
 
+    def parts(self) -> dict[str, list[dict[str, float]]]:
+        """Milliseconds of each part of a clip, by material: one for each round."""
+        found: dict[str, list[dict[str, float]]] = {}
+        for row in self.records.of("parts"):
+            found.setdefault(row["material"], []).append(row["milliseconds"])
+        return found
+
+    def least(self, parts: dict[str, float]) -> dict[str, float]:
+        """Times the limit with soxr and the Fourier transforms as well, and nothing else."""
+        decode, network, soxr, fft = (parts[n] for n in ("decode", "arithmetic", "soxr", "FFT"))
+        n = self.context.sizes.song_seconds / 30
+        return {
+            "a clip": (decode + soxr + fft + network) / (decode + network),
+            "a song": (n * (decode + soxr) + fft + network) / (n * decode + network),
+            "shards": (decode + parts["soxr of the store"] + parts["FFT of the store"]) / decode,
+        }
+
     def startup(self) -> dict[str, Spread]:
         rows = self.records.of("startup")
         ways = dict.fromkeys(row["way"] for row in rows)

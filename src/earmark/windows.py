@@ -7,6 +7,7 @@ answers to windows together again.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,10 @@ from earmark.errors import BadValue, UnreadableAudio
 from earmark.features import LogMel
 from earmark.model_file import Pooling
 from earmark.signal_check import Level
+
+# Longer than the clips of 30 s that music services give, so that each is one block, and a window of
+# it no copy.
+BLOCK_SECONDS = 45.0
 
 
 class Window(NamedTuple):
@@ -68,7 +73,11 @@ class Track:
         self._blocks: audio.AudioStream | list[Float32Array]
         if isinstance(source, Path):
             self._blocks = audio.stream_audio(
-                source, rate=target_rate, seconds=max_seconds, limits=limits
+                source,
+                rate=target_rate,
+                seconds=max_seconds,
+                block_seconds=BLOCK_SECONDS,
+                limits=limits,
             )
         else:
             assert rate is not None
@@ -158,19 +167,15 @@ def centre(blocks: Iterable[Float32Array], *, settings: LogMel) -> Iterator[Wind
 
     Holds half the track: what lies before the middle of what has come so far cannot be in it.
     """
-    size = settings.window_samples
-    held = np.empty(0, dtype=np.float32)  # samples from `start` on
-    start = 0
+    size, held = settings.window_samples, _Held()
     for block in blocks:
-        held = np.concatenate([held, block]) if held.size else block
-        spare = (start + held.size - size) // 2 - start
-        if spare > size:  # now and then, not at each block
-            held, start = held[spare:].copy(), start + spare
-    if not held.size:
+        held.add(block)
+        held.drop((held.end - size) // 2)
+    if not held.end:
         return
-    first = max(0, (start + held.size - size) // 2)
-    crop = held[first - start :][:size]
-    yield Window(first, centre_crop(crop, settings=settings), crop.size)
+    first = max(0, (held.end - size) // 2)
+    crop = held.between(first, first + size)
+    yield Window(first, fit(crop, settings=settings), crop.size)
 
 
 def spread(track: Track, number: int, *, settings: LogMel) -> Iterator[Window]:
@@ -282,19 +287,45 @@ def _cut(
         hop = length
     if not 0 < hop <= length:
         raise BadValue(f"a hop of {hop} samples leaves gaps; choose 1 to {length}")
-    held = np.empty(0, dtype=np.float32)  # samples from `start` on
-    start = next_start = 0
+    held, start = _Held(), 0
     for block in blocks:
-        held = np.concatenate([held, block]) if held.size else block
-        while start + held.size >= next_start + length:
-            yield next_start, held[next_start - start :][:length]
-            next_start += hop
-        # the last piece's length must stay: the track may end here
-        spare = min(next_start - start, held.size - length)
-        if spare > 0:
-            held, start = held[spare:], start + spare
-    end = start + held.size
-    if next_start == 0 and end > 0:
-        yield 0, held
-    elif next_start and end > next_start - hop + length:
-        yield end - length, held[-length:]
+        held.add(block)
+        while held.end >= start + length:
+            yield start, held.between(start, start + length)
+            start += hop
+        held.drop(min(start, held.end - length))  # the track may end here
+    if 0 < held.end < length:
+        yield 0, held.between(0, held.end)
+    elif start and held.end > start - hop + length:
+        yield held.end - length, held.between(held.end - length, held.end)
+
+
+class _Held:
+    """The end of a track that comes in blocks: what will still be asked for.
+
+    end : samples that have come
+    """
+
+    def __init__(self) -> None:
+        self._blocks: deque[Float32Array] = deque()
+        self._start = self.end = 0  # of what is held
+
+    def add(self, block: Float32Array) -> None:
+        """Take what comes next."""
+        self._blocks.append(block)
+        self.end += block.size
+
+    def drop(self, until: int) -> None:
+        """Forget the blocks that end before a sample."""
+        while self._blocks and self._start + self._blocks[0].size <= until:
+            self._start += self._blocks.popleft().size
+
+    def between(self, first: int, last: int) -> Float32Array:
+        """The samples [first, last), as far as they have come: no copy where one block has them."""
+        parts, start = [], self._start
+        for block in self._blocks:
+            part = block[max(0, first - start) : max(0, last - start)]
+            if part.size:
+                parts.append(part)
+            start += block.size
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 # Ray is left out: it has tests of its own
-STAGES = ("tags", "shards", "scores", "training", "startup", "growth", "long", "library")
+STAGES = ("tags", "shards", "scores", "parts", "training", "startup", "growth", "long", "library")
 
 
 def test_the_list_of_what_is_measured_names_every_command():

@@ -190,7 +190,12 @@ class _CountedStream:
         self._path, self._rate, self._limits = path, rate, limits
 
     def __iter__(self) -> Iterator[Float32Array]:
-        stream = stream_audio(self._path, rate=self._rate, limits=self._limits)
+        stream = stream_audio(
+            self._path,
+            rate=self._rate,
+            block_seconds=windows.BLOCK_SECONDS,
+            limits=self._limits,
+        )
         for block in stream:
             self.n_samples += block.size
             yield block
