@@ -52,6 +52,13 @@ def test_the_centre_of_blocks_is_the_centre_of_the_whole(n, sizes):
     assert window.n_valid == min(50, n)
 
 
+def test_a_window_inside_one_block_is_no_copy():
+    track = np.arange(60, dtype=np.float32)
+    for cut in (windows.centre, windows.whole):
+        [window, *_] = cut([track, track[:3]], settings=SMALL)
+        assert np.shares_memory(window.samples, track)
+
+
 def test_a_track_of_no_samples_has_no_window():
     assert list(windows.whole([], settings=SMALL)) == []
     assert list(windows.centre([], settings=SMALL)) == []
