@@ -28,6 +28,7 @@ from earmark import engine, ranking
 from earmark.audio import load_audio
 from earmark.features import log_mel
 from earmark.files import sha256
+from earmark.metrics import precision_at_k
 from earmark.model_file import Card
 from earmark.provenance import commit
 from earmark.runtime import BATCH, Model
@@ -108,12 +109,6 @@ def listen(models: list[Path], paths: list[Path], workers: int) -> list[np.ndarr
     return [np.concatenate(of_model) for of_model in zip(*parts, strict=True)]
 
 
-def precision_at(k: int, values: np.ndarray, labels: np.ndarray) -> float:
-    """Share of a clip's first k tags that it has, mean over all clips, with or without a tag."""
-    first = np.argsort(-values, axis=1, kind="stable")[:, :k]
-    return float(np.take_along_axis(labels, first, axis=1).mean())
-
-
 def rankings(scores: np.ndarray) -> dict[str, np.ndarray]:
     """The values that each ranking sorts the mapped tags by, with the priors that models carry."""
     priors = msd_50_priors()
@@ -160,7 +155,7 @@ def measure(
         "readings": readings,
         "ranked": RANKED,
         "rankings": [
-            {"name": name, "precision": {k: precision_at(k, values, labels) for k in (1, 3, 5)}}
+            {"name": name, "precision": {k: precision_at_k(labels, values, k=k) for k in (1, 3, 5)}}
             for name, values in (rankings(scores[RANKED]) if RANKED in scores else {}).items()
         ],
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
@@ -42,6 +43,17 @@ def test_a_clip_does_not_hear_its_neighbours_in_the_batch(model, clips):
     alone = np.concatenate([session.run(clip[None])[0] for clip in clips[:4]])
     loud = np.concatenate([clips[:4], clips[4:] * 100])
     np.testing.assert_allclose(session.run(loud)[0][:4], alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", runtime.RUNTIMES)
+def test_threads_may_share_a_model(model, clips, name):
+    pytest.importorskip(name)
+    session = Model(model, runtime=name, threads=1)
+    units = [clips[first : first + 2] for first in range(0, 18, 2)] * 4
+    alone = [session.run(unit)[0] for unit in units]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(lambda unit: session.run(unit)[0], units))
+    np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
 def test_no_clips_give_no_rows(model):

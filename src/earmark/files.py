@@ -119,7 +119,7 @@ def json_line(value: Any) -> str:
     except ValueError:
         value = _without_nan(value)
         line = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return line if _encodes(line) else json.dumps(value)
+    return line if encodes(line) else json.dumps(value)
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -166,7 +166,8 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def _encodes(text: str) -> bool:
+def encodes(text: str) -> bool:
+    """Whether a text is UTF-8; a file name that is not has surrogates in it."""
     try:
         text.encode()
     except UnicodeEncodeError:

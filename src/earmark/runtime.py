@@ -245,7 +245,8 @@ def _open_openvino(path: Path, data: bytes, threads: int | None) -> tuple[Card, 
         raise BadModel(_unreadable(path, error)) from error
 
     def forward(log_mel: Float32Array) -> tuple[Float32Array, Float32Array]:
-        results = compiled(log_mel)
+        # not compiled(log_mel), whose one request threads would share
+        results = compiled.create_infer_request().infer([log_mel])
         return results[model_file.LOGITS], results[model_file.EMBEDDING]
 
     return card, forward

@@ -30,7 +30,7 @@ MOMENTS_PER_WINDOW = 8
 _PICTURE_TAGS = 20  # rows that stay readable
 _PICTURE_SECONDS = 0.25  # width of a spectrogram column, at the finest
 _PICTURE_COLUMNS = 2000
-_LONGEST_STEM = 240  # bytes; file systems allow names of 255
+_LONGEST_STEM = 230  # bytes; file systems allow names of 255, such as "STEM-100.chapters.txt"
 
 
 @dataclass(frozen=True)

@@ -222,3 +222,10 @@ def test_the_page_of_the_api_shows_how_a_tag_is_corrected(browser, model, shelf)
             """curl -H 'Content-Type: application/json' -d '{"tag": ..., "holds": ...}' """
             f"{server.url}/api/library/songs/NUMBER/corrections"
         )
+        for table in call.locator("table").all():
+            columns = table.get_by_role("columnheader").count()
+            rows = table.get_by_role("rowheader").count()
+            assert columns == 3
+            assert table.get_by_role("cell").count() == rows * (columns - 1) > 0
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.hash") == "#main"

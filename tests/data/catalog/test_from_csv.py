@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +120,16 @@ def test_what_does_not_parse_is_named_with_its_line(
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadCatalog, match=r"cannot read .*none\.csv: No such file"):
         read_csv(tmp_path / "none.csv")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are text")
+def test_a_folder_whose_name_is_no_text_is_refused_where_paths_lie_in_it(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/m\xfcsic"))
+    folder.mkdir()
+    with pytest.raises(BadCatalog, match="not UTF-8.*--audio"):
+        read_csv(write(folder, "id,path\n1,a.mp3\n"))
+    catalog, _ = read_csv(write(folder, "id,tags\n1,rock\n"))
+    assert len(catalog) == 1
 
 
 def test_an_empty_list_is_an_empty_catalog(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from earmark.data.catalog.catalog import Catalog, Song
 from earmark.data.catalog.schema import is_id
 from earmark.errors import BadCatalog
+from earmark.files import encodes
 
 N_EXAMPLES = 5  # of each kind of issue, so that a report about a million lines fits on a page
 # what song lists call a split: what a catalog calls it
@@ -162,12 +163,18 @@ def unique(rows: Iterable[tuple[Place, Song]], report: ImportReport) -> Iterator
 def located(path: str, folder: Path, report: ImportReport) -> str:
     """The absolute path of audio, given relative to `folder`; "" stays "".
 
-    A file that is missing or empty keeps its path, and counts as `files_missing`.
+    A file that is missing or empty keeps its path, and counts as `files_missing`. Raises BadCatalog
+    where the folder has a name that no catalog can hold.
     """
     if not path:
         return ""
     # not Path.resolve: in a folder of links the names of the links may be the ids
     absolute = os.path.abspath(folder / path)  # noqa: PTH100
+    if not encodes(absolute):
+        raise BadCatalog(
+            f"{folder} has a name that is not UTF-8, and a catalog holds paths as text. Rename the "
+            "folder, or leave out the paths and name it with `earmark data shards --audio`"
+        )
     try:
         there = os.stat(absolute).st_size > 0  # noqa: PTH116
     except (OSError, ValueError):  # ValueError: a NUL in the name

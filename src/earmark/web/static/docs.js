@@ -22,11 +22,18 @@ function section(method, path, call) {
   section.append(title, prose(call.description ?? ""), make("pre", "", curl(method, path, call)));
   const rows = [...fields(call).map((row) => [isJson(call) ? "JSON" : "form field", ...row]),
     ...(call.parameters ?? []).map((one) => [one.in, one.name, words(one.schema), one.description])];
-  if (rows.length) section.append(make("h3", "", "Parameters"), table(rows.map(taken)));
+  if (rows.length) section.append(make("h3", "", "Parameters"), table(["Name", "Meaning", "Where"], rows.map(taken)));
   const answers = Object.entries(call.responses).map(([status, answer]) =>
     [status, answer.description.replace("Successful Response", "All well."), shape(answer)]);
-  section.append(make("h3", "", "Responses"), table(answers));
+  section.append(make("h3", "", "Responses"), table(["Status", "Meaning", "Body"], answers));
   return section;
+}
+
+function header(scope, content) {
+  const cell = make("th");
+  cell.scope = scope;
+  cell.append(content);
+  return cell;
 }
 
 // A paragraph whose words between backticks are code.
@@ -78,16 +85,15 @@ function curl(method, path, call) {
   return `curl${form} ${new URL(place, document.baseURI)}`;
 }
 
-function table(rows) {
+function table(names, rows) {
   const wide = make("div", "wide");
   const body = make("table");
-  for (const cells of rows) {
+  const head = make("tr");
+  head.append(...names.map((name) => header("col", name)));
+  body.append(head);
+  for (const [first, ...cells] of rows) {
     const row = make("tr");
-    cells.forEach((cell, i) => {
-      const place = make("td");
-      place.append(i === 0 ? make("code", "", cell) : make("span", "", cell));
-      row.append(place);
-    });
+    row.append(header("row", make("code", "", first)), ...cells.map((cell) => make("td", "", cell)));
     body.append(row);
   }
   wide.append(body);
