@@ -126,7 +126,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_folder_whose_name_is_no_text_is_refused_where_paths_lie_in_it(tmp_path: Path) -> None:
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/m\xfcsic"))
     folder.mkdir()
-    with pytest.raises(BadCatalog, match="not UTF-8.*--audio"):
+    with pytest.raises(BadCatalog, match=r"not UTF-8.*--audio"):
         read_csv(write(folder, "id,path\n1,a.mp3\n"))
     catalog, _ = read_csv(write(folder, "id,tags\n1,rock\n"))
     assert len(catalog) == 1
