@@ -4,6 +4,7 @@
                                                 docs/reference/performance.md
     python -m benchmarks.training_step          one training step, and what is waited for the disk
     python -m benchmarks.log_mel                the front end beside librosa's, on one core
+    python -m benchmarks.transforms             other Fourier transforms, and a sparse filter bank
     python -m benchmarks.store_speed            random batches from a store
     python -m benchmarks.suite.limit            the rate of matrix products on this machine
     python -m benchmarks.suite.parts            what each part of a clip takes, on one core
