@@ -234,9 +234,9 @@ def speeds(kind: str) -> list[str]:
     table = page.partition(f"## Audio to tags: {kind} clips of 30 s\n")[2].partition("\n\n")[0]
     rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
     cells = []
-    for _way, rate, times, *_ in rows:
+    for way, rate, times, *_ in rows:
         rate, times = (f"{float(cell.split()[0]):.1f}" for cell in (rate, times))
-        cells.append(rate if times == "1.0" else f"{rate} ({times}{TIMES}")
+        cells.append(rate if way == "original" else f"{rate} ({times}{TIMES}")
     return cells
 
 
