@@ -98,6 +98,8 @@ def main() -> None:
     parser.add_argument("--songs", type=int, default=100_000)
     parser.add_argument("--work", type=Path, default=Path("build/benchmarks"), help="kept folder")
     options = parser.parse_args()
+    work = options.work.resolve()  # as a library names its files
+    work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         music = Path(folder) / "music"
         with Library.open(Path(folder) / "files.sqlite", make=True) as library:
@@ -109,8 +111,8 @@ def main() -> None:
             if found.unchanged != options.files or found.new:
                 raise SystemExit("the library does not know its own files")
             print(f"second scan: {timed(lambda: find_changes(library, model, [music]), 3):.2f} s")
-        with tempfile.TemporaryDirectory(dir=options.work) as beside:  # links go no further
-            new = clips(options.work, "mp3", 8).files
+        with tempfile.TemporaryDirectory(dir=work) as beside:  # links go no further
+            new = clips(work, "mp3", 8).files
             seconds = first_answer(Path(beside), known=options.files, new=new)
             print(f"a scan of them and {len(new)} new songs: first answer after {seconds:.2f} s")
         with Library.open(Path(folder) / "songs.sqlite", make=True) as library:
