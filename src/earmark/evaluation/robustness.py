@@ -11,7 +11,7 @@ import numpy as np
 from earmark import engine, metrics, windows
 from earmark.arrays import Float32Array
 from earmark.audio import load_audio
-from earmark.audio.budget import deadline
+from earmark.audio.budget import deadline, memory
 from earmark.errors import BadValue, DataError
 from earmark.evaluation.distortions import DISTORTIONS, RATE
 from earmark.evaluation.measures import number
@@ -52,7 +52,11 @@ def robustness(
     work = _DistortedLogits(model.path, model.runtime, tuple(conditions), seed)
     rows, logits, first_error = [], [], None
     outcomes = engine.map_units(
-        work, enumerate(scored.paths), workers=workers, deadline=deadline(limits=True)
+        work,
+        enumerate(scored.paths),
+        workers=workers,
+        deadline=deadline(limits=True),
+        memory=memory(limits=True, model_bytes=model.path.stat().st_size),
     )
     for row, outcome in enumerate(outcomes):
         progress(1)
