@@ -27,7 +27,7 @@ import psutil
 import soundfile
 from playwright.sync_api import sync_playwright
 
-from benchmarks.family import descendants, of_living
+from benchmarks.family import descendants, held, of_living
 from earmark.audio import AUDIO_SUFFIXES, load_audio
 from earmark.tagger import Tagger
 from earmark.web.static_page import write_page
@@ -58,7 +58,7 @@ def cpu() -> float:
 
 def memory() -> float:
     """MB of all processes that this one started, shared pages counted once."""
-    return sum(of_living(descendants(), lambda one: int(one.memory_full_info().pss))) / 1e6
+    return sum(of_living(descendants(), held)) / 1e6
 
 
 def main() -> None:

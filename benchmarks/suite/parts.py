@@ -1,8 +1,8 @@
 """Where the time of a clip goes, part by part: python -m benchmarks.suite.parts < paths.
 
 Milliseconds of CPU a clip on one core, as a line of JSON. The parts take turns, each on what the
-one before it made. So each finds its own data in the cache, and the whole takes a little longer
-than they do together.
+one before it made. So each finds its own data in the cache, and the whole, which does not, takes
+longer than they do together.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from benchmarks.suite import limit
 from earmark import zoo
 from earmark.audio.decoding import Piece, decode
 from earmark.audio.downmix import Tally
-from earmark.features import PRESETS, LogMel, log_mel
+from earmark.features import _BLOCK, PRESETS, LogMel, log_mel
 from earmark.inference import Options
 from earmark.runtime import Model
 from earmark.tagger import Tagger
@@ -92,8 +92,9 @@ def _window(pieces: list[Piece], settings: LogMel) -> np.ndarray:
     return window.samples
 
 
-def _transforms(settings: LogMel, block: int = 256) -> Part:
+def _transforms(settings: LogMel) -> Part:
     """The Fourier transforms of a window, and nothing else, as NumPy does them fastest."""
+    block = _BLOCK  # frames
     frames = np.zeros((block, settings.n_fft), dtype=np.float32)
     spectrum = np.empty((block, 1 + settings.n_fft // 2), dtype=np.complex64)
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import psutil
 
-from benchmarks.family import megabytes
+from benchmarks.family import megabytes, megabytes_at_most
 
 _BETWEEN_LOOKS = 0.2  # seconds between two looks at the memory
+_GROWN = 1.05  # since the last close look
 
 
 class CommandFailed(Exception):
@@ -102,6 +103,10 @@ def watched(
 
 
 def _look(pid: int, done: threading.Event, peaks: list[float]) -> None:
+    """Look closely where memory has grown: each close look holds up what is measured."""
+    most = 0.0
     while not done.wait(_BETWEEN_LOOKS):
         with suppress(psutil.NoSuchProcess):
-            peaks.append(megabytes(pid))
+            if (now := megabytes_at_most(pid)) > _GROWN * most:
+                most = now
+                peaks.append(megabytes(pid))

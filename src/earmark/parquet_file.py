@@ -1,7 +1,11 @@
-"""Parquet files: imports pyarrow, or says how to install it; reads whole files without threads."""
+"""Parquet files: imports pyarrow, or says how to install it; writes and reads whole files.
+
+Files are opened here: pyarrow refuses the name of one that is not UTF-8.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from earmark.errors import MissingExtra
@@ -28,3 +32,19 @@ def read_parquet(file: IO[bytes]) -> pa.Table:
     import pyarrow.parquet as pq
 
     return pq.ParquetFile(file, pre_buffer=False).read(use_threads=False)
+
+
+def read_parquet_schema(path: Path) -> pa.Schema:
+    """The columns of a Parquet file, with its metadata."""
+    import pyarrow.parquet as pq
+
+    with path.open("rb") as file:
+        return pq.read_schema(file)
+
+
+def write_parquet(table: pa.Table, path: Path) -> None:
+    """Write all rows into a new file."""
+    import pyarrow.parquet as pq
+
+    with path.open("wb") as file:
+        pq.write_table(table, file, compression="zstd")

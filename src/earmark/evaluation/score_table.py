@@ -11,7 +11,7 @@ import numpy as np
 from earmark import files
 from earmark.errors import BadValue
 from earmark.evaluation.scores import ScoredSongs
-from earmark.parquet_file import load_pyarrow
+from earmark.parquet_file import load_pyarrow, write_parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,11 +41,10 @@ def write_scores(path: str | Path, scored: Sequence[ScoredSongs]) -> None:
         if Path(path).suffix.lower() == ".csv":
             from pyarrow import csv
 
-            csv.write_csv(table, temporary)
+            with temporary.open("wb") as file:
+                csv.write_csv(table, file)
         else:
-            import pyarrow.parquet as pq
-
-            pq.write_table(table, temporary, compression="zstd")
+            write_parquet(table, temporary)
 
 
 def _table(scored: ScoredSongs) -> pa.Table:

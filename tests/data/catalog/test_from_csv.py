@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from earmark.data.catalog.catalog import Song
+from earmark.data.catalog.catalog import Song, read_catalog, write_catalog
 from earmark.data.catalog.from_csv import read_csv
 from earmark.data.catalog.summary import summarise
 from earmark.data.catalog.vocabulary import count_tags, keep_tags
@@ -130,6 +130,8 @@ def test_a_folder_whose_name_is_no_text_is_refused_where_paths_lie_in_it(tmp_pat
         read_csv(write(folder, "id,path\n1,a.mp3\n"))
     catalog, _ = read_csv(write(folder, "id,tags\n1,rock\n"))
     assert len(catalog) == 1
+    write_catalog(catalog, folder / "catalog.parquet")
+    assert list(read_catalog(folder / "catalog.parquet")) == list(catalog)
 
 
 def test_an_empty_list_is_an_empty_catalog(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from earmark.data.catalog.schema import checked, marks, schema
 from earmark.errors import BadCatalog
 from earmark.files import atomic_path, parse_json
 from earmark.folder_lock import disk_errors
-from earmark.parquet_file import load_pyarrow, read_parquet
+from earmark.parquet_file import load_pyarrow, read_parquet, write_parquet
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -174,8 +174,6 @@ def write_catalog(catalog: Catalog, path: str | Path) -> None:
 
     Raises DataError where the file cannot be written.
     """
-    import pyarrow.parquet as pq
-
     card = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
@@ -185,7 +183,7 @@ def write_catalog(catalog: Catalog, path: str | Path) -> None:
     encoded = json.dumps(card, ensure_ascii=False).encode()
     table = catalog.table.replace_schema_metadata({_METADATA_KEY: encoded})
     with disk_errors(Path(path)), atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        write_parquet(table, temporary)
 
 
 def read_catalog(path: str | Path) -> Catalog:

@@ -22,7 +22,7 @@ from earmark.arrays import Float32Array
 from earmark.errors import BadStore, BadValue, FeatureMismatch, MissingExtra
 from earmark.features import LogMel
 from earmark.files import atomic_path, parse_json
-from earmark.parquet_file import load_pyarrow, read_parquet
+from earmark.parquet_file import load_pyarrow, read_parquet, read_parquet_schema, write_parquet
 from earmark.remote import Address, Place, what_next
 
 if TYPE_CHECKING:
@@ -174,7 +174,6 @@ def write_shard(
 ) -> None:
     """Write the clips, then the sidecar; one clip at a time is in memory."""
     pa = load_pyarrow()
-    import pyarrow.parquet as pq
 
     store_format = StoreFormat.from_dict(card)
     columns: dict[str, list[Any]] = {name: [] for name in _schema().names}
@@ -193,7 +192,7 @@ def write_shard(
     encoded = json.dumps(card, ensure_ascii=False).encode()
     table = pa.table(columns, schema=_schema().with_metadata({_METADATA_KEY: encoded}))
     with atomic_path(folder / f"{shard_name(number)}.parquet") as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        write_parquet(table, temporary)
 
 
 def shard_card(
@@ -211,10 +210,8 @@ def shard_card(
 
 def read_card(path: Path) -> dict[str, Any]:
     """The card of a sidecar. Raises BadStore."""
-    import pyarrow.parquet as pq
-
     with _readable(path):
-        schema = pq.read_schema(path)
+        schema = read_parquet_schema(path)
     return _card(path, schema)
 
 
