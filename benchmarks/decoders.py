@@ -13,13 +13,13 @@ os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import soundfile
 
 from benchmarks.suite import material
+from benchmarks.turns import in_turns
 from earmark.audio.decoding import decode
 from earmark.audio.downmix import Tally
 
@@ -40,18 +40,6 @@ def libsndfile(path: Path) -> None:
             mono *= 0.5
 
 
-def in_turns(ways: dict[str, Work], paths: tuple[Path, ...], rounds: int) -> dict[str, float]:
-    """Median milliseconds a file."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, work in ways.items():
-            started = time.process_time()
-            for path in paths:
-                work(path)
-            times[name].append(1e3 * (time.process_time() - started) / len(paths))
-    return {name: statistics.median(of) for name, of in times.items()}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=9, help="of all ways, in turns; 9")
@@ -61,7 +49,7 @@ def main() -> None:
         files = material.clips(options.work, kind, 8).files
         ways: dict[str, Work] = {"FFmpeg": ffmpeg, "libsndfile": libsndfile}
         for name, milliseconds in in_turns(ways, files, options.rounds).items():
-            print(f"{kind}  {name:12}{milliseconds:7.1f} ms")
+            print(f"{kind}  {name:12}{statistics.median(milliseconds):7.1f} ms")
 
 
 if __name__ == "__main__":

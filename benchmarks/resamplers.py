@@ -12,7 +12,6 @@ os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
@@ -21,6 +20,8 @@ import av
 import av.filter
 import numpy as np
 import soxr
+
+from benchmarks.turns import in_turns
 
 RATE = 44_100  # Hz
 BLOCK = 1 << 16  # samples
@@ -89,12 +90,7 @@ def main() -> None:
             swresample, rate=options.rate, taps=taps, cutoff=cutoff
         )
     noise = np.random.default_rng(0).normal(size=SECONDS * RATE).astype(np.float32) / 10
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(options.rounds):
-        for name, work in ways.items():
-            started = time.process_time()
-            work(noise)
-            times[name].append(1e3 * (time.process_time() - started))
+    times = in_turns(ways, [noise], options.rounds)
     hertz = [place * options.rate / 2 for place in PLACES]
     print(f"{'':18}{'ms':>8}" + "".join(f"{h:8.0f} Hz" for h in hertz))
     for name, work in ways.items():

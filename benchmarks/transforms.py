@@ -12,7 +12,6 @@ import os
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 import statistics
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -20,9 +19,11 @@ import scipy.fft
 import scipy.sparse
 import torch
 
+from benchmarks.turns import in_turns
 from earmark.features import _BLOCK, PRESETS, LogMel, _bands, mel_filters
 
-TURNS = 60
+TURNS, BLOCKS = 30, 10
+Work = Callable[[int], object]  # on the block of that number, of which all are alike
 
 
 def main() -> None:
@@ -31,51 +32,39 @@ def main() -> None:
         settings = PRESETS[name]
         n_blocks = settings.n_frames / _BLOCK
         for title, ways in (("FFT", transforms(settings)), ("mel", products(settings))):
-            times = in_turns(ways)
+            times = in_turns(ways, range(BLOCKS), TURNS)
             first = next(iter(times.values()))
-            for way, seconds in times.items():
-                ms = 1000 * n_blocks * statistics.median(seconds)
-                ratio = statistics.median(b / a for a, b in zip(first, seconds, strict=True))
+            for way, of_block in times.items():
+                ms = n_blocks * statistics.median(of_block)
+                ratio = statistics.median(b / a for a, b in zip(first, of_block, strict=True))
                 print(f"{name:18} {title}  {way:14} {ms:6.2f} ms a window  {ratio:5.2f}")
 
 
-def transforms(settings: LogMel) -> dict[str, Callable[[], object]]:
+def transforms(settings: LogMel) -> dict[str, Work]:
     frames = _random(_BLOCK, settings.n_fft)
     spectrum = np.empty((_BLOCK, 1 + settings.n_fft // 2), dtype=np.complex64)
     tensor = torch.from_numpy(frames)
     return {
-        "NumPy": lambda: np.fft.rfft(frames, axis=1, norm="forward", out=spectrum),  # type: ignore[arg-type]
-        "SciPy": lambda: scipy.fft.rfft(frames, axis=1),
-        "torch": lambda: torch.fft.rfft(tensor),
+        "NumPy": lambda _: np.fft.rfft(frames, axis=1, norm="forward", out=spectrum),  # type: ignore[arg-type]
+        "SciPy": lambda _: scipy.fft.rfft(frames, axis=1),
+        "torch": lambda _: torch.fft.rfft(tensor),
     }
 
 
-def products(settings: LogMel) -> dict[str, Callable[[], object]]:
+def products(settings: LogMel) -> dict[str, Work]:
     power = _random(_BLOCK, 1 + settings.n_fft // 2)
     filters, mel = mel_filters(settings), np.empty((settings.n_mels, _BLOCK), dtype=np.float32)
     sparse = scipy.sparse.csr_array(filters)
 
-    def bands() -> None:
+    def bands(_: int) -> None:
         for rows, bins, band in _bands(settings):
             np.matmul(band, power[:, bins].T, out=mel[rows])
 
     return {
         "bands": bands,
-        "whole": lambda: np.matmul(filters, power.T, out=mel),
-        "sparse": lambda: sparse @ power.T,
+        "whole": lambda _: np.matmul(filters, power.T, out=mel),
+        "sparse": lambda _: sparse @ power.T,
     }
-
-
-def in_turns(ways: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
-    """Seconds of each turn, by way."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(TURNS + 2):
-        for name, work in ways.items():
-            started = time.perf_counter()
-            work()
-            if turn > 1:
-                times[name].append(time.perf_counter() - started)
-    return times
 
 
 def _random(*shape: int) -> np.ndarray:

@@ -14,15 +14,14 @@ os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 import json
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-import av
 import numpy as np
 import soxr
 
-from benchmarks.suite import limit
+from benchmarks.suite import limit, ways
+from benchmarks.turns import in_turns
 from earmark import zoo
 from earmark.audio.decoding import Piece, decode
 from earmark.audio.downmix import Tally
@@ -37,11 +36,11 @@ Part = Callable[[int], object]  # on the clip of that number
 STORE = PRESETS["choi2016"]  # what the tables of shards are made with
 
 
-def measure(tagger: Tagger, paths: list[Path], turns: int = TURNS) -> dict[str, float]:
+def measure(tagger: Tagger, paths: list[Path]) -> dict[str, float]:
     """Milliseconds a clip of each part, the median of all turns."""
     pieces = [list(decode(path, start=0.0, tally=Tally())) for path in paths]
     parts: dict[str, Part] = {
-        "decode": lambda i: _frames(paths[i]),
+        "decode": lambda i: ways.only_decode(str(paths[i])),
         "decode, mono": lambda i: sum(1 for _ in decode(paths[i], start=0.0, tally=Tally())),
     }
     for name, settings in {"": tagger.card.features, " of the store": STORE}.items():
@@ -50,13 +49,7 @@ def measure(tagger: Tagger, paths: list[Path], turns: int = TURNS) -> dict[str, 
     mels = [log_mel(_window(of, settings), settings=settings)[None] for of in pieces]
     parts["network"] = lambda i: tagger.model.run(mels[i])
     parts["whole"] = lambda i: tagger.tag(paths[i], options=Options(center=True))
-    times: dict[str, list[float]] = {name: [] for name in parts}
-    for _ in range(turns):
-        for name, part in parts.items():
-            started = time.process_time()
-            for i in range(len(paths)):
-                part(i)
-            times[name].append(1000 * (time.process_time() - started) / len(paths))
+    times = in_turns(parts, range(len(paths)), TURNS)
     flop = limit.flop_of_a_window(tagger.model.path)
     arithmetic = 1000 * flop / limit.gemm_peak()["f32"]
     return {name: statistics.median(of) for name, of in times.items()} | {"arithmetic": arithmetic}
@@ -70,12 +63,6 @@ def _front_end(pieces: list[list[Piece]], settings: LogMel) -> dict[str, Part]:
         "FFT": _transforms(settings),
         "log-mel": lambda i: log_mel(windows[i], settings=settings),
     }
-
-
-def _frames(path: Path) -> None:
-    with av.open(str(path)) as container:
-        for _ in container.decode(audio=0):
-            pass
 
 
 def _resampled(pieces: list[Piece], rate: int) -> list[np.ndarray]:

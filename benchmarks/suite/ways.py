@@ -145,7 +145,7 @@ def earmark_scores(store: str, model: str) -> Iterator[object]:
 
 
 def ffmpeg(paths: list[str]) -> Iterator[object]:
-    return _on_all_cores(_only_decode, paths)
+    return _on_all_cores(only_decode, paths)
 
 
 def told(more: int) -> None:
@@ -257,7 +257,7 @@ def _musicnn(model: str) -> Any:
     return Model(model, threads=1)
 
 
-def _only_decode(path: str) -> int:
+def only_decode(path: str) -> int:
     import av
 
     n = 0

@@ -24,7 +24,7 @@ from earmark.signal_check import Level
 
 # Longer than the clips of 30 s that music services give, so that each is one block, and a window of
 # it no copy.
-BLOCK_SECONDS = 45.0
+_BLOCK_SECONDS = 45.0
 
 
 class Window(NamedTuple):
@@ -76,7 +76,7 @@ class Track:
                 source,
                 rate=target_rate,
                 seconds=max_seconds,
-                block_seconds=BLOCK_SECONDS,
+                block_seconds=_BLOCK_SECONDS,
                 limits=limits,
             )
         else:

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark import windows
-from earmark.arrays import Float32Array
-from earmark.audio import AUDIO_SUFFIXES, stream_audio
+from earmark.audio import AUDIO_SUFFIXES
 from earmark.audio.budget import deadline, memory
 from earmark.audio.find import FILM_SUFFIXES
 from earmark.data.catalog.catalog import Catalog, Song
@@ -164,13 +163,15 @@ class _MakeClip:
         if unit.path is None:
             raise NoAudio("no audio file")
         settings = self.format.features
-        stream = _CountedStream(unit.path, settings.rate, limits=self.limits)
-        [window] = windows.centre(stream, settings=settings)
+        track = windows.Track(
+            unit.path, target_rate=settings.rate, with_unrest=False, limits=self.limits
+        )
+        [window] = windows.centre(track, settings=settings)
         with _blas().limit(limits=1):  # sums of several threads differ in their last bits
             spectrogram = log_mel(window.samples, settings=settings)
         codes, offset, step = pack(spectrogram, dtype=self.format.dtype)
-        seconds = stream.n_samples / settings.rate
-        return StoredClip(codes, offset, step, crc32c(codes), seconds, stream.damaged_packets)
+        seconds = track.n_samples / settings.rate
+        return StoredClip(codes, offset, step, crc32c(codes), seconds, track.damaged_packets)
 
 
 @lru_cache(maxsize=1)
@@ -180,26 +181,6 @@ def _blas() -> Any:
     except ImportError as error:
         raise MissingExtra("threadpoolctl", "data") from error
     return ThreadpoolController().select(user_api="blas")
-
-
-class _CountedStream:
-    """The blocks of a file, whose samples it counts."""
-
-    def __init__(self, path: Path, rate: int, *, limits: bool) -> None:
-        self.n_samples = self.damaged_packets = 0
-        self._path, self._rate, self._limits = path, rate, limits
-
-    def __iter__(self) -> Iterator[Float32Array]:
-        stream = stream_audio(
-            self._path,
-            rate=self._rate,
-            block_seconds=windows.BLOCK_SECONDS,
-            limits=self._limits,
-        )
-        for block in stream:
-            self.n_samples += block.size
-            yield block
-        self.damaged_packets = stream.damaged_packets
 
 
 def _song_audio(folder: Path | None) -> SongAudio:

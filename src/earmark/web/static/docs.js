@@ -22,7 +22,10 @@ function section(method, path, call) {
   section.append(title, prose(call.description ?? ""), make("pre", "", curl(method, path, call)));
   const rows = [...fields(call).map((row) => [isJson(call) ? "JSON" : "form field", ...row]),
     ...(call.parameters ?? []).map((one) => [one.in, one.name, words(one.schema), one.description])];
-  if (rows.length) section.append(make("h3", "", "Parameters"), table(["Name", "Meaning", "Where"], rows.map(taken)));
+  if (rows.length) {
+    const names = ["Name", "Meaning", "Where"];
+    section.append(make("h3", "", "Parameters"), table(names, rows.map(taken)));
+  }
   const answers = Object.entries(call.responses).map(([status, answer]) =>
     [status, answer.description.replace("Successful Response", "All well."), shape(answer)]);
   section.append(make("h3", "", "Responses"), table(["Status", "Meaning", "Body"], answers));
