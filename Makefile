@@ -25,7 +25,7 @@ tag: $(if $(filter earmark,$(MODEL)),$(VENV)/.core,$(VENV)/.models) ## make tag 
 	@$(BIN)/earmark models info $(MODEL) >/dev/null 2>&1 || $(BIN)/earmark models pull $(MODEL) >/dev/null
 	@$(BIN)/earmark tag --model $(MODEL) $(FILES)
 
-test: lint suite ## everything; five to ten minutes on two cores
+test: lint suite ## everything; some twelve minutes on two cores
 
 suite: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10
