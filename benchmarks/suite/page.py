@@ -156,7 +156,6 @@ def _parts(summary: Summary) -> str:
     }
     bounds = {
         "a clip": "a clip of 30 s, the shipped model",
-        "a song": "a song of four minutes, the shipped model",
         "shards": "a clip to a shard, the paper's features, times decoding",
     }
     rounds = by_material.values()

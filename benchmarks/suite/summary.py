@@ -126,10 +126,8 @@ class Summary:
     def least(self, parts: dict[str, float]) -> dict[str, float]:
         """Times the limit with soxr and the Fourier transforms as well, and nothing else."""
         decode, network, soxr, fft = (parts[n] for n in ("decode", "arithmetic", "soxr", "FFT"))
-        n = self.context.sizes.song_seconds / 30
         return {
             "a clip": (decode + soxr + fft + network) / (decode + network),
-            "a song": (n * (decode + soxr) + fft + network) / (n * decode + network),
             "shards": (decode + parts["soxr of the store"] + parts["FFT of the store"]) / decode,
         }
 

@@ -24,7 +24,7 @@ from earmark.ranking import RANKINGS, Ranking
 from earmark.runtime import BATCH, LoadedModel, Model
 from earmark.signal_check import knows_sounds
 from earmark.tags import VOCABULARIES, Vocabulary
-from earmark.windows import Track, Window, centre, spread, stretches, whole
+from earmark.windows import Track, Window, middle, spread, stretches, whole
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Options:
     rank : what the tags are sorted by; None is evidence where the model states priors, else score
     vocabulary : msd50 answers with the fifty tags of the Million Song Dataset alone
         (both for `tag` and `tag_files` only)
-    center : hear one window only, in the middle of the track, as the papers do
+    center : hear one window only, in the middle of the track, as the papers do; of a long file
+        little more is decoded
     hop_seconds : from one window (or stretch) to the next; None is its length
     stretch_seconds : hear stretches of that length, each repeated until it fills a window, so that
         an answer is about those seconds alone
@@ -104,12 +105,12 @@ class Answers(NamedTuple):
 class Listening:
     """What a network answers to one track, window by window.
 
-    seconds : of audio that were heard
+    seconds : of audio that were heard; with `center`, of the track
     starts : int64 (n_windows,), first sample of each window at the model's rate
     lengths : int64 (n_windows,), samples of the track in each window
     logits : float32 (n_windows, n_tags)
     embeddings : float32 (n_windows, n_dimensions)
-    damaged_packets : packets of the file that the decoder had to leave out
+    damaged_packets : packets that the decoder had to leave out, of what was decoded
     peak, unrest : of what was heard (earmark.signal_check); unrest is None where the model knows
         sounds
     cut_short : how long the file says that it is, where it ends earlier
@@ -198,7 +199,7 @@ def hear(
 def _chosen(track: Track, options: Options, *, settings: LogMel) -> Iterator[Window]:
     """The windows of a track that the options choose."""
     if options.center:
-        return centre(track, settings=settings)
+        return middle(track, settings=settings)
     if options.spread is not None:
         return spread(track, options.spread, settings=settings)
     stretch, hop = (

@@ -56,7 +56,7 @@ class Tags:
     path : None for samples; a remote.Address for what was not a local file
     seconds : of audio that were heard
     model : the model's name
-    damaged_packets : packets of the file that the decoder had to leave out
+    damaged_packets : packets that the decoder had to leave out, of what was decoded
     warnings : reasons to doubt the tags, usually none; None where the signal was not checked
     """
 

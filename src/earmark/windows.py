@@ -1,8 +1,8 @@
 """Windows of a track: the samples of one clip's length that a network hears at once.
 
-Four ways to choose them, each an iterator of Window: `whole`, `centre`, `spread` and `stretches`.
-Nothing is padded but a track that is shorter than one window. `pool` and `over_time` put the
-answers to windows together again.
+Ways to choose them, each an iterator of Window: `whole`, `centre` (of a Track: `middle`), `spread`
+and `stretches`. Nothing is padded but a track that is shorter than one window. `pool` and
+`over_time` put the answers to windows together again.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from earmark import audio
 from earmark.arrays import Float32Array, Int64Array
+from earmark.audio.length import length_of
 from earmark.audio.stated import CutShort
 from earmark.errors import BadValue, UnreadableAudio
 from earmark.features import LogMel
@@ -25,6 +26,7 @@ from earmark.signal_check import Level
 # Longer than the clips of 30 s that music services give, so that each is one block, and a window of
 # it no copy.
 _BLOCK_SECONDS = 45.0
+_LONG = 2  # windows, from which on the middle of a file is sought
 
 
 class Window(NamedTuple):
@@ -47,7 +49,8 @@ class Track:
     max_seconds : the track ends there; None takes all of it
     with_unrest : as of earmark.signal_check.Level
     limits : as of audio.load_audio
-    n_samples, damaged_packets, level : of what has been read so far
+    n_samples, damaged_packets, level : of what has been read so far; after `middle`, n_samples is
+        of the whole
     cut_short : of a file, once it was read to its end (audio.AudioStream)
     stated_seconds : of the whole file by its header, where only parts of it were read; else None
     """
@@ -69,6 +72,7 @@ class Track:
         self.level = Level(target_rate, with_unrest=with_unrest)
         self.cut_short: CutShort | None = None
         self.stated_seconds: float | None = None
+        self._max_seconds = max_seconds
         self._limits = limits
         self._blocks: audio.AudioStream | list[Float32Array]
         if isinstance(source, Path):
@@ -119,6 +123,31 @@ class Track:
             self._measure(part.samples)
             self.damaged_packets += part.damaged_packets
         return [part.samples for part in parts]
+
+    def middle(self, n_samples: int) -> tuple[int, Float32Array] | None:
+        """That many samples from the middle of a long file, after the number of the first of them.
+
+        They are reached by seeking, and the rest is read but not decoded: of that only the length
+        is known. None where the file is not long or that cannot be done: then hear it whole.
+        """
+        if self.path is None:
+            return None
+        least = _LONG * n_samples / self.rate
+        length = length_of(self.path, least=least, limits=self._limits)
+        if length is None:
+            return None
+        end = whole = length.at(self.rate)
+        if self._max_seconds is not None:
+            end = min(whole, max(1, round(self._max_seconds * self.rate)))
+        if end < _LONG * n_samples:
+            return None
+        first = (end - n_samples) // 2
+        parts = self.parts([first / self.rate], seconds=n_samples / self.rate)
+        if not parts:
+            return None
+        self.n_samples = end
+        self.cut_short = length.cut_short if end == whole else None
+        return first, parts[0]
 
     def _measure(self, samples: Float32Array) -> None:
         self.n_samples += samples.size
@@ -176,6 +205,16 @@ def centre(blocks: Iterable[Float32Array], *, settings: LogMel) -> Iterator[Wind
     first = max(0, (held.end - size) // 2)
     crop = held.between(first, first + size)
     yield Window(first, fit(crop, settings=settings), crop.size)
+
+
+def middle(track: Track, *, settings: LogMel) -> Iterator[Window]:
+    """As `centre`; of a long file nothing but the window is decoded, where that can be done."""
+    found = track.middle(settings.window_samples)
+    if found is None:
+        yield from centre(track, settings=settings)
+    else:
+        start, samples = found
+        yield Window(start, fit(samples, settings=settings), samples.size)
 
 
 def spread(track: Track, number: int, *, settings: LogMel) -> Iterator[Window]:

@@ -6,9 +6,8 @@ It seeks, keeps time, and goes on after damage.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from itertools import chain
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from earmark.arrays import Float32Array
 from earmark.audio import ogg_chain
 from earmark.audio.budget import Budget
 from earmark.audio.downmix import Mixer, Tally, loudest_of, sides
+from earmark.audio.frame_times import LONGEST_HOLE, SHORTEST_HOLE, clock
 from earmark.audio.opening import opened, opened_file
 from earmark.audio.stated import stated_seconds
 from earmark.errors import UnreadableAudio
@@ -25,9 +25,6 @@ from earmark.errors import UnreadableAudio
 # Seconds decoded ahead of a part and thrown away: up to one to meet the resampler's grid, the rest
 # until the codec has forgotten that it began in the middle.
 _WARM_UP = 2.0
-# A hole between the times of two frames is missing audio if it is longer than clocks are coarse
-# (asf, avi and matroska count in ms), and not so long that the clock itself must have jumped.
-_SHORTEST_HOLE, _LONGEST_HOLE = 0.010, 30.0  # seconds
 _RATES = range(1_000, 1 << 24)  # Hz; others are damage, and would swell in resampling
 _PIECE = 1 << 15  # samples of a channel that are made into numbers at a time
 _READ_ERRORS = 10  # in a row; a demuxer that cannot get past a place reports it without end
@@ -157,10 +154,7 @@ def _pieces(
     with opened(path, budget=budget, link=link) as (container, stream, source):
         tally.stated = None if seek or link else stated_seconds(container, stream, source)
         tick = float(stream.time_base)  # seconds
-        is_vorbis = (container.format.name, stream.codec_context.name) == ("ogg", "vorbis")
-        time_of: Callable[[Any], int | None] = _vorbis_time if is_vorbis else attrgetter("pts")
-        if _keeps_no_time(container.format.name, stream.codec_context.name):
-            time_of = _no_time
+        time_of = clock(container, stream)
         frames = frames_of(container, stream, tally)
         first = first_frame(path, frames, tally)
         # not 0 where the encoder's delay was cut off
@@ -189,7 +183,7 @@ def _pieces(
             position = end if pts is None else (pts - origin) * tick
             if position < start:
                 tally.damaged = damaged = 0
-            is_hole = _SHORTEST_HOLE < position - end < _LONGEST_HOLE
+            is_hole = SHORTEST_HOLE < position - end < LONGEST_HOLE
             frame_kind = (rate, frame.format.name, frame.layout.nb_channels)
             is_break = is_hole or frame_kind != kind
             if run and (is_break or length >= _PIECE):
@@ -226,28 +220,3 @@ def _mixed(
     samples = mixer.mix(*both, last=last)
     if samples.size:
         yield Piece(position, mixer.rate, samples)
-
-
-def _keeps_no_time(container: str, codec: str) -> bool:
-    """Whether the times of frames are wrong though nothing is missing.
-
-    AVI counts packets as if all were equally long. For FLAC in ASF and WTV FFmpeg's parser keeps
-    ten frames back, and gives the first the time of none and the second that of the eleventh.
-    """
-    return container == "avi" or (codec == "flac" and container in ("asf", "wtv"))
-
-
-def _no_time(_: Any) -> None:
-    """The time of a frame in a container that does not keep it."""
-
-
-def _vorbis_time(frame: Any) -> int | None:
-    """When a block of Vorbis in ogg begins, in ticks of its stream; None if the file does not say.
-
-    There FFmpeg times a block late where long ones give way to short ones; the end that it gives is
-    right, and one tick is one sample.
-    """
-    pts: int | None = frame.pts
-    if pts is not None and 0 < frame.duration < frame.samples:
-        pts += frame.duration - frame.samples
-    return pts
