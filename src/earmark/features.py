@@ -322,9 +322,8 @@ def _mel_power(samples: Float32Array, settings: LogMel, out: Float32Array | None
         np.multiply(frames[:, heard], window[heard], out=windowed[:n, heard])
         # NumPy's stubs know complex128 alone
         np.fft.rfft(windowed[:n], axis=1, norm="forward", out=spectrum[:n])  # type: ignore[arg-type]
-        squares = spectrum[:n].view(np.float32)  # real and imaginary parts in turn
-        squares *= squares
-        np.add(squares[:, ::2], squares[:, 1::2], out=power[:n])
+        np.abs(spectrum[:n], out=power[:n])
+        power[:n] *= power[:n]
         for rows, bins, filters in _bands(settings):
             np.matmul(filters, power[:n, bins].T, out=mel[rows, first : first + n])
         first += n

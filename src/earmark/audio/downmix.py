@@ -103,9 +103,10 @@ def sides(
             if silence:
                 side -= np.float32(silence * len(range(i, n_channels, 2)))
             side *= np.float32(1.0 / (full_scale * n_channels))
-        # If all together have less energy than the shortest may have, none can be too loud.
+        # Whole numbers do not pass full scale. If all frames together have less energy than the
+        # shortest may have, none can be too loud.
         n_silenced = 0
-        if not len(new) * sum(float(side @ side) for side in new) <= loudest * min(lengths):
+        if dtype.kind == "f" and not _energy(new) <= loudest * min(lengths):
             n_silenced = _silence(new, lengths, loudest)
     tally.damaged += n_silenced
     tally.sound += len(frames) - n_silenced
@@ -209,8 +210,13 @@ def _silence(both: list[Float32Array], lengths: list[int], loudest: float) -> in
     for length in lengths:
         frame = [side[first : first + length] for side in both]
         first += length
-        if not len(both) * sum(float(side @ side) for side in frame) <= loudest * length:  # or NaN
+        if not _energy(frame) <= loudest * length:  # or NaN
             n_silenced += 1
             for side in frame:
                 side[:] = 0.0
     return n_silenced
+
+
+def _energy(both: list[Float32Array]) -> float:
+    """What the sum of the sides has at most."""
+    return len(both) * sum(float(side @ side) for side in both)
