@@ -12,10 +12,12 @@ import os
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 import json
+import math
 import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soxr
@@ -23,8 +25,10 @@ import soxr
 from benchmarks.suite import limit, ways
 from benchmarks.turns import in_turns
 from earmark import zoo
-from earmark.audio.decoding import Piece, decode
-from earmark.audio.downmix import Tally
+from earmark.audio.budget import Budget
+from earmark.audio.decoding import _PIECE, Piece, decode, frames_of
+from earmark.audio.downmix import Mixer, Tally, sides
+from earmark.audio.opening import opened
 from earmark.features import _BLOCK, PRESETS, LogMel, log_mel
 from earmark.inference import Options
 from earmark.runtime import Model
@@ -42,6 +46,7 @@ def measure(tagger: Tagger, paths: list[Path]) -> dict[str, float]:
     parts: dict[str, Part] = {
         "decode": lambda i: ways.only_decode(str(paths[i])),
         "decode, mono": lambda i: sum(1 for _ in decode(paths[i], start=0.0, tally=Tally())),
+        "mono": _mixing(paths),
     }
     for name, settings in {"": tagger.card.features, " of the store": STORE}.items():
         parts |= {f"{part}{name}": work for part, work in _front_end(pieces, settings).items()}
@@ -53,6 +58,29 @@ def measure(tagger: Tagger, paths: list[Path]) -> dict[str, float]:
     flop = limit.flop_of_a_window(tagger.model.path)
     arithmetic = 1000 * flop / limit.gemm_peak()["f32"]
     return {name: statistics.median(of) for name, of in times.items()} | {"arithmetic": arithmetic}
+
+
+def _mixing(paths: list[Path]) -> Part:
+    """Decoded frames of clips, which are at hand, to mono."""
+    runs = [_runs(path) for path in paths]
+
+    def mix(i: int) -> None:
+        mixer = Mixer(rate=runs[i][0][0].sample_rate, first=0)
+        for run in runs[i]:
+            mixer.mix(*sides(run, loudest=math.inf, tally=Tally(), held=mixer.held))
+
+    return mix
+
+
+def _runs(path: Path) -> list[list[Any]]:
+    """The frames of a clip, as many together as `decode` takes."""
+    runs: list[list[Any]] = [[]]
+    with opened(path, budget=Budget(path)) as (container, stream, _):
+        for frame in frames_of(container, stream, Tally()):
+            if sum(one.samples for one in runs[-1]) >= _PIECE:
+                runs.append([])
+            runs[-1].append(frame)
+    return runs
 
 
 def _front_end(pieces: list[list[Piece]], settings: LogMel) -> dict[str, Part]:

@@ -124,11 +124,14 @@ class Summary:
         return found
 
     def least(self, parts: dict[str, float]) -> dict[str, float]:
-        """Times the limit with soxr and the Fourier transforms as well, and nothing else."""
-        decode, network, soxr, fft = (parts[n] for n in ("decode", "arithmetic", "soxr", "FFT"))
+        """Times the limit, of parts of a clip together; to a shard, times decoding."""
+        decode, soxr, network = parts["decode"], parts["soxr"], parts["network"]
+        limit = decode + parts["arithmetic"]
+        to_shard = decode + parts["mono"] + parts["soxr of the store"]
         return {
-            "a clip": (decode + soxr + fft + network) / (decode + network),
-            "shards": (decode + parts["soxr of the store"] + parts["FFT of the store"]) / decode,
+            "libraries": (decode + soxr + parts["FFT"] + network) / limit,
+            "parts": (decode + parts["mono"] + soxr + parts["log-mel"] + network) / limit,
+            "parts of the store": (to_shard + parts["log-mel of the store"]) / decode,
         }
 
     def startup(self) -> dict[str, Spread]:
