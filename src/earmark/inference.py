@@ -24,7 +24,7 @@ from earmark.ranking import RANKINGS, Ranking
 from earmark.runtime import BATCH, LoadedModel, Model
 from earmark.signal_check import knows_sounds
 from earmark.tags import VOCABULARIES, Vocabulary
-from earmark.windows import Track, Window, middle, spread, stretches, whole
+from earmark.windows import Track, Window, centre_of, spread, stretches, whole
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Answers(NamedTuple):
 class Listening:
     """What a network answers to one track, window by window.
 
-    seconds : of audio that were heard; with `center`, of the track
+    seconds : of audio that were heard; of the whole track with `center`
     starts : int64 (n_windows,), first sample of each window at the model's rate
     lengths : int64 (n_windows,), samples of the track in each window
     logits : float32 (n_windows, n_tags)
@@ -199,7 +199,7 @@ def hear(
 def _chosen(track: Track, options: Options, *, settings: LogMel) -> Iterator[Window]:
     """The windows of a track that the options choose."""
     if options.center:
-        return middle(track, settings=settings)
+        return centre_of(track, settings=settings)
     if options.spread is not None:
         return spread(track, options.spread, settings=settings)
     stretch, hop = (

@@ -54,7 +54,7 @@ class Tags:
     `heard["jazz"]` is the tag of that name, `for tag in heard` runs over all of them.
 
     path : None for samples; a remote.Address for what was not a local file
-    seconds : of audio that were heard
+    seconds : of audio that were heard; of the whole track with `center`
     model : the model's name
     damaged_packets : packets that the decoder had to leave out, of what was decoded
     warnings : reasons to doubt the tags, usually none; None where the signal was not checked
@@ -134,7 +134,7 @@ class Embedding:
     """The embedding of one file.
 
     vector : float32 (n_dimensions,), as of Tagger.embed
-    seconds : of audio that were heard
+    seconds : of audio that were heard; of the whole track with `center`
     model : the model's name; vectors of two models have nothing in common
     """
 

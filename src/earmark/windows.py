@@ -1,8 +1,8 @@
 """Windows of a track: the samples of one clip's length that a network hears at once.
 
-Ways to choose them, each an iterator of Window: `whole`, `centre` (of a Track: `middle`), `spread`
-and `stretches`. Nothing is padded but a track that is shorter than one window. `pool` and
-`over_time` put the answers to windows together again.
+Ways to choose them, each an iterator of Window: `whole`, `centre` and `centre_of`, `spread` and
+`stretches`. Nothing is padded but a track that is shorter than one window. `pool` and `over_time`
+put the answers to windows together again.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Track:
     max_seconds : the track ends there; None takes all of it
     with_unrest : as of earmark.signal_check.Level
     limits : as of audio.load_audio
-    n_samples, damaged_packets, level : of what has been read so far; after `middle`, n_samples is
-        of the whole
+    n_samples, damaged_packets, level : of what has been read so far; after `centre_of`, n_samples
+        is of the whole
     cut_short : of a file, once it was read to its end (audio.AudioStream)
     stated_seconds : of the whole file by its header, where only parts of it were read; else None
     """
@@ -90,8 +90,14 @@ class Track:
             self._blocks = [resampled[:end]]
 
     def __iter__(self) -> Iterator[Float32Array]:
+        for block in self.blocks():
+            self.level.add(block)
+            yield block
+
+    def blocks(self) -> Iterator[Float32Array]:
+        """The blocks, whose level is not measured."""
         for block in self._blocks:
-            self._measure(block)
+            self.n_samples += block.size
             yield block
         if isinstance(self._blocks, audio.AudioStream):
             self.damaged_packets = self._blocks.damaged_packets
@@ -120,38 +126,30 @@ class Track:
                 return []
             parts.append(part)
         for part in parts:
-            self._measure(part.samples)
+            self.n_samples += part.samples.size
+            self.level.add(part.samples)
             self.damaged_packets += part.damaged_packets
         return [part.samples for part in parts]
 
-    def middle(self, n_samples: int) -> tuple[int, Float32Array] | None:
+    def seek_centre(self, n_samples: int) -> tuple[int, Float32Array] | None:
         """That many samples from the middle of a long file, after the number of the first of them.
 
         They are reached by seeking, and the rest is read but not decoded: of that only the length
-        is known. None where the file is not long or that cannot be done: then hear it whole.
+        is known. None where the file is not long or that cannot be done.
         """
-        if self.path is None:
+        if self.path is None or self._max_seconds is not None:  # which is soon decoded
             return None
         least = _LONG * n_samples / self.rate
         length = length_of(self.path, least=least, limits=self._limits)
-        if length is None:
+        if length is None or length.at(self.rate) < _LONG * n_samples:
             return None
-        end = whole = length.at(self.rate)
-        if self._max_seconds is not None:
-            end = min(whole, max(1, round(self._max_seconds * self.rate)))
-        if end < _LONG * n_samples:
-            return None
-        first = (end - n_samples) // 2
+        first = (length.at(self.rate) - n_samples) // 2
         parts = self.parts([first / self.rate], seconds=n_samples / self.rate)
         if not parts:
             return None
-        self.n_samples = end
-        self.cut_short = length.cut_short if end == whole else None
+        self.n_samples = length.at(self.rate)
+        self.cut_short = length.cut_short
         return first, parts[0]
-
-    def _measure(self, samples: Float32Array) -> None:
-        self.n_samples += samples.size
-        self.level.add(samples)
 
 
 def whole(
@@ -207,14 +205,19 @@ def centre(blocks: Iterable[Float32Array], *, settings: LogMel) -> Iterator[Wind
     yield Window(first, fit(crop, settings=settings), crop.size)
 
 
-def middle(track: Track, *, settings: LogMel) -> Iterator[Window]:
-    """As `centre`; of a long file nothing but the window is decoded, where that can be done."""
-    found = track.middle(settings.window_samples)
-    if found is None:
-        yield from centre(track, settings=settings)
-    else:
+def centre_of(track: Track, *, settings: LogMel) -> Iterator[Window]:
+    """As `centre`; of a long file little but the window is decoded, where that can be done.
+
+    The level of the track is that of the window.
+    """
+    found = track.seek_centre(settings.window_samples)
+    if found is not None:
         start, samples = found
         yield Window(start, fit(samples, settings=settings), samples.size)
+        return
+    for window in centre(track.blocks(), settings=settings):
+        track.level.add(window.samples[: window.n_valid])
+        yield window
 
 
 def spread(track: Track, number: int, *, settings: LogMel) -> Iterator[Window]:

@@ -17,15 +17,17 @@ from earmark.audio.frame_times import clock
 from earmark.audio.opening import opened, opened_file
 from earmark.audio.stated import CutShort, stated_seconds
 
-# They keep the time of each packet to the sample, and FFmpeg finds any of them again.
-_EXACT = {"aiff", "flac", "mov,mp4,m4a,3gp,3g2,mj2", "mp3", "ogg", "wav"}
+# These containers keep the time of each packet to the sample, and FFmpeg finds any of them again.
+_CONTAINERS = {"aiff", "flac", "mov,mp4,m4a,3gp,3g2,mj2", "mp3", "ogg", "wav"}
+# From anywhere in a file these decode to what they do from its beginning.
+_CODECS = ("aac", "alac", "flac", "mp3", "opus", "pcm_", "vorbis")
 _VORBIS_SLACK = 0.05  # seconds that FFmpeg may time a packet late, where long blocks end
 # Bytes: most clips of 30 s are smaller, and opening one takes a hundredth of the time of hearing it
 _LARGE = 1_250_000
 _TAIL = 2.0  # seconds before the end from where it is decoded
 
 
-class Length(NamedTuple):
+class FileLength(NamedTuple):
     """How long a file is.
 
     n_samples, rate : of the whole, as it decodes
@@ -41,16 +43,16 @@ class Length(NamedTuple):
         return (2 * self.n_samples * rate + self.rate) // (2 * self.rate)
 
 
-def length_of(path: Path, *, least: float = 0.0, limits: bool = True) -> Length | None:
+def length_of(path: Path, *, least: float = 0.0, limits: bool = True) -> FileLength | None:
     """The length of a file; None where only decoding all of it can tell.
 
-    That is so in formats whose clock is coarse, for chains of Ogg, and where packets are missing,
-    marked as damaged, or do not decode at one of the ends.
+    That is so in other formats than _CONTAINERS and _CODECS, for chains of Ogg, where the times or
+    the lengths of packets show that some are missing, and for damage at one of the ends.
 
     least : seconds; None as well for a file that FFmpeg takes to be shorter, and for small ones
     limits : as of audio.load_audio
 
-    Raises UnreadableAudio for a file that holds no audio.
+    Raises UnreadableAudio for a file that holds no audio, or that costs too much.
     """
     import av
 
@@ -63,8 +65,11 @@ def length_of(path: Path, *, least: float = 0.0, limits: bool = True) -> Length 
         return None
     budget = Budget(path, limits=limits)
     with opened(path, budget=budget) as (container, stream, source):
-        if container.format.name not in _EXACT or (container.duration or 0) < 1e6 * least:
-            return None  # AV_TIME_BASE counts microseconds
+        codec = stream.codec_context.codec.canonical_name
+        if container.format.name not in _CONTAINERS or not codec.startswith(_CODECS):
+            return None
+        if (container.duration or 0) < 1e6 * least:  # AV_TIME_BASE counts microseconds
+            return None
         tally.stated = stated_seconds(container, stream, source)
         time_of = clock(container, stream)
         first = first_frame(path, frames_of(container, stream, tally), tally)
@@ -72,42 +77,51 @@ def length_of(path: Path, *, least: float = 0.0, limits: bool = True) -> Length 
         if origin is None:
             return None
         sample = 1 / (first.sample_rate * stream.time_base)  # ticks
-        is_vorbis = stream.codec_context.name == "vorbis"
-        slack = _VORBIS_SLACK / stream.time_base if is_vorbis else 0
+        slack = _VORBIS_SLACK / stream.time_base if codec == "vorbis" else None
         end = _end(container.demux(stream), origin + first.samples * sample, slack, budget=budget)
         if end is None:
             return None
         try:
             container.seek(int(end - _TAIL / stream.time_base), stream=stream)
+        except MemoryError:
+            raise
         except av.FFmpegError:
             return None
         tail = deque(frames_of(container, stream, tally), maxlen=1)
-        if not tail or tally.damaged or tail[0].sample_rate != first.sample_rate:
-            return None
-        time = time_of(tail[0])
-        if time is None:
+        time = time_of(tail[0]) if tail else None
+        if time is None or tally.damaged:
             return None
         n_samples = round((time - origin) / sample) + tail[0].samples
-    return Length(n_samples, first.sample_rate, tally.cut_short(n_samples / first.sample_rate))
+        budget.heard(n_samples / first.sample_rate)
+    return FileLength(n_samples, first.sample_rate, tally.cut_short(n_samples / first.sample_rate))
 
 
 def _end(
-    packets: Iterator[Any], begin: Fraction, slack: float, *, budget: Budget
+    packets: Iterator[Any], begin: Fraction, slack: float | None, *, budget: Budget
 ) -> Fraction | None:
-    """When the last of the packets ends, in ticks; None unless each begins where one has ended.
+    """When the last of the packets ends, in ticks; None where some seem to be missing.
 
-    begin : of the first of them; slack : ticks that may lie between two
+    begin : of the first of them
+    slack : ticks that may lie between two packets of any length; None for a codec whose packets
+        follow each other exactly, and are of one length but for the last
     """
     import av
 
-    end = begin
+    end: Fraction = begin
+    lengths: set[int] = set()
     try:
         for packet in packets:
-            if packet.size:
-                if packet.pts is None or packet.is_corrupt or abs(packet.pts - end) > slack:
-                    return None
-                end = packet.pts + packet.duration
-                budget.packet()
+            if not packet.size:  # the last, which is none
+                continue
+            if packet.pts is None or abs(packet.pts - end) > (slack or 0):
+                return None
+            if slack is None and len(lengths) > 1:
+                return None
+            lengths.add(packet.duration)
+            end = packet.pts + packet.duration
+            budget.packet()
+    except MemoryError:
+        raise
     except av.FFmpegError:
         return None
     return end

@@ -93,7 +93,8 @@ class StoredClip:
     """One clip as it is stored. dB = offset + step * codes.
 
     codes : float16 or uint8 (n_mels, n_frames)
-    seconds : of audio in the file; damaged_packets : that the decoder left out
+    seconds : of audio in the file
+    damaged_packets : that the decoder left out, of what was decoded
     """
 
     codes: Codes

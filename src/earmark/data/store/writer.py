@@ -166,7 +166,7 @@ class _MakeClip:
         track = windows.Track(
             unit.path, target_rate=settings.rate, with_unrest=False, limits=self.limits
         )
-        [window] = windows.middle(track, settings=settings)
+        [window] = windows.centre_of(track, settings=settings)
         with _blas().limit(limits=1):  # sums of several threads differ in their last bits
             spectrogram = log_mel(window.samples, settings=settings)
         codes, offset, step = pack(spectrogram, dtype=self.format.dtype)
