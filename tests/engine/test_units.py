@@ -150,6 +150,18 @@ def test_a_choice_of_threads_by_the_user_stays(monkeypatch: pytest.MonkeyPatch) 
     assert outcome.value[1] == "7"
 
 
+@pytest.mark.parametrize("chosen", [None, "glibc.malloc.arena_max=1"])
+def test_workers_set_up_malloc_unless_the_user_has(
+    monkeypatch: pytest.MonkeyPatch, chosen: str | None
+) -> None:
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    if chosen is not None:
+        monkeypatch.setenv("GLIBC_TUNABLES", chosen)
+    outcome = next(map_units(os.getenv, ["GLIBC_TUNABLES"], workers=2))
+    assert outcome.value == (chosen or "glibc.malloc.hugetlb=1:glibc.malloc.mxfast=0")
+    assert os.environ.get("GLIBC_TUNABLES") == chosen
+
+
 def test_closing_early_ends_the_workers_at_once() -> None:
     outcomes = map_units(engine_units.sleep, [0.0, 100.0, 100.0, 100.0], workers=2)
     next(outcomes)

@@ -31,6 +31,9 @@ THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
     "NUMEXPR_NUM_THREADS",
 )
+# For glibc's malloc: memory in huge pages where the system gives them to who asks, and freed pieces
+# joined at once, for decoders and arrays share the memory in turns.
+_MALLOC = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mxfast=0"}
 
 _MOST_FAILURES = 3  # in a row; a single one may have been killed from outside
 _TO_END = 10.0  # seconds that a process whose pipe has ended may take to be gone
@@ -177,11 +180,12 @@ def _end(worker: _Worker) -> None:
 def worker_environment(threads: int) -> Iterator[None]:
     """Start workers here: with their share of native threads, and with signals held back.
 
-    Both must be so from the first moment: libraries read the thread variables when they load, and
-    a Ctrl-C during the start would fill the terminal with tracebacks. What the user has set stays.
+    Both must be so from the first moment: libraries read the variables when they load, and a Ctrl-C
+    during the start would fill the terminal with tracebacks. What the user has set stays.
     """
-    added = [name for name in THREAD_VARIABLES if name not in os.environ]
-    os.environ.update(dict.fromkeys(added, str(threads)))
+    variables = dict.fromkeys(THREAD_VARIABLES, str(threads)) | _MALLOC
+    added = {name: variables[name] for name in variables if name not in os.environ}
+    os.environ.update(added)
     try:
         with held_signals():
             yield
