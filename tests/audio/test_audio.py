@@ -265,15 +265,7 @@ def test_a_late_part_is_reached_without_decoding_what_comes_before(
     tmp_path, song, monkeypatch, name
 ):
     path = audio_files.write_format(tmp_path, name, np.tile(song, 4))
-    decoded = []
-    frames_of = decoding.frames_of
-
-    def counted(*arguments):
-        for frame in frames_of(*arguments):
-            decoded.append(frame.samples / frame.sample_rate)
-            yield frame
-
-    monkeypatch.setattr(decoding, "frames_of", counted)
+    decoded = audio_files.seconds_decoded(monkeypatch, decoding)
     assert load_audio(path, rate=RATE, start=28, seconds=1).seconds == 1
     assert sum(decoded) < 10  # seconds, of 32
 

@@ -11,6 +11,7 @@ from audio_files import (
     FORMATS,
     music,
     overwrite,
+    seconds_decoded,
     write_audio,
     write_format,
 )
@@ -191,16 +192,7 @@ def test_the_noise_that_aac_makes_up_is_all_that_differs(tmp_path, song, small):
 
 
 def test_what_is_far_from_the_middle_is_not_decoded(files, small, monkeypatch):
-    decoded = []
-    frames_of = decoding.frames_of
-
-    def counted(*arguments):
-        for frame in frames_of(*arguments):
-            decoded.append(frame.samples / frame.sample_rate)
-            yield frame
-
-    for module in (decoding, length):
-        monkeypatch.setattr(module, "frames_of", counted)
+    decoded = seconds_decoded(monkeypatch, decoding, length)
     heard(files["cbr.mp3"], windows.centre_of)
     assert sum(decoded) < 7  # seconds, of 15
 

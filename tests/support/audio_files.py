@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import struct
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from uuid import UUID
 
 import av
 import numpy as np
+import pytest
 import soundfile
 
 _VBR = {"flags": "+qscale", "global_quality": str(4 * 118)}  # 118 is FFmpeg's FF_QP2LAMBDA
@@ -170,6 +172,21 @@ def add_asf_object(path: Path, kind: UUID, body: bytes) -> Path:
     struct.pack_into("<QI", header, 16, n_bytes + len(added), n_objects + 1)
     path.write_bytes(header + content[n_bytes:])
     return path
+
+
+def seconds_decoded(monkeypatch: pytest.MonkeyPatch, *modules: Any) -> list[float]:
+    """The lengths of all frames that these modules decode from now on, as they come."""
+    decoded: list[float] = []
+    frames_of = modules[0].frames_of
+
+    def counted(*arguments: Any) -> Iterator[Any]:
+        for frame in frames_of(*arguments):
+            decoded.append(frame.samples / frame.sample_rate)
+            yield frame
+
+    for module in modules:
+        monkeypatch.setattr(module, "frames_of", counted)
+    return decoded
 
 
 def overwrite(path: Path, *, at: float, n: int, seed: int = 0) -> Path:
