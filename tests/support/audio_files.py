@@ -7,13 +7,15 @@ import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import av
 import numpy as np
-import pytest
 import soundfile
+
+if TYPE_CHECKING:
+    import pytest
 
 _VBR = {"flags": "+qscale", "global_quality": str(4 * 118)}  # 118 is FFmpeg's FF_QP2LAMBDA
 # AAC's noise substitution decodes to other noise each time, which no two reads would share
